@@ -1,0 +1,1 @@
+//! SQL text and a catalog snapshot become a plan.

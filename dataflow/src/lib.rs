@@ -1,0 +1,1 @@
+//! Maintained collections, timestamps, durability.

@@ -1,0 +1,1 @@
+//! Clients: the PostgreSQL wire protocol, sessions, and the one place where compiler meets engine.
