@@ -1,1 +1,4 @@
 //! Maintained collections, timestamps, durability.
+
+pub mod clock;
+pub mod storage;
