@@ -1,1 +1,10 @@
 //! SQL text and a catalog snapshot become a plan.
+//!
+//! The crate knows no time: no I/O, clock, thread, async or timely. Nouns are files, verbs are folders;
+//! [`repr`] and [`scalar`] are the values and expressions that every layer shares.
+
+pub mod error;
+pub mod repr;
+pub mod scalar;
+
+pub use error::{Error, SqlState};
