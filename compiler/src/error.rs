@@ -55,8 +55,10 @@ sqlstates! {
     ACTIVE_SQL_TRANSACTION = "25001";
     READ_ONLY_SQL_TRANSACTION = "25006";
     NO_ACTIVE_SQL_TRANSACTION = "25P01";
+    IDLE_IN_TRANSACTION_SESSION_TIMEOUT = "25P03";
     IN_FAILED_SQL_TRANSACTION = "25P02";
     INVALID_SQL_STATEMENT_NAME = "26000";
+    INVALID_AUTHORIZATION_SPECIFICATION = "28000";
     DEPENDENT_OBJECTS_STILL_EXIST = "2BP01";
     INVALID_CURSOR_NAME = "34000";
     INVALID_CATALOG_NAME = "3D000";
@@ -100,10 +102,12 @@ sqlstates! {
     PROGRAM_LIMIT_EXCEEDED = "54000";
     STATEMENT_TOO_COMPLEX = "54001";
     OBJECT_NOT_IN_PREREQUISITE_STATE = "55000";
+    CANT_CHANGE_RUNTIME_PARAM = "55P02";
     QUERY_CANCELED = "57014";
     ADMIN_SHUTDOWN = "57P01";
     CRASH_SHUTDOWN = "57P02";
     CANNOT_CONNECT_NOW = "57P03";
+    IDLE_SESSION_TIMEOUT = "57P05";
     IO_ERROR = "58030";
     INTERNAL_ERROR = "XX000";
     DATA_CORRUPTED = "XX001";
@@ -141,6 +145,8 @@ pub struct Error {
     pub hint: Option<String>,
     /// Characters from 1 into the statement's text.
     pub position: Option<u32>,
+    /// Where it happened when that is not the statement's text: `COPY t, line 3, column a: "x"`.
+    pub context: Option<String>,
     /// The names of what the error is about, for constraint violations: clients read them instead of the message.
     pub about: Option<Box<About>>,
 }
@@ -156,7 +162,15 @@ pub struct About {
 
 impl Error {
     pub fn new(code: SqlState, message: impl Into<String>) -> Error {
-        Error { code, message: message.into(), detail: None, hint: None, position: None, about: None }
+        Error {
+            code,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            position: None,
+            context: None,
+            about: None,
+        }
     }
 
     /// `0A000`: what Tidewater does not do (yet); say with [`Error::hint`] what to use instead.
@@ -177,6 +191,11 @@ impl Error {
     /// Sets the position unless a more exact one, nearer the cause, is already there.
     pub fn at(mut self, position: u32) -> Error {
         self.position.get_or_insert(position);
+        self
+    }
+
+    pub fn context(mut self, context: impl Into<String>) -> Error {
+        self.context = Some(context.into());
         self
     }
 
