@@ -3,6 +3,7 @@
 //! The crate knows no time: no I/O, clock, thread, async or timely. Nouns are files, verbs are folders;
 //! [`repr`] and [`scalar`] are the values and expressions that every layer shares.
 
+pub mod ast;
 pub mod error;
 pub mod repr;
 pub mod scalar;

@@ -1,0 +1,522 @@
+//! Canonical SQL text of a syntax tree: what the catalog stores, what `\d` and EXPLAIN show.
+//!
+//! Invariant: the text is PostgreSQL's syntax (where PostgreSQL has the construct) and reads back as the same tree up to
+//! positions. So operands are parenthesised unless they are plainly atoms, and an identifier is quoted unless it would come
+//! back unquoted as itself.
+
+mod expr;
+mod statement;
+
+use std::fmt::Write;
+
+use super::keyword::{self, Category};
+use super::*;
+
+/// The text of a statement, without `;`.
+pub fn statement(statement: &Statement) -> String {
+    printed(|p| p.statement(statement))
+}
+
+pub fn query(query: &Query) -> String {
+    printed(|p| p.query(query))
+}
+
+pub fn expr(expr: &Expr) -> String {
+    printed(|p| p.expr(expr))
+}
+
+pub fn type_name(written: &TypeName) -> String {
+    printed(|p| p.type_name(written))
+}
+
+pub fn name(name: &Name) -> String {
+    printed(|p| p.name(name))
+}
+
+/// An identifier as PostgreSQL's `quote_ident` would write it.
+pub fn identifier(name: &str) -> String {
+    printed(|p| p.word(name))
+}
+
+/// A string literal; backslashes need no escape, since standard_conforming_strings is always on.
+pub fn string(text: &str) -> String {
+    printed(|p| p.string(text))
+}
+
+fn printed(print: impl FnOnce(&mut Printer)) -> String {
+    let mut printer = Printer { out: String::new() };
+    print(&mut printer);
+    printer.out
+}
+
+/// Collects the text. Each method writes one construct and no space around it.
+struct Printer {
+    out: String,
+}
+
+impl Printer {
+    fn text(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+
+    fn number(&mut self, number: impl std::fmt::Display) {
+        write!(self.out, "{number}").expect("invariant: writing to a String cannot fail");
+    }
+
+    /// Writes `text` if `condition`.
+    fn when(&mut self, condition: bool, text: &str) {
+        if condition {
+            self.text(text);
+        }
+    }
+
+    fn list<T>(&mut self, items: &[T], print: impl FnMut(&mut Self, &T)) {
+        self.separated(items, ", ", print);
+    }
+
+    fn separated<T>(&mut self, items: &[T], separator: &str, mut print: impl FnMut(&mut Self, &T)) {
+        for (i, item) in items.iter().enumerate() {
+            self.when(i > 0, separator);
+            print(self, item);
+        }
+    }
+
+    /// Writes ` (a, b)`, or nothing for an empty list.
+    fn columns(&mut self, columns: &[Ident]) {
+        if !columns.is_empty() {
+            self.text(" ");
+            self.column_list(columns);
+        }
+    }
+
+    fn column_list(&mut self, columns: &[Ident]) {
+        self.text("(");
+        self.list(columns, Self::ident);
+        self.text(")");
+    }
+
+    fn ident(&mut self, ident: &Ident) {
+        self.word(&ident.name);
+    }
+
+    fn word(&mut self, name: &str) {
+        let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && matches!(keyword::category(name), Category::Identifier | Category::Unreserved);
+        if plain { self.text(name) } else { self.quoted(name, '"') }
+    }
+
+    fn string(&mut self, text: &str) {
+        self.quoted(text, '\'');
+    }
+
+    fn quoted(&mut self, text: &str, quote: char) {
+        self.out.push(quote);
+        for c in text.chars() {
+            if c == quote {
+                self.out.push(quote);
+            }
+            self.out.push(c);
+        }
+        self.out.push(quote);
+    }
+
+    fn name(&mut self, name: &Name) {
+        self.separated(&name.parts, ".", Self::ident);
+    }
+
+    // ---- queries ----
+
+    fn query(&mut self, query: &Query) {
+        let Query { with, body, order_by, limit, offset, locks, as_of, emit, position: _ } = query;
+        self.with(with.as_ref());
+        self.set_expr(body);
+        self.order_by_clause(" ORDER BY ", order_by);
+        if let Some(Limit { count, with_ties, position: _ }) = limit {
+            if *with_ties {
+                self.text(" FETCH FIRST ");
+                self.operand(count);
+                self.text(" ROWS WITH TIES");
+            } else {
+                self.text(" LIMIT ");
+                self.expr(count);
+            }
+        }
+        if let Some(offset) = offset {
+            self.text(" OFFSET ");
+            self.expr(offset);
+        }
+        for lock in locks {
+            self.lock(lock);
+        }
+        if let Some(as_of) = as_of {
+            self.text(" AS OF ");
+            self.operand(as_of);
+        }
+        match emit {
+            Some(Emit::Changes) => self.text(" EMIT CHANGES"),
+            Some(Emit::Final) => self.text(" EMIT FINAL"),
+            None => {}
+        }
+    }
+
+    fn with(&mut self, with: Option<&With>) {
+        let Some(With { recursive, ctes, position: _ }) = with else { return };
+        self.text("WITH ");
+        self.when(*recursive, "RECURSIVE ");
+        self.list(ctes, Self::cte);
+        self.text(" ");
+    }
+
+    fn cte(&mut self, cte: &Cte) {
+        let Cte { name, columns, materialized, body, search, cycle } = cte;
+        self.ident(name);
+        self.columns(columns);
+        self.text(" AS ");
+        match materialized {
+            Some(true) => self.text("MATERIALIZED "),
+            Some(false) => self.text("NOT MATERIALIZED "),
+            None => {}
+        }
+        self.text("(");
+        self.statement(body);
+        self.text(")");
+        if let Some(Search { breadth, by, set, position: _ }) = search {
+            self.text(if *breadth { " SEARCH BREADTH FIRST BY " } else { " SEARCH DEPTH FIRST BY " });
+            self.list(by, Self::ident);
+            self.text(" SET ");
+            self.ident(set);
+        }
+        if let Some(Cycle { columns, set, values, using, position: _ }) = cycle {
+            self.text(" CYCLE ");
+            self.list(columns, Self::ident);
+            self.text(" SET ");
+            self.ident(set);
+            if let Some((to, default)) = values {
+                self.text(" TO ");
+                self.operand(to);
+                self.text(" DEFAULT ");
+                self.operand(default);
+            }
+            self.text(" USING ");
+            self.ident(using);
+        }
+    }
+
+    fn set_expr(&mut self, body: &SetExpr) {
+        match body {
+            SetExpr::Select(select) => self.select(select),
+            SetExpr::Values(values) => self.values(values),
+            SetExpr::Table(name) => {
+                self.text("TABLE ");
+                self.name(name);
+            }
+            SetExpr::Query(query) => self.subquery(query),
+            SetExpr::Set(set) => self.set_operation(set),
+        }
+    }
+
+    fn set_operation(&mut self, set: &SetOperation) {
+        let SetOperation { op, all, operands, position: _ } = set;
+        for (i, operand) in operands.iter().enumerate() {
+            if i > 0 {
+                self.text(match op {
+                    SetOperator::Union => " UNION ",
+                    SetOperator::Intersect => " INTERSECT ",
+                    SetOperator::Except => " EXCEPT ",
+                });
+                self.when(*all, "ALL ");
+            }
+            // A chain of other operators is a level of its own.
+            let nested = matches!(operand, SetExpr::Set(_));
+            self.when(nested, "(");
+            self.set_expr(operand);
+            self.when(nested, ")");
+        }
+    }
+
+    fn values(&mut self, values: &Values) {
+        self.text("VALUES ");
+        self.list(&values.rows, |p, row| p.row(row));
+    }
+
+    fn select(&mut self, select: &Select) {
+        let Select { distinct, items, from, filter, group_by, having, windows, time_window, position: _ } =
+            select;
+        self.text("SELECT");
+        match distinct {
+            Distinct::All => {}
+            Distinct::Distinct => self.text(" DISTINCT"),
+            Distinct::On(list) => {
+                self.text(" DISTINCT ON ");
+                self.row(list);
+            }
+        }
+        self.when(!items.is_empty(), " ");
+        self.list(items, Self::select_item);
+        self.from_clause(" FROM ", from);
+        self.filter(" WHERE ", filter.as_ref());
+        if let Some(window) = time_window {
+            self.time_window(window);
+        }
+        if let Some(GroupBy { distinct, items, position: _ }) = group_by {
+            self.text(" GROUP BY ");
+            self.when(*distinct, "DISTINCT ");
+            self.list(items, Self::group_item);
+        }
+        self.filter(" HAVING ", having.as_ref());
+        self.when(!windows.is_empty(), " WINDOW ");
+        self.list(windows, |p, NamedWindow { name, window }| {
+            p.ident(name);
+            p.text(" AS ");
+            p.window(window);
+        });
+    }
+
+    fn filter(&mut self, word: &str, condition: Option<&Expr>) {
+        if let Some(condition) = condition {
+            self.text(word);
+            self.expr(condition);
+        }
+    }
+
+    fn select_item(&mut self, item: &SelectItem) {
+        match item {
+            SelectItem::Expr { expr, alias } => {
+                self.expr(expr);
+                if let Some(alias) = alias {
+                    self.text(" AS ");
+                    self.ident(alias);
+                }
+            }
+            SelectItem::Star(_) => self.text("*"),
+            SelectItem::QualifiedStar(name) => {
+                self.name(name);
+                self.text(".*");
+            }
+            SelectItem::FieldStar(expr) => {
+                self.text("(");
+                self.expr(expr);
+                self.text(").*");
+            }
+        }
+    }
+
+    fn group_item(&mut self, item: &GroupItem) {
+        match item {
+            GroupItem::Expr(Expr { kind: ExprKind::Row(items), .. }) if items.len() > 1 => self.row(items),
+            GroupItem::Expr(expr) => self.expr(expr),
+            GroupItem::Empty(_) => self.text("()"),
+            GroupItem::Rollup(list, _) => {
+                self.text("ROLLUP ");
+                self.row(list);
+            }
+            GroupItem::Cube(list, _) => {
+                self.text("CUBE ");
+                self.row(list);
+            }
+            GroupItem::Sets(items, _) => {
+                self.text("GROUPING SETS (");
+                self.list(items, Self::group_item);
+                self.text(")");
+            }
+        }
+    }
+
+    fn order_by_clause(&mut self, word: &str, order_by: &[OrderBy]) {
+        if !order_by.is_empty() {
+            self.text(word);
+            self.list(order_by, |p, OrderBy { expr, direction, nulls }| {
+                p.expr(expr);
+                p.ordering(direction, *nulls);
+            });
+        }
+    }
+
+    fn ordering(&mut self, direction: &Direction, nulls: Option<Nulls>) {
+        match direction {
+            Direction::Default => {}
+            Direction::Ascending => self.text(" ASC"),
+            Direction::Descending => self.text(" DESC"),
+            Direction::Using(op) => {
+                self.text(" USING ");
+                self.operator(op);
+            }
+        }
+        match nulls {
+            Some(Nulls::First) => self.text(" NULLS FIRST"),
+            Some(Nulls::Last) => self.text(" NULLS LAST"),
+            None => {}
+        }
+    }
+
+    fn lock(&mut self, Lock { strength, of, wait, position: _ }: &Lock) {
+        self.text(match strength {
+            LockStrength::Update => " FOR UPDATE",
+            LockStrength::NoKeyUpdate => " FOR NO KEY UPDATE",
+            LockStrength::Share => " FOR SHARE",
+            LockStrength::KeyShare => " FOR KEY SHARE",
+        });
+        self.when(!of.is_empty(), " OF ");
+        self.list(of, Self::name);
+        self.text(match wait {
+            LockWait::Wait => "",
+            LockWait::NoWait => " NOWAIT",
+            LockWait::SkipLocked => " SKIP LOCKED",
+        });
+    }
+
+    // ---- FROM ----
+
+    fn from_clause(&mut self, word: &str, from: &[FromItem]) {
+        if !from.is_empty() {
+            self.text(word);
+            self.list(from, Self::from);
+        }
+    }
+
+    fn from(&mut self, FromItem { first, joins }: &FromItem) {
+        self.source(first);
+        for join in joins {
+            self.join(join);
+        }
+    }
+
+    fn join(&mut self, join: &Join) {
+        let Join { kind, right, constraint, within, asof, position: _ } = join;
+        self.when(matches!(constraint, JoinConstraint::Natural), " NATURAL");
+        self.when(*asof, " ASOF");
+        self.text(match kind {
+            JoinKind::Inner => " JOIN ",
+            JoinKind::Left => " LEFT JOIN ",
+            JoinKind::Right => " RIGHT JOIN ",
+            JoinKind::Full => " FULL JOIN ",
+            JoinKind::Cross => " CROSS JOIN ",
+        });
+        self.source(right);
+        if let Some(Within { before, after, grace, position: _ }) = within {
+            self.text(" WITHIN (");
+            self.span(before);
+            if let Some(after) = after {
+                self.text(", ");
+                self.span(after);
+            }
+            self.text(")");
+            if let Some(grace) = grace {
+                self.text(" GRACE PERIOD ");
+                self.span(grace);
+            }
+        }
+        match constraint {
+            JoinConstraint::None | JoinConstraint::Natural => {}
+            JoinConstraint::On(condition) => self.filter(" ON ", Some(condition)),
+            JoinConstraint::Using { columns, alias } => {
+                self.text(" USING ");
+                self.column_list(columns);
+                if let Some(alias) = alias {
+                    self.text(" AS ");
+                    self.ident(alias);
+                }
+            }
+        }
+    }
+
+    fn source(&mut self, source: &Source) {
+        match source {
+            Source::Relation { name, only, alias, system_time, sample } => {
+                self.when(*only, "ONLY ");
+                self.name(name);
+                if let Some(time) = system_time {
+                    self.text(" FOR SYSTEM_TIME AS OF ");
+                    self.operand(time);
+                }
+                self.alias(alias.as_ref());
+                if let Some(Sample { method, args, seed, position: _ }) = sample {
+                    self.text(" TABLESAMPLE ");
+                    self.name(method);
+                    self.row(args);
+                    if let Some(seed) = seed {
+                        self.text(" REPEATABLE (");
+                        self.expr(seed);
+                        self.text(")");
+                    }
+                }
+            }
+            Source::Subquery { query, lateral, alias, position: _ } => {
+                self.when(*lateral, "LATERAL ");
+                self.subquery(query);
+                self.alias(alias.as_ref());
+            }
+            Source::Function(function) => self.table_function(function),
+            Source::Joins { from, alias, position: _ } => {
+                self.text("(");
+                self.from(from);
+                self.text(")");
+                self.alias(alias.as_ref());
+            }
+        }
+    }
+
+    fn alias(&mut self, alias: Option<&Alias>) {
+        if let Some(Alias { name, columns }) = alias {
+            self.text(" AS ");
+            self.ident(name);
+            self.columns(columns);
+        }
+    }
+
+    fn table_function(&mut self, function: &TableFunction) {
+        let TableFunction { calls, rows_from, ordinality, lateral, alias, position: _ } = function;
+        self.when(*lateral, "LATERAL ");
+        self.when(*rows_from, "ROWS FROM (");
+        self.list(calls, |p, TableCall { call, columns }| {
+            p.expr(call);
+            if *rows_from && !columns.is_empty() {
+                p.text(" AS ");
+                p.typed_columns(columns);
+            }
+        });
+        self.when(*rows_from, ")");
+        self.when(*ordinality, " WITH ORDINALITY");
+        match calls.as_slice() {
+            [TableCall { columns, .. }] if !*rows_from && !columns.is_empty() => {
+                self.text(" AS ");
+                if let Some(alias) = alias {
+                    self.ident(&alias.name);
+                    self.text(" ");
+                }
+                self.typed_columns(columns);
+            }
+            _ => self.alias(alias.as_ref()),
+        }
+    }
+
+    fn typed_columns(&mut self, columns: &[ColumnDefinition]) {
+        self.text("(");
+        self.list(columns, Self::column_definition);
+        self.text(")");
+    }
+
+    // ---- windows in event time ----
+
+    fn time_window(&mut self, TimeWindow { kind, args, position: _ }: &TimeWindow) {
+        self.text(match kind {
+            TimeWindowKind::Tumbling => " WINDOW TUMBLING (",
+            TimeWindowKind::Hopping => " WINDOW HOPPING (",
+            TimeWindowKind::Session => " WINDOW SESSION (",
+            TimeWindowKind::Cumulating => " WINDOW CUMULATING (",
+        });
+        self.list(args, |p, TimeWindowArg { name, value, position: _ }| {
+            p.text(&name.to_ascii_uppercase());
+            p.when(!name.is_empty(), " ");
+            p.span(value);
+        });
+        self.text(")");
+    }
+
+    fn span(&mut self, Span { count, unit }: &Span) {
+        self.number(count);
+        self.text(" ");
+        self.text(&unit.name.to_ascii_uppercase());
+    }
+}
