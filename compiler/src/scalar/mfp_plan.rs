@@ -1,0 +1,333 @@
+//! The compiled form of an [`Mfp`], which works on packed rows: the hot path of the whole product.
+//!
+//! A row is walked once, from its front to the last column that is needed. Columns that an expression reads are decoded
+//! into a reused buffer; columns that only pass through are never decoded, their bytes are copied, neighbours in one
+//! piece. A map is computed just before the first predicate that reads it, or after all predicates. Nothing is allocated
+//! per row but what functions build in the arena, which is reset for each row.
+
+use std::collections::BTreeMap;
+
+use bumpalo::Bump;
+
+use super::{CompiledExpr, EvalError, Mfp, ScalarExpr};
+use crate::repr::{Datum, RowBuf, row};
+
+/// A map-filter-project ready to run.
+#[derive(Debug)]
+pub struct MfpPlan {
+    input_arity: usize,
+    /// The columns to decode, ascending; column `decode[i]` goes to slot `i`, maps to the slots after.
+    decode: Vec<usize>,
+    /// How many columns must be walked over, to decode and to find the pieces that are copied.
+    walk: usize,
+    steps: Vec<Step>,
+    output: Vec<Piece>,
+    /// The pieces of `output` that make the key.
+    key_pieces: usize,
+    /// No row can pass.
+    empty: bool,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// Computes the next slot.
+    Map(CompiledExpr),
+    Filter(CompiledExpr),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    /// The bytes of the input's columns `first` to `last`.
+    Copy {
+        first: usize,
+        last: usize,
+    },
+    Slot(usize),
+}
+
+/// What evaluation reuses from row to row. One per operator.
+#[derive(Default)]
+pub struct Scratch {
+    arena: Bump,
+    datums: Vec<Datum<'static>>,
+    /// Where each walked column begins, and where the last one ends.
+    offsets: Vec<usize>,
+    /// How many bytes of the last output its key takes (see [`MfpPlan::keyed`]).
+    pub key_len: usize,
+}
+
+impl MfpPlan {
+    pub fn new(mfp: &Mfp) -> MfpPlan {
+        MfpPlan::keyed(mfp, 0)
+    }
+
+    /// A plan whose first `key_columns` output columns are a key; evaluation leaves the key's length in
+    /// [`Scratch::key_len`].
+    pub fn keyed(mfp: &Mfp, key_columns: usize) -> MfpPlan {
+        let mut mfp = mfp.clone();
+        mfp.optimize();
+        let mut builder = Builder::new(&mfp);
+        for predicate in &mfp.predicates {
+            builder.filter(predicate);
+        }
+        let mut output = builder.pieces(&mfp.projection[..key_columns]);
+        let key_pieces = output.len();
+        output.extend(builder.pieces(&mfp.projection[key_columns..]));
+        let walk = walked(mfp.input_arity, &builder.decode, &output);
+        let Builder { decode, steps, .. } = builder;
+        MfpPlan {
+            input_arity: mfp.input_arity,
+            decode,
+            walk,
+            steps,
+            output,
+            key_pieces,
+            empty: mfp.is_empty(),
+        }
+    }
+
+    /// Whether no row can pass.
+    pub fn is_empty(&self) -> bool {
+        self.empty
+    }
+
+    /// Appends the output row for a packed input row, if it passes. `Err` is a predicate's error; a map's error is a cell
+    /// of the output.
+    #[inline]
+    pub fn evaluate_packed(
+        &self,
+        row: &[u8],
+        scratch: &mut Scratch,
+        out: &mut RowBuf,
+    ) -> Result<bool, EvalError> {
+        self.evaluate_parts(&[row], scratch, out)
+    }
+
+    /// As [`MfpPlan::evaluate_packed`], of the input row that is the concatenation of parts: a join's key and values.
+    pub fn evaluate_parts(
+        &self,
+        parts: &[&[u8]],
+        scratch: &mut Scratch,
+        out: &mut RowBuf,
+    ) -> Result<bool, EvalError> {
+        if self.empty {
+            return Ok(false);
+        }
+        let mut slots = recycle(std::mem::take(&mut scratch.datums));
+        if !self.steps.is_empty() {
+            scratch.arena.reset();
+        }
+        self.walk(parts, &mut slots, &mut scratch.offsets);
+        let passed = self.run(&mut slots, &scratch.arena);
+        if let Ok(true) = passed {
+            scratch.key_len = self.write_parts(parts, &slots, &scratch.offsets, out);
+        }
+        scratch.datums = recycle(slots);
+        passed
+    }
+
+    /// As [`MfpPlan::evaluate_packed`], of an input row that is decoded already.
+    pub fn evaluate(
+        &self,
+        input: &[Datum<'_>],
+        scratch: &mut Scratch,
+        out: &mut RowBuf,
+    ) -> Result<bool, EvalError> {
+        if self.empty {
+            return Ok(false);
+        }
+        let mut slots = recycle(std::mem::take(&mut scratch.datums));
+        scratch.arena.reset();
+        slots.extend(self.decode.iter().map(|column| input[*column]));
+        let passed = self.run(&mut slots, &scratch.arena);
+        if let Ok(true) = passed {
+            scratch.key_len = self.write(&slots, out, |first, last, out| {
+                input[first..=last].iter().for_each(|datum| out.push(*datum));
+            });
+        }
+        scratch.datums = recycle(slots);
+        passed
+    }
+
+    /// Decodes the wanted columns and notes where the walked ones begin.
+    #[inline]
+    fn walk<'a>(&self, parts: &[&'a [u8]], slots: &mut Vec<Datum<'a>>, offsets: &mut Vec<usize>) {
+        offsets.clear();
+        let mut wanted = self.decode.iter().copied();
+        let mut next = wanted.next().unwrap_or(usize::MAX);
+        let mut column = 0;
+        let mut base = 0;
+        for part in parts {
+            let mut rest = *part;
+            while column < self.walk && !rest.is_empty() {
+                offsets.push(base + part.len() - rest.len());
+                if column == next {
+                    let (datum, after) = row::decode_first(rest);
+                    slots.push(datum);
+                    rest = after;
+                    next = wanted.next().unwrap_or(usize::MAX);
+                } else {
+                    rest = row::split_first(rest).1;
+                }
+                column += 1;
+            }
+            base += part.len() - rest.len();
+            if column == self.walk {
+                break;
+            }
+        }
+        offsets.push(base);
+    }
+
+    /// Runs the steps; whether the row passes.
+    #[inline]
+    fn run<'a>(&'a self, slots: &mut Vec<Datum<'a>>, arena: &'a Bump) -> Result<bool, EvalError> {
+        let mut error: Option<EvalError> = None;
+        for step in &self.steps {
+            match step {
+                Step::Map(expr) => {
+                    let value = expr.eval(slots, arena).unwrap_or_else(|e| e.to_cell(arena));
+                    slots.push(value);
+                }
+                Step::Filter(expr) => match expr.eval(slots, arena) {
+                    Ok(Datum::Bool(true)) => {}
+                    Ok(_) => return Ok(false),
+                    Err(e) => error = Some(error.map_or_else(|| e.clone(), |least| least.min(e.clone()))),
+                },
+            }
+        }
+        error.map_or(Ok(true), Err)
+    }
+
+    fn write_parts(
+        &self,
+        parts: &[&[u8]],
+        slots: &[Datum<'_>],
+        offsets: &[usize],
+        out: &mut RowBuf,
+    ) -> usize {
+        self.write(slots, out, |first, last, out| {
+            let end = (last + 1 < self.input_arity).then(|| offsets[last + 1]);
+            copy_span(parts, offsets[first], end, out);
+        })
+    }
+
+    /// Writes the output; returns the length of its key.
+    #[inline]
+    fn write(
+        &self,
+        slots: &[Datum<'_>],
+        out: &mut RowBuf,
+        copy: impl Fn(usize, usize, &mut RowBuf),
+    ) -> usize {
+        let start = out.bytes().len();
+        let mut key_len = 0;
+        for (i, piece) in self.output.iter().enumerate() {
+            if i == self.key_pieces {
+                key_len = out.bytes().len() - start;
+            }
+            match *piece {
+                Piece::Copy { first, last } => copy(first, last, out),
+                Piece::Slot(slot) => out.push(slots[slot]),
+            }
+        }
+        if self.key_pieces == self.output.len() { out.bytes().len() - start } else { key_len }
+    }
+}
+
+/// Copies the bytes from `start` to `end` (or all that follow) of the concatenation of parts.
+#[inline]
+fn copy_span(parts: &[&[u8]], start: usize, end: Option<usize>, out: &mut RowBuf) {
+    if let [row] = parts {
+        out.extend(&row[start..end.unwrap_or(row.len())]);
+        return;
+    }
+    let mut base = 0;
+    for part in parts {
+        let from = start.saturating_sub(base).min(part.len());
+        let to = end.map_or(part.len(), |end| end.saturating_sub(base).min(part.len()));
+        out.extend(&part[from..to]);
+        base += part.len();
+    }
+}
+
+/// How many columns must be walked: up to the last one decoded, and to the ends of what is copied. The end of the last
+/// column is the end of the row, for which nothing need be walked.
+fn walked(input_arity: usize, decode: &[usize], output: &[Piece]) -> usize {
+    let decoded = decode.last().map_or(0, |column| column + 1);
+    let copied = output.iter().map(|piece| match *piece {
+        Piece::Copy { first, last } if last + 1 == input_arity => first,
+        Piece::Copy { last, .. } => last + 1,
+        Piece::Slot(_) => 0,
+    });
+    copied.max().unwrap_or(0).max(decoded)
+}
+
+/// The same buffer, empty, for datums of another lifetime. The allocation stays: collecting in place is what the standard
+/// library does for a source of the same layout.
+#[inline]
+fn recycle<'a, 'b>(mut datums: Vec<Datum<'a>>) -> Vec<Datum<'b>> {
+    datums.clear();
+    datums.into_iter().map(|_| unreachable!("invariant: just cleared")).collect()
+}
+
+/// Assigns slots and orders the steps.
+struct Builder<'m> {
+    mfp: &'m Mfp,
+    decode: Vec<usize>,
+    /// The slot of each column, decoded or computed.
+    slots: BTreeMap<usize, usize>,
+    steps: Vec<Step>,
+}
+
+impl<'m> Builder<'m> {
+    fn new(mfp: &'m Mfp) -> Builder<'m> {
+        let mut read = std::collections::BTreeSet::new();
+        for expr in mfp.maps.iter().chain(&mfp.predicates) {
+            read.extend(expr.support());
+        }
+        let decode: Vec<usize> = read.into_iter().filter(|c| *c < mfp.input_arity).collect();
+        let slots = decode.iter().enumerate().map(|(slot, column)| (*column, slot)).collect();
+        Builder { mfp, decode, slots, steps: Vec::new() }
+    }
+
+    /// Computes the maps that an expression reads, unless they are, and compiles it.
+    fn compile(&mut self, expr: &ScalarExpr) -> CompiledExpr {
+        for column in expr.support() {
+            self.slot(column);
+        }
+        CompiledExpr::new(expr, &|column| self.slots[&column])
+    }
+
+    fn slot(&mut self, column: usize) -> usize {
+        if let Some(slot) = self.slots.get(&column) {
+            return *slot;
+        }
+        let map = self.compile(&self.mfp.maps[column - self.mfp.input_arity]);
+        let slot = self.slots.len();
+        self.steps.push(Step::Map(map));
+        self.slots.insert(column, slot);
+        slot
+    }
+
+    fn filter(&mut self, predicate: &ScalarExpr) {
+        let filter = self.compile(predicate);
+        self.steps.push(Step::Filter(filter));
+    }
+
+    /// The pieces of the output for a projection: runs of input columns are one.
+    fn pieces(&mut self, projection: &[usize]) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        for &column in projection {
+            if column >= self.mfp.input_arity {
+                pieces.push(Piece::Slot(self.slot(column)));
+                continue;
+            }
+            match pieces.last_mut() {
+                Some(Piece::Copy { last, .. }) if *last + 1 == column => *last = column,
+                _ => pieces.push(Piece::Copy { first: column, last: column }),
+            }
+        }
+        pieces
+    }
+}

@@ -1,0 +1,73 @@
+//! Functions with syntax of their own (`IS NULL`, `NOT`, `IS DISTINCT FROM`) and those that only plans contain.
+
+use super::comparison::{compare, not_distinct};
+use super::declare::functions;
+use super::fast::{Comparison, Fast};
+use super::function::{Context, Func};
+use super::{EvalError, native};
+use crate::repr::{Datum, canonical, row};
+
+functions! { pub(super) FUNCTIONS;
+    /// True if the value is NULL.
+    "is null"(Any) -> Bool, never_null(), special(), fast(Fast::IsNull):
+        "NULL IS NULL" => "t" = { |_, a: Datum<'_>| matches!(a, Datum::Null) };
+    /// The other truth value.
+    "not"(Bool) -> Bool, special(), fast(Fast::Not): "NOT true" => "f" = { |_, a: bool| !a };
+    /// True if the condition is, false if it is false or NULL.
+    "is true"(Bool) -> Bool, never_null(), special(): "NULL IS TRUE" => "f" = { |_, a: Option<bool>| a == Some(true) };
+    /// True if the condition is false, false if it is true or NULL.
+    "is false"(Bool) -> Bool, never_null(), special(): "NULL IS FALSE" => "f" = { |_, a: Option<bool>| a == Some(false) };
+    /// Whether two values differ, with NULL as a value of its own.
+    "is distinct from"(AnyElement, AnyElement) -> Bool, never_null(), special():
+        "1 IS DISTINCT FROM NULL" => "t" = { |_, a: Datum<'_>, b: Datum<'_>| !not_distinct(a, b) };
+    /// Whether two values are the same, with NULL as a value of its own.
+    "is not distinct from"(AnyElement, AnyElement) -> Bool, never_null(), special():
+        "1 IS NOT DISTINCT FROM 1" => "t" = { |_, a: Datum<'_>, b: Datum<'_>| not_distinct(a, b) };
+    /// Whether two values of any one type are equal: what the planner writes, where SQL has an operator per type.
+    "equals"(AnyElement, AnyElement) -> Bool, special(), fast(Fast::Compare(Comparison::Eq)):
+        "1 = 2" => "f" = { |_, a: Datum<'_>, b: Datum<'_>| compare(a, b).is_eq() };
+    /// The value that stands for all values equal to this one.
+    "canonical"(AnyElement) -> AnyElement, special(): "1" => "1" = { raw canonical };
+    /// The same value under another type that stores it alike.
+    "relabel"(Any) -> Any, cast(), fast(Fast::Relabel): "1" => "1" = { |_, a: Datum<'_>| a };
+}
+
+fn canonical<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalError> {
+    let value: Datum<'a> = native::FromDatum::from_datum(args[0])?;
+    let mut packed = Vec::new();
+    canonical::encode_canonical(value, &mut packed);
+    Ok(row::decode_first(cx.arena.alloc_slice_copy(&packed)).0)
+}
+
+macro_rules! known {
+    ($($(#[$doc:meta])* $name:ident = $id:literal;)*) => {
+        $(
+            $(#[$doc])*
+            pub fn $name() -> Func {
+                static FUNC: std::sync::LazyLock<Func> = std::sync::LazyLock::new(|| Func::known($id));
+                *FUNC
+            }
+        )*
+    };
+}
+
+known! {
+    /// `a IS NULL`.
+    is_null = "is null Any";
+    /// `NOT a`.
+    not = "not Bool";
+    /// `a IS TRUE`.
+    is_true = "is true Bool";
+    /// `a IS FALSE`.
+    is_false = "is false Bool";
+    /// `a IS DISTINCT FROM b`.
+    is_distinct = "is distinct from AnyElement AnyElement";
+    /// `a IS NOT DISTINCT FROM b`.
+    is_not_distinct = "is not distinct from AnyElement AnyElement";
+    /// `a = b` of any one type.
+    equals = "equals AnyElement AnyElement";
+    /// The canonical form of a value.
+    canonical_of = "canonical AnyElement";
+    /// A change of type that keeps the datum.
+    relabel = "relabel Any";
+}
