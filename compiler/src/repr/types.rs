@@ -1,4 +1,10 @@
-//! SQL types as the compiler knows them: PostgreSQL's, with their typmods.
+//! SQL types as the compiler knows them: PostgreSQL's, with their typmods, names and oids.
+//!
+//! What PostgreSQL keeps in pg_type about a type is one row of [`SCALARS`]; arrays and records are derived.
+
+use std::fmt;
+
+use crate::error::{Error, SqlState};
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +63,77 @@ pub enum Category {
     Internal,
 }
 
+impl Category {
+    /// The letter in `pg_type.typcategory`.
+    pub fn code(self) -> char {
+        match self {
+            Category::Array => 'A',
+            Category::Boolean => 'B',
+            Category::DateTime => 'D',
+            Category::Numeric => 'N',
+            Category::Pseudo => 'P',
+            Category::String => 'S',
+            Category::Timespan => 'T',
+            Category::UserDefined => 'U',
+            Category::Unknown => 'X',
+            Category::Internal => 'Z',
+        }
+    }
+}
+
+/// A row of pg_type.
+pub struct Scalar {
+    pub typ: Type,
+    pub oid: u32,
+    pub array_oid: u32,
+    /// `typname`.
+    pub name: &'static str,
+    /// What `format_type` prints: SQL's name.
+    pub sql_name: &'static str,
+    /// Bytes, or -1 for a variable length.
+    pub len: i16,
+    pub category: Category,
+    pub preferred: bool,
+}
+
+macro_rules! scalars {
+    ($($typ:expr, $oid:literal, $array:literal, $name:literal, $sql:literal, $len:literal, $category:ident, $preferred:literal;)*) => {
+        &[$(Scalar { typ: $typ, oid: $oid, array_oid: $array, name: $name, sql_name: $sql, len: $len,
+            category: Category::$category, preferred: $preferred }),*]
+    };
+}
+
+/// All types that are no array or record, without typmods.
+pub const SCALARS: &[Scalar] = scalars! {
+    Type::Bool, 16, 1000, "bool", "boolean", 1, Boolean, true;
+    Type::Bytea, 17, 1001, "bytea", "bytea", -1, UserDefined, false;
+    Type::InternalChar, 18, 1002, "char", "\"char\"", 1, Internal, false;
+    Type::Name, 19, 1003, "name", "name", 64, String, false;
+    Type::Int8, 20, 1016, "int8", "bigint", 8, Numeric, false;
+    Type::Int2, 21, 1005, "int2", "smallint", 2, Numeric, false;
+    Type::Int4, 23, 1007, "int4", "integer", 4, Numeric, false;
+    Type::Regproc, 24, 1008, "regproc", "regproc", 4, Numeric, false;
+    Type::Text, 25, 1009, "text", "text", -1, String, true;
+    Type::Oid, 26, 1028, "oid", "oid", 4, Numeric, true;
+    Type::Float8, 701, 1022, "float8", "double precision", 8, Numeric, true;
+    Type::Unknown, 705, 0, "unknown", "unknown", -2, Unknown, false;
+    Type::Varchar(None), 1043, 1015, "varchar", "character varying", -1, String, false;
+    Type::Date, 1082, 1182, "date", "date", 4, DateTime, false;
+    Type::Timestamp, 1114, 1115, "timestamp", "timestamp without time zone", 8, DateTime, false;
+    Type::TimestampTz, 1184, 1185, "timestamptz", "timestamp with time zone", 8, DateTime, true;
+    Type::Interval, 1186, 1187, "interval", "interval", 16, Timespan, true;
+    Type::Numeric(None), 1700, 1231, "numeric", "numeric", -1, Numeric, false;
+    Type::Regclass, 2205, 2210, "regclass", "regclass", 4, Numeric, false;
+    Type::Regtype, 2206, 2211, "regtype", "regtype", 4, Numeric, false;
+    Type::Jsonb, 3802, 3807, "jsonb", "jsonb", -1, UserDefined, false;
+};
+
+pub const RECORD_OID: u32 = 2249;
+const RECORD_ARRAY_OID: u32 = 2287;
+/// Added to a length in a typmod, as PostgreSQL's varlena header was once.
+const TYPMOD_HEADER: i32 = 4;
+const MAX_VARCHAR: i64 = 10_485_760;
+
 impl Type {
     /// Whether equal values of the type can print differently, so that keys of it must be canonicalized.
     pub fn has_lossy_equality(&self) -> bool {
@@ -75,6 +152,213 @@ impl Type {
             Type::Varchar(_) => Type::Varchar(None),
             Type::Array(element) => Type::Array(Box::new(element.without_typmod())),
             other => other.clone(),
+        }
+    }
+
+    /// The type's row of pg_type; nothing for arrays and records.
+    pub fn scalar(&self) -> Option<&'static Scalar> {
+        let plain = self.without_typmod();
+        SCALARS.iter().find(|row| row.typ == plain)
+    }
+
+    pub fn oid(&self) -> u32 {
+        match self {
+            Type::Array(element) => element.array_oid(),
+            Type::Record(_) => RECORD_OID,
+            _ => self.scalar().map_or(0, |row| row.oid),
+        }
+    }
+
+    /// The oid of the array over this type; an array's own, because arrays of arrays are arrays of more dimensions.
+    pub fn array_oid(&self) -> u32 {
+        match self {
+            Type::Array(_) => self.oid(),
+            Type::Record(_) => RECORD_ARRAY_OID,
+            _ => self.scalar().map_or(0, |row| row.array_oid),
+        }
+    }
+
+    /// The type with this oid and typmod (-1 for none), as in pg_attribute. Records have no fields then.
+    pub fn from_oid(oid: u32, typmod: i32) -> Option<Type> {
+        match oid {
+            RECORD_OID => return Some(Type::Record(Vec::new())),
+            RECORD_ARRAY_OID => return Some(Type::Array(Box::new(Type::Record(Vec::new())))),
+            _ => {}
+        }
+        if let Some(row) = SCALARS.iter().find(|row| row.oid == oid) {
+            return Some(row.typ.with_pg_typmod(typmod));
+        }
+        let row = SCALARS.iter().find(|row| row.array_oid == oid && oid != 0)?;
+        Some(Type::Array(Box::new(row.typ.with_pg_typmod(typmod))))
+    }
+
+    fn with_pg_typmod(&self, typmod: i32) -> Type {
+        let value = typmod - TYPMOD_HEADER;
+        match self {
+            Type::Numeric(_) if typmod >= TYPMOD_HEADER => {
+                let scale = ((value & 0x7ff) ^ 0x400) - 0x400;
+                Type::Numeric(Some(NumericTypmod { precision: (value >> 16) as u16, scale: scale as i16 }))
+            }
+            Type::Varchar(_) if typmod >= TYPMOD_HEADER => Type::Varchar(Some(value as u32)),
+            other => other.clone(),
+        }
+    }
+
+    /// `pg_attribute.atttypmod`, and the typmod of a RowDescription.
+    pub fn typmod(&self) -> i32 {
+        match self {
+            Type::Numeric(Some(t)) => {
+                (((t.precision as i32) << 16) | (t.scale as i32 & 0x7ff)) + TYPMOD_HEADER
+            }
+            Type::Varchar(Some(length)) => *length as i32 + TYPMOD_HEADER,
+            Type::Array(element) => element.typmod(),
+            _ => -1,
+        }
+    }
+
+    /// `pg_type.typlen`: bytes, or -1 for a variable length.
+    pub fn len(&self) -> i16 {
+        self.scalar().map_or(-1, |row| row.len)
+    }
+
+    /// `pg_type.typname`: `int4`, `_int4`, `record`.
+    pub fn name(&self) -> String {
+        match self {
+            Type::Array(element) => format!("_{}", element.name()),
+            Type::Record(_) => "record".to_owned(),
+            _ => self.scalar().map_or("unknown", |row| row.name).to_owned(),
+        }
+    }
+
+    pub fn category(&self) -> Category {
+        match self {
+            Type::Array(_) => Category::Array,
+            Type::Record(_) => Category::Pseudo,
+            _ => self.scalar().map_or(Category::Unknown, |row| row.category),
+        }
+    }
+
+    /// Whether the type is its category's preferred one (`pg_type.typispreferred`).
+    pub fn is_preferred(&self) -> bool {
+        self.scalar().is_some_and(|row| row.preferred)
+    }
+
+    /// The type of an array's elements.
+    pub fn element(&self) -> Option<&Type> {
+        match self {
+            Type::Array(element) => Some(element),
+            _ => None,
+        }
+    }
+
+    /// The array type over this one; arrays of arrays are arrays of more dimensions.
+    pub fn array_of(self) -> Type {
+        match self {
+            Type::Array(_) => self,
+            element => Type::Array(Box::new(element)),
+        }
+    }
+
+    pub fn is_integer(&self) -> bool {
+        matches!(self, Type::Int2 | Type::Int4 | Type::Int8)
+    }
+
+    /// Whether values are texts ([`super::Datum::Text`]).
+    pub fn is_text(&self) -> bool {
+        matches!(self, Type::Text | Type::Varchar(_) | Type::Name | Type::InternalChar | Type::Unknown)
+    }
+
+    /// The scale that every value of the type has, for `numeric(p, s)`.
+    pub fn static_scale(&self) -> Option<u16> {
+        match self {
+            Type::Numeric(Some(typmod)) => Some(typmod.scale.max(0) as u16),
+            _ => None,
+        }
+    }
+
+    /// The type called this in SQL, in lower case: a pg_type name, SQL's own name or an alias; `[]` makes an array.
+    pub fn named(name: &str) -> Option<Type> {
+        if let Some(element) = name.strip_suffix("[]") {
+            return Some(Type::named(element.trim_end())?.array_of());
+        }
+        if let Some(row) = SCALARS.iter().find(|row| row.name == name && row.typ != Type::InternalChar) {
+            return Some(row.typ.clone());
+        }
+        if let Some(row) = SCALARS.iter().find(|row| row.sql_name == name) {
+            return Some(row.typ.clone());
+        }
+        Some(match name {
+            "int" => Type::Int4,
+            "float" => Type::Float8,
+            "decimal" | "dec" => Type::Numeric(None),
+            "char varying" => Type::Varchar(None),
+            "timestamp with time zone" => Type::TimestampTz,
+            "record" => Type::Record(Vec::new()),
+            _ => Type::named(name.strip_prefix('_')?)?.array_of(),
+        })
+    }
+
+    /// The type with the modifiers written after its name: `numeric(10, 2)`, `varchar(20)`, `timestamp(6)`.
+    pub fn with_modifiers(self, modifiers: &[i64]) -> Result<Type, Error> {
+        let invalid = |message: String| Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        match (self, modifiers) {
+            (typ, []) => Ok(typ),
+            (Type::Array(element), _) => Ok(element.with_modifiers(modifiers)?.array_of()),
+            (Type::Numeric(_), &[precision]) => numeric_with(precision, 0),
+            (Type::Numeric(_), &[precision, scale]) => numeric_with(precision, scale),
+            (Type::Numeric(_), _) => invalid("invalid NUMERIC type modifier".to_owned()),
+            (Type::Varchar(_), &[length]) if length < 1 => {
+                invalid("length for type varchar must be at least 1".to_owned())
+            }
+            (Type::Varchar(_), &[length]) if length > MAX_VARCHAR => {
+                invalid(format!("length for type varchar cannot exceed {MAX_VARCHAR}"))
+            }
+            (Type::Varchar(_), &[length]) => Ok(Type::Varchar(Some(length as u32))),
+            (Type::Varchar(_), _) => invalid("invalid type modifier".to_owned()),
+            (typ @ (Type::Timestamp | Type::TimestampTz | Type::Interval), &[precision]) => {
+                time_with(typ, precision)
+            }
+            (typ, _) => Err(Error::new(
+                SqlState::SYNTAX_ERROR,
+                format!("type modifier is not allowed for type \"{}\"", typ.name()),
+            )),
+        }
+    }
+}
+
+fn numeric_with(precision: i64, scale: i64) -> Result<Type, Error> {
+    let invalid = |message: String| Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
+    if !(1..=1000).contains(&precision) {
+        return invalid(format!("NUMERIC precision {precision} must be between 1 and 1000"));
+    }
+    if !(-1000..=1000).contains(&scale) {
+        return invalid(format!("NUMERIC scale {scale} must be between -1000 and 1000"));
+    }
+    Ok(Type::Numeric(Some(NumericTypmod { precision: precision as u16, scale: scale as i16 })))
+}
+
+/// Times are kept in microseconds; fewer digits are refused rather than kept and ignored.
+fn time_with(typ: Type, precision: i64) -> Result<Type, Error> {
+    match precision {
+        6.. => Ok(typ),
+        0..=5 => Err(Error::unsupported(format!("{typ} with a precision of {precision} is not supported"))
+            .hint("Leave the precision out, and use date_trunc to round.")),
+        _ => Err(Error::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("{}({precision}) precision must not be negative", typ.name().to_uppercase()),
+        )),
+    }
+}
+
+/// What `format_type` prints: SQL's name with the typmod.
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Type::Numeric(Some(t)) => write!(f, "numeric({},{})", t.precision, t.scale),
+            Type::Varchar(Some(length)) => write!(f, "character varying({length})"),
+            Type::Array(element) => write!(f, "{element}[]"),
+            Type::Record(_) => f.write_str("record"),
+            other => f.write_str(other.scalar().map_or("unknown", |row| row.sql_name)),
         }
     }
 }
@@ -106,5 +390,56 @@ impl RelationType {
 
     pub fn arity(&self) -> usize {
         self.columns.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_oids_and_typmods_agree_with_postgres() {
+        let numeric = Type::Numeric(Some(NumericTypmod { precision: 10, scale: 2 }));
+        let negative = Type::Numeric(Some(NumericTypmod { precision: 3, scale: -2 }));
+        for (typ, oid, typmod, display, name) in [
+            (Type::Int4, 23, -1, "integer", "int4"),
+            (numeric.clone(), 1700, 655366, "numeric(10,2)", "numeric"),
+            (negative, 1700, 198658, "numeric(3,-2)", "numeric"),
+            (Type::Varchar(Some(20)), 1043, 24, "character varying(20)", "varchar"),
+            (Type::TimestampTz, 1184, -1, "timestamp with time zone", "timestamptz"),
+            (Type::InternalChar, 18, -1, "\"char\"", "char"),
+            (numeric.array_of(), 1231, 655366, "numeric(10,2)[]", "_numeric"),
+        ] {
+            assert_eq!((typ.oid(), typ.typmod()), (oid, typmod), "{typ}");
+            assert_eq!((typ.to_string().as_str(), typ.name().as_str()), (display, name));
+            assert_eq!(Type::from_oid(oid, typmod), Some(typ));
+        }
+    }
+
+    #[test]
+    fn types_are_found_by_any_of_their_names() {
+        for (name, typ) in [
+            ("int", Type::Int4),
+            ("bigint", Type::Int8),
+            ("decimal", Type::Numeric(None)),
+            ("double precision", Type::Float8),
+            ("timestamp without time zone", Type::Timestamp),
+            ("text[]", Type::Text.array_of()),
+            ("_int4", Type::Int4.array_of()),
+            ("\"char\"", Type::InternalChar),
+        ] {
+            assert_eq!(Type::named(name), Some(typ));
+        }
+        assert_eq!(Type::named("char"), None);
+        assert_eq!(Type::named("nonsense"), None);
+    }
+
+    #[test]
+    fn modifiers_are_checked_as_postgres_does() {
+        let error = |typ: Type, modifiers: &[i64]| typ.with_modifiers(modifiers).unwrap_err().message;
+        assert_eq!(error(Type::Numeric(None), &[1001]), "NUMERIC precision 1001 must be between 1 and 1000");
+        assert_eq!(error(Type::Varchar(None), &[0]), "length for type varchar must be at least 1");
+        assert_eq!(error(Type::Int4, &[3]), "type modifier is not allowed for type \"int4\"");
+        assert_eq!(Type::Varchar(None).with_modifiers(&[5]), Ok(Type::Varchar(Some(5))));
     }
 }
