@@ -87,6 +87,7 @@ fn compile(expr: &ScalarExpr, slot: &dyn Fn(usize) -> usize) -> Node {
         match expr {
             ScalarExpr::Column(index) => Node::Column(slot(*index)),
             ScalarExpr::Literal(row, _) => compile_literal(row),
+            ScalarExpr::Parameter(index, _) => Node::Error(super::expr::unbound_parameter(*index)),
             ScalarExpr::Call { func, args, typ } => compile_call(*func, all(args), typ),
             ScalarExpr::And(operands) => Node::And(all(operands)),
             ScalarExpr::Or(operands) => Node::Or(all(operands)),

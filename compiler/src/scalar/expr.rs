@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 
 use super::function::{Context, Func, Nulls, Volatility};
 use super::{EvalError, special};
+use crate::error::SqlState;
 use crate::repr::{ColumnType, Datum, Row, Type, row};
 
 /// A function of one row.
@@ -25,6 +26,8 @@ pub enum ScalarExpr {
     Column(usize),
     /// A row of one datum, which may be an error cell.
     Literal(Row, ColumnType),
+    /// `$n`, counted from 0: a value that comes at execution ([`ScalarExpr::substitute_parameters`]). Never in a maintained plan.
+    Parameter(usize, Type),
     /// A function, operator or cast of its arguments. `typ` is the result's type, with its typmod.
     Call { func: Func, args: Vec<ScalarExpr>, typ: Type },
     /// Three-valued conjunction; true of no operands.
@@ -161,6 +164,7 @@ impl ScalarExpr {
                 Datum::Error(error) => Err(error.to_owned()),
                 datum => Ok(datum),
             },
+            ScalarExpr::Parameter(index, _) => Err(unbound_parameter(*index)),
             ScalarExpr::Call { func, args, typ } => {
                 let mut values = SmallVec::<[Datum<'a>; 4]>::new();
                 for arg in args {
@@ -185,6 +189,11 @@ impl ScalarExpr {
             }
         })
     }
+}
+
+/// What a parameter gives where no value was put in its place.
+pub(super) fn unbound_parameter(index: usize) -> EvalError {
+    EvalError::new(SqlState::UNDEFINED_PARAMETER, format!("there is no value for parameter ${}", index + 1))
 }
 
 /// Calls a function with the null rule that it declares.
@@ -227,6 +236,7 @@ impl ScalarExpr {
         with_stack(|| match self {
             ScalarExpr::Column(index) => input[*index].clone(),
             ScalarExpr::Literal(_, typ) => typ.clone(),
+            ScalarExpr::Parameter(_, typ) => ColumnType::new(typ.clone(), true),
             ScalarExpr::Call { func, args, typ } => {
                 let from_args = func.nulls == Nulls::Strict && args.iter().any(|arg| arg.nullable(input));
                 ColumnType::new(typ.clone(), func.maybe_null || from_args)
@@ -251,6 +261,7 @@ impl ScalarExpr {
         with_stack(|| match self {
             ScalarExpr::Column(index) => input[*index].nullable,
             ScalarExpr::Literal(_, typ) => typ.nullable,
+            ScalarExpr::Parameter(..) => true,
             ScalarExpr::Call { func, args, .. } => {
                 func.maybe_null || (func.nulls == Nulls::Strict && args.iter().any(|arg| arg.nullable(input)))
             }
@@ -324,7 +335,7 @@ impl ScalarExpr {
 
     /// The literal that this immutable expression over literals alone is, an error included.
     pub fn fold(&self) -> Option<ScalarExpr> {
-        let constant = |e: &ScalarExpr| !matches!(e, ScalarExpr::Column(_));
+        let constant = |e: &ScalarExpr| !matches!(e, ScalarExpr::Column(_) | ScalarExpr::Parameter(..));
         if self.is_literal() || !self.all(&mut { constant }) || self.volatility() != Volatility::Immutable {
             return None;
         }
@@ -351,7 +362,7 @@ fn common_typ(a: Type, b: &Type) -> Type {
 impl ScalarExpr {
     pub fn children(&self) -> SmallVec<[&ScalarExpr; 3]> {
         match self {
-            ScalarExpr::Column(_) | ScalarExpr::Literal(..) => SmallVec::new(),
+            ScalarExpr::Column(_) | ScalarExpr::Literal(..) | ScalarExpr::Parameter(..) => SmallVec::new(),
             ScalarExpr::Call { args: all, .. }
             | ScalarExpr::And(all)
             | ScalarExpr::Or(all)
@@ -362,7 +373,7 @@ impl ScalarExpr {
 
     pub fn children_mut(&mut self) -> SmallVec<[&mut ScalarExpr; 3]> {
         match self {
-            ScalarExpr::Column(_) | ScalarExpr::Literal(..) => SmallVec::new(),
+            ScalarExpr::Column(_) | ScalarExpr::Literal(..) | ScalarExpr::Parameter(..) => SmallVec::new(),
             ScalarExpr::Call { args: all, .. }
             | ScalarExpr::And(all)
             | ScalarExpr::Or(all)
@@ -444,6 +455,15 @@ impl ScalarExpr {
         });
     }
 
+    /// Parameter `i` becomes a copy of `values[i]`.
+    pub fn substitute_parameters(&mut self, values: &[ScalarExpr]) {
+        self.transform(&mut |e| {
+            if let ScalarExpr::Parameter(index, _) = e {
+                *e = values[*index].clone();
+            }
+        });
+    }
+
     /// The number of nodes: what evaluating it costs, roughly.
     pub fn size(&self) -> usize {
         let mut nodes = 0;
@@ -458,6 +478,7 @@ impl ScalarExpr {
     pub fn static_scale(&self, input: &[ColumnType]) -> Option<u16> {
         with_stack(|| match self {
             ScalarExpr::Column(index) => type_scale(&input[*index].typ),
+            ScalarExpr::Parameter(_, typ) => type_scale(typ),
             ScalarExpr::Literal(..) => match self.as_literal()? {
                 Ok(Datum::Numeric(value)) => Some(value.scale()).filter(|_| value.is_finite()),
                 Ok(Datum::Int(_)) => Some(0),
