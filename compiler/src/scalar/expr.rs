@@ -7,14 +7,14 @@
 //! give, else the least of its operands' errors, else NULL if any is, else true; `OR` likewise with true. So neither
 //! depends on the order of its operands, and a predicate may move. `CASE` and `COALESCE` evaluate only what they need.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::function::{Context, Func, Nulls, Volatility};
+use super::aggregate::StaticNumeric;
+use super::function::{Context, Func, Nulls, Syntax, Volatility};
 use super::{EvalError, special};
 use crate::error::SqlState;
 use crate::repr::{ColumnType, Datum, Row, Type, row};
@@ -472,52 +472,72 @@ impl ScalarExpr {
     }
 }
 
-/// The greatest number of digits after the point that each of the expression's values has exactly: what
-/// `numeric(p,s)` columns are, and what sums, differences and products of them keep.
+/// What is known of numeric results: `numeric(p,s)` columns have a static scale, and sums, differences and products keep one.
 impl ScalarExpr {
-    pub fn static_scale(&self, input: &[ColumnType]) -> Option<u16> {
+    /// How many digits each value of the expression has at most, and exactly how many after the point. NaN apart.
+    pub fn static_numeric(&self, input: &[ColumnType]) -> Option<StaticNumeric> {
         with_stack(|| match self {
-            ScalarExpr::Column(index) => type_scale(&input[*index].typ),
-            ScalarExpr::Parameter(_, typ) => type_scale(typ),
+            ScalarExpr::Column(index) => type_digits(&input[*index].typ),
+            ScalarExpr::Parameter(_, typ) => type_digits(typ),
             ScalarExpr::Literal(..) => match self.as_literal()? {
-                Ok(Datum::Numeric(value)) => Some(value.scale()).filter(|_| value.is_finite()),
-                Ok(Datum::Int(_)) => Some(0),
+                Ok(Datum::Numeric(value)) => {
+                    let (mantissa, scale) = value.as_small()?;
+                    let digits = mantissa.unsigned_abs().checked_ilog10().map_or(1, |log| log as u16 + 1);
+                    Some(StaticNumeric { digits, scale })
+                }
                 _ => None,
             },
-            ScalarExpr::Call { func, args, typ } => call_scale(*func, args, typ, input),
-            ScalarExpr::If { then, els, .. } => same(then.static_scale(input)?, els.static_scale(input)?),
+            ScalarExpr::Call { func, args, typ } => call_digits(*func, args, typ, input),
+            ScalarExpr::If { then, els, .. } => {
+                alternative(then.static_numeric(input)?, els.static_numeric(input)?)
+            }
             ScalarExpr::Coalesce(operands) => {
-                let mut scales = operands.iter().map(|e| e.static_scale(input));
-                let first = scales.next()??;
-                scales.try_fold(first, |all, next| same(all, next?))
+                let mut known = operands.iter().map(|e| e.static_numeric(input));
+                let first = known.next()??;
+                known.try_fold(first, |all, next| alternative(all, next?))
             }
             ScalarExpr::And(_) | ScalarExpr::Or(_) => None,
         })
     }
 }
 
-fn type_scale(typ: &Type) -> Option<u16> {
+fn type_digits(typ: &Type) -> Option<StaticNumeric> {
     match typ {
-        Type::Int2 | Type::Int4 | Type::Int8 => Some(0),
-        Type::Numeric(Some(typmod)) => u16::try_from(typmod.scale.max(0)).ok(),
+        Type::Int2 => Some(StaticNumeric { digits: 5, scale: 0 }),
+        Type::Int4 => Some(StaticNumeric { digits: 10, scale: 0 }),
+        Type::Int8 => Some(StaticNumeric { digits: 19, scale: 0 }),
+        Type::Numeric(Some(typmod)) => {
+            // A negative scale rounds before the point: the digits it rounds off are printed as zeros.
+            let scale = typmod.scale.max(0) as u16;
+            let digits = typmod.precision + typmod.scale.min(0).unsigned_abs();
+            Some(StaticNumeric { digits: digits.max(scale), scale })
+        }
         _ => None,
     }
 }
 
-fn call_scale(func: Func, args: &[ScalarExpr], typ: &Type, input: &[ColumnType]) -> Option<u16> {
-    if let Some(scale) = type_scale(typ) {
-        return Some(scale);
+fn call_digits(func: Func, args: &[ScalarExpr], typ: &Type, input: &[ColumnType]) -> Option<StaticNumeric> {
+    if *typ != Type::Numeric(None) {
+        return type_digits(typ);
     }
-    let arg = |i: usize| args[i].static_scale(input);
-    match (typ, func.name, args.len()) {
-        (Type::Numeric(None), "+" | "-", 2) => Some(arg(0)?.max(arg(1)?)),
-        (Type::Numeric(None), "*", 2) => arg(0)?.checked_add(arg(1)?),
-        (Type::Numeric(None), "+" | "-" | "abs", 1) => arg(0),
-        (Type::Numeric(None), _, 1) if func.syntax == super::Syntax::Cast => arg(0),
+    let arg = |i: usize| args[i].static_numeric(input);
+    match (func.name, args.len()) {
+        ("+" | "-", 2) => {
+            let (a, b) = (arg(0)?, arg(1)?);
+            let scale = a.scale.max(b.scale);
+            let integer = (a.digits - a.scale).max(b.digits - b.scale);
+            Some(StaticNumeric { digits: integer + 1 + scale, scale })
+        }
+        ("*", 2) => {
+            let (a, b) = (arg(0)?, arg(1)?);
+            Some(StaticNumeric { digits: a.digits + b.digits, scale: a.scale + b.scale })
+        }
+        ("+" | "-" | "abs", 1) => arg(0),
+        _ if func.syntax == Syntax::Cast && args.len() == 1 => arg(0),
         _ => None,
     }
 }
 
-fn same(a: u16, b: u16) -> Option<u16> {
-    (a.cmp(&b) == Ordering::Equal).then_some(a)
+fn alternative(a: StaticNumeric, b: StaticNumeric) -> Option<StaticNumeric> {
+    (a.scale == b.scale).then_some(StaticNumeric { digits: a.digits.max(b.digits), scale: a.scale })
 }

@@ -16,6 +16,7 @@ use bumpalo::Bump;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::EvalError;
+use super::cast::CastContext;
 use super::fast::Fast;
 use crate::repr::{Datum, Type};
 
@@ -170,6 +171,8 @@ pub struct Function {
     /// immutable. A call without it means UTC.
     pub zone: bool,
     pub syntax: Syntax,
+    /// Of a declared conversion: the least context that applies it.
+    pub cast: Option<CastContext>,
     doc: &'static str,
     /// An expression and the text of its value.
     pub example: (&'static str, &'static str),
@@ -203,6 +206,7 @@ impl Function {
             can_error: false,
             zone: false,
             syntax: if word { Syntax::Function } else { Syntax::Operator },
+            cast: None,
             doc,
             example,
             eval,
@@ -251,7 +255,14 @@ impl Function {
         self
     }
 
-    pub(super) const fn cast(mut self) -> Function {
+    /// A conversion that is found by its types.
+    pub(super) const fn cast(mut self, context: CastContext) -> Function {
+        self.cast = Some(context);
+        self.called_by_cast()
+    }
+
+    /// A conversion that [`super::cast`] reaches by another road than its types.
+    pub(super) const fn called_by_cast(mut self) -> Function {
         self.syntax = Syntax::Cast;
         self
     }

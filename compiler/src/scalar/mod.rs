@@ -1,26 +1,39 @@
 //! Scalar expressions over a row: what they are, what they mean, and the functions that they call.
 //!
-//! 1. [`ScalarExpr`] is an expression; its functions are declared once each, in the tables listed in [`TABLES`].
-//! 2. The binder finds overloads by [`candidates`] and conversions by `cast`.
+//! 1. [`ScalarExpr`] is an expression; its functions are declared once each, in tables.
+//! 2. The binder finds overloads by [`candidates`] and conversions by [`cast()`].
 //! 3. Expressions between two stateful operators are gathered in one [`Mfp`]; [`MfpPlan`] runs it on packed rows.
-//! 4. `AggregateExpr` is a function of a group, `TableFunc` a function that gives several rows.
+//! 4. [`AggregateExpr`] is a function of a group, [`TableFunc`] a function that gives several rows.
 //!
 //! Evaluation never panics on data: a failure is an [`EvalError`], a value that travels with its row.
 
 mod declare;
 
+pub mod aggregate;
 mod arithmetic;
+mod basic_aggregate;
+mod cast;
 mod comparison;
 mod compiled;
+mod datetime;
 mod error;
+mod exact_sum;
 mod expr;
 mod fast;
 mod function;
+mod json;
+pub mod lanes;
 mod mfp;
 mod mfp_plan;
 mod native;
+pub mod print;
 pub mod special;
+mod table;
 
+pub use aggregate::{
+    Aggregate, AggregateExpr, AggregateFunc, Class, SortKey, aggregates_named, all_aggregates,
+};
+pub use cast::{Cast, CastContext, cast};
 pub use comparison::compare;
 pub use compiled::CompiledExpr;
 pub use error::{EvalError, EvalErrorFields};
@@ -30,12 +43,14 @@ pub use function::{
     ArgType, Context, Func, Function, Nulls, Syntax, Volatility, all, candidates, functions_named,
     operators_named,
 };
+pub use lanes::Lane;
 pub use mfp::Mfp;
 pub use mfp_plan::{MfpPlan, Scratch};
+pub use table::{Emit, TableFunc, TableFunction, all_table_functions, table_functions_named};
 
 /// Every table of declarations.
 static TABLES: &[&[&[Function]]] = &[
-    &[special::FUNCTIONS, comparison::FUNCTIONS, arithmetic::FUNCTIONS],
+    &[special::FUNCTIONS, comparison::FUNCTIONS, arithmetic::FUNCTIONS, cast::FUNCTIONS],
     comparison::OPERATORS,
     arithmetic::INTEGERS,
 ];

@@ -29,7 +29,7 @@ functions! { pub(super) FUNCTIONS;
     /// The value that stands for all values equal to this one.
     "canonical"(AnyElement) -> AnyElement, special(): "1" => "1" = { raw canonical };
     /// The same value under another type that stores it alike.
-    "relabel"(Any) -> Any, cast(), fast(Fast::Relabel): "1" => "1" = { |_, a: Datum<'_>| a };
+    "relabel"(Any) -> Any, called_by_cast(), fast(Fast::Relabel): "1" => "1" = { |_, a: Datum<'_>| a };
 }
 
 fn canonical<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalError> {

@@ -1,0 +1,93 @@
+//! Aggregates that are functions of the whole group in an order: texts, arrays and jsonb built from rows.
+
+use bumpalo::Bump;
+
+use super::EvalError;
+use super::aggregate::AggregateFunc;
+use crate::error::SqlState;
+use crate::repr::array::Dimension;
+use crate::repr::{Array, Datum};
+
+/// The result for arguments with their multiplicities, in this order.
+pub(super) fn fold<'a>(
+    func: AggregateFunc,
+    rows: &[(Vec<Datum<'a>>, i64)],
+    arena: &'a Bump,
+) -> Result<Datum<'a>, EvalError> {
+    let repeated = rows.iter().flat_map(|(args, diff)| (0..*diff).map(move |_| args.as_slice()));
+    match func {
+        AggregateFunc::StringAgg => Ok(string_agg(repeated, arena)),
+        AggregateFunc::ArrayAgg => array_agg(repeated, arena),
+        _ => Err(EvalError::new(SqlState::FEATURE_NOT_SUPPORTED, "jsonb aggregates are not supported yet")),
+    }
+}
+
+fn string_agg<'a, 'r>(rows: impl Iterator<Item = &'r [Datum<'a>]>, arena: &'a Bump) -> Datum<'a>
+where
+    'a: 'r,
+{
+    let mut text: Option<Vec<u8>> = None;
+    let mut bytes = false;
+    let mut append = |text: &mut Vec<u8>, datum: Datum<'a>| match datum {
+        Datum::Text(value) => text.extend_from_slice(value.as_bytes()),
+        Datum::Bytes(value) => {
+            bytes = true;
+            text.extend_from_slice(value);
+        }
+        _ => {}
+    };
+    for args in rows.filter(|args| !args[0].is_null()) {
+        match &mut text {
+            None => append(text.insert(Vec::new()), args[0]),
+            Some(text) => {
+                append(text, args[1]);
+                append(text, args[0]);
+            }
+        }
+    }
+    match text {
+        None => Datum::Null,
+        Some(text) if bytes => Datum::Bytes(arena.alloc_slice_copy(&text)),
+        Some(text) => {
+            let text = String::from_utf8(text).expect("invariant: joined from texts");
+            Datum::Text(arena.alloc_str(&text))
+        }
+    }
+}
+
+fn array_agg<'a, 'r>(
+    rows: impl Iterator<Item = &'r [Datum<'a>]>,
+    arena: &'a Bump,
+) -> Result<Datum<'a>, EvalError>
+where
+    'a: 'r,
+{
+    let values: Vec<Datum<'a>> = rows.map(|args| args[0]).collect();
+    match values.first() {
+        None => Ok(Datum::Null),
+        Some(Datum::Array(first)) => stack_arrays(*first, &values, arena),
+        Some(_) => Ok(Datum::Array(Array::pack_flat_in(values, arena))),
+    }
+}
+
+/// Arrays of one shape as one of a further dimension.
+fn stack_arrays<'a>(first: Array<'a>, values: &[Datum<'a>], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+    let error = |message: &str| EvalError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, message);
+    let shape = first.dimensions();
+    if shape.is_empty() {
+        return Err(error("cannot accumulate empty arrays"));
+    }
+    let mut elements = Vec::new();
+    for value in values {
+        let Datum::Array(array) = value else {
+            return Err(EvalError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "cannot accumulate null arrays"));
+        };
+        if array.dimensions() != shape {
+            return Err(error("cannot accumulate arrays of different dimensionality"));
+        }
+        elements.extend(array.elements());
+    }
+    let mut dimensions = vec![Dimension { length: values.len() as u32, lower: 1 }];
+    dimensions.extend(shape);
+    Ok(Datum::Array(Array::pack_in(elements, &dimensions, arena)))
+}

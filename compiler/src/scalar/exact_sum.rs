@@ -1,0 +1,219 @@
+//! Exact sums of values that no single lane can hold: floats, and numerics whose scale the plan does not know.
+//!
+//! A value is cut into pieces, each a whole number of its bucket's unit; a group keeps (count, sum) per bucket. Adding and
+//! retracting are exact, so a sum does not drift and does not depend on the order of rows; a float result is rounded
+//! once. Real data touches few buckets: a float one, a numeric one per scale that occurs.
+//!
+//! ```text
+//! float    m * 2^e, -1074 <= e      bucket (e + 1074) / 32, piece m << (e + 1074) % 32; at most 85 bits
+//! numeric  mantissa at its scale    bucket scale * 2^16 + i, piece the i-th 64 bits of the mantissa, with its sign
+//! ```
+//! NaN and the infinities have buckets of their own. A numeric's first piece also counts it, so that the greatest scale
+//! can be retracted.
+
+use std::collections::BTreeMap;
+
+use bumpalo::Bump;
+use num_bigint::{BigInt, Sign};
+use num_traits::{Signed, ToPrimitive, Zero};
+
+use super::arithmetic::overflow;
+use super::{EvalError, lanes};
+use crate::repr::{Datum, Numeric, NumericBuf};
+
+const NAN: i64 = -1;
+const INFINITY: i64 = -2;
+const NEG_INFINITY: i64 = -3;
+
+/// The exponents of a float's bucket.
+const FLOAT_BUCKET_BITS: i64 = 32;
+/// The least exponent of a float's last bit.
+const FLOAT_EXPONENT_MIN: i64 = -1074;
+const NUMERIC_LIMB_BITS: u32 = 64;
+const NUMERIC_LIMBS: i64 = 1 << 16;
+
+/// A group's buckets, for those who keep them in memory.
+#[derive(Debug, Default)]
+pub struct Partials(BTreeMap<i64, [i128; 2]>);
+
+impl Partials {
+    pub fn new() -> Partials {
+        Partials::default()
+    }
+
+    pub fn add(&mut self, bucket: i64, add: [i128; 2], diff: i64) {
+        let sums = self.0.entry(bucket).or_default();
+        sums[0] += add[0] * diff as i128;
+        sums[1] += add[1] * diff as i128;
+    }
+
+    pub fn into_buckets(self) -> impl Iterator<Item = (i64, [i128; 2])> {
+        self.0.into_iter().filter(|(_, sums)| *sums != [0, 0])
+    }
+}
+
+/// The bucket of a value that has no digits.
+fn special(nan: bool, negative: bool) -> i64 {
+    match (nan, negative) {
+        (true, _) => NAN,
+        (_, false) => INFINITY,
+        (_, true) => NEG_INFINITY,
+    }
+}
+
+pub(super) fn scatter_float(value: f64, mut emit: impl FnMut(i64, [i128; 2])) {
+    if !value.is_finite() {
+        return emit(special(value.is_nan(), value < 0.0), [1, 0]);
+    }
+    let bits = value.to_bits();
+    let fraction = (bits & ((1 << 52) - 1)) as i128;
+    let exponent = (bits >> 52 & 0x7ff) as i64;
+    let (mantissa, shift) = if exponent == 0 { (fraction, 0) } else { (fraction | 1 << 52, exponent - 1) };
+    let piece = mantissa << (shift % FLOAT_BUCKET_BITS);
+    emit(shift / FLOAT_BUCKET_BITS, [1, if value.is_sign_negative() { -piece } else { piece }]);
+}
+
+/// What a group's special buckets say: none, or the special result.
+struct Specials {
+    nan: bool,
+    infinity: bool,
+    neg_infinity: bool,
+}
+
+impl Specials {
+    fn is_nan(&self) -> bool {
+        self.nan || (self.infinity && self.neg_infinity)
+    }
+}
+
+/// The number of values, the special ones, and the buckets with digits.
+fn sort_out(buckets: impl IntoIterator<Item = (i64, [i128; 2])>) -> (i128, Specials, Vec<(i64, [i128; 2])>) {
+    let mut count = 0;
+    let mut specials = Specials { nan: false, infinity: false, neg_infinity: false };
+    let mut digits = Vec::new();
+    for (bucket, sums) in buckets {
+        count += sums[0];
+        match bucket {
+            NAN => specials.nan |= sums[0] != 0,
+            INFINITY => specials.infinity |= sums[0] != 0,
+            NEG_INFINITY => specials.neg_infinity |= sums[0] != 0,
+            _ => digits.push((bucket, sums)),
+        }
+    }
+    (count, specials, digits)
+}
+
+pub(super) fn gather_float<'a>(
+    buckets: impl IntoIterator<Item = (i64, [i128; 2])>,
+    mean: bool,
+) -> Result<Datum<'a>, EvalError> {
+    let (count, specials, digits) = sort_out(buckets);
+    if count == 0 {
+        return Ok(Datum::Null);
+    }
+    let special = if specials.is_nan() {
+        Some(f64::NAN)
+    } else if specials.infinity || specials.neg_infinity {
+        Some(if specials.infinity { f64::INFINITY } else { f64::NEG_INFINITY })
+    } else {
+        None
+    };
+    if let Some(special) = special {
+        return Ok(Datum::Float(special));
+    }
+    let mut sum = BigInt::zero();
+    for (bucket, [_, piece]) in digits {
+        sum += BigInt::from(piece) << (bucket * FLOAT_BUCKET_BITS) as u32;
+    }
+    let sum = round_to_float(&sum, FLOAT_EXPONENT_MIN);
+    if sum.is_infinite() {
+        return Err(overflow());
+    }
+    Ok(Datum::Float(if mean { sum / count as f64 } else { sum }))
+}
+
+/// `mantissa * 2^exponent`, rounded half to even. The exponent is the least that a float has, so nothing is subnormal that
+/// is not exact.
+fn round_to_float(mantissa: &BigInt, exponent: i64) -> f64 {
+    let magnitude = mantissa.magnitude();
+    let bits = magnitude.bits() as i64;
+    let extra = (bits - 53).max(0);
+    let mut top = (magnitude >> extra as u64).to_u64().expect("invariant: at most 53 bits are left");
+    if extra > 0 {
+        let half = magnitude.bit(extra as u64 - 1);
+        let sticky = magnitude.trailing_zeros().is_some_and(|zeros| (zeros as i64) < extra - 1);
+        top += (half && (sticky || top & 1 == 1)) as u64;
+    }
+    let value = scale_by_power_of_two(top as f64, exponent + extra);
+    if mantissa.sign() == Sign::Minus { -value } else { value }
+}
+
+/// Exact unless it overflows: the factors are powers of two, and the value has its last bit at or above 2^-1074.
+fn scale_by_power_of_two(mut value: f64, mut exponent: i64) -> f64 {
+    while exponent > 900 {
+        value *= 2f64.powi(900);
+        exponent -= 900;
+    }
+    while exponent < -900 {
+        value *= 2f64.powi(-900);
+        exponent += 900;
+    }
+    value * 2f64.powi(exponent as i32)
+}
+
+pub(super) fn scatter_numeric(value: Numeric<'_>, mut emit: impl FnMut(i64, [i128; 2])) {
+    if !value.is_finite() {
+        return emit(special(value.is_nan(), value.is_negative()), [1, 0]);
+    }
+    let first = value.scale() as i64 * NUMERIC_LIMBS;
+    if let Some((mantissa, _)) = value.as_small()
+        && mantissa.unsigned_abs() <= u64::MAX as u128
+    {
+        return emit(first, [1, mantissa]);
+    }
+    let NumericBuf::Finite { mantissa, .. } = value.to_owned() else { return };
+    let negative = mantissa.is_negative();
+    for (i, limb) in mantissa.magnitude().iter_u64_digits().enumerate() {
+        let piece = if negative { -(limb as i128) } else { limb as i128 };
+        emit(first + i as i64, [(i == 0) as i128, piece]);
+    }
+}
+
+pub(super) fn gather_numeric<'a>(
+    buckets: impl IntoIterator<Item = (i64, [i128; 2])>,
+    mean: bool,
+    arena: &'a Bump,
+) -> Result<Datum<'a>, EvalError> {
+    let (count, specials, digits) = sort_out(buckets);
+    if count == 0 {
+        return Ok(Datum::Null);
+    }
+    let sum = if specials.is_nan() {
+        Numeric::NAN
+    } else if specials.infinity || specials.neg_infinity {
+        if specials.infinity { Numeric::INFINITY } else { Numeric::NEG_INFINITY }
+    } else {
+        sum_limbs(&digits).in_arena(arena)
+    };
+    if mean { lanes::mean(sum, count, arena) } else { Ok(Datum::Numeric(sum)) }
+}
+
+/// The sum of limbs at their scales, shown with the greatest scale of a value that is still counted.
+fn sum_limbs(digits: &[(i64, [i128; 2])]) -> NumericBuf {
+    let scale_of = |bucket: i64| bucket / NUMERIC_LIMBS;
+    let counted = digits.iter().filter(|(_, sums)| sums[0] != 0).map(|(bucket, _)| scale_of(*bucket));
+    let greatest = counted.max().unwrap_or(0);
+    let mut sums: BTreeMap<i64, BigInt> = BTreeMap::new();
+    for (bucket, [_, piece]) in digits {
+        let limb = (bucket % NUMERIC_LIMBS) as u32;
+        *sums.entry(scale_of(*bucket)).or_default() += BigInt::from(*piece) << (limb * NUMERIC_LIMB_BITS);
+    }
+    let mut total = BigInt::zero();
+    for (scale, sum) in sums {
+        // A scale that is not counted any more sums to zero.
+        if scale <= greatest {
+            total += sum * BigInt::from(10).pow((greatest - scale) as u32);
+        }
+    }
+    NumericBuf::from_big(total, greatest as u16)
+}
