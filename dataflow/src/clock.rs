@@ -11,7 +11,7 @@
 //!                 next(): anywhere above last; exposed once its append is durable
 //!                 advance(): above last, below bound; may be shown at once
 //! ```
-use crate::storage::Timestamp;
+use crate::storage::{Recovered, Storage, Timestamp};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -86,6 +86,14 @@ impl Oracle {
         oracle
     }
 
+    /// The oracle of a store: what it reserves is kept there.
+    pub fn of(storage: &Storage, recovered: &Recovered, wall: Arc<dyn WallClock>) -> Oracle {
+        let storage = storage.clone();
+        let reserve: Reserve =
+            Box::new(move |bound, done| storage.reserve(bound, move |outcome| done(outcome.is_ok())));
+        Oracle::new(wall, recovered.greatest.max(recovered.reserved), reserve)
+    }
+
     fn last(&self) -> MutexGuard<'_, Timestamp> {
         self.last.lock().expect("no holder of this lock panics")
     }
@@ -141,6 +149,7 @@ impl Oracle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::{Append, Disk, Memory, Options};
 
     type Waiting = Arc<Mutex<Vec<(Timestamp, Box<dyn FnOnce(bool) + Send>)>>>;
 
@@ -201,6 +210,24 @@ mod tests {
         assert_eq!(oracle.advance(), None);
         grant(&waiting, true);
         assert_eq!(oracle.advance(), Some(1_000));
+    }
+
+    #[test]
+    fn a_restarted_oracle_is_later_than_anything_shown() {
+        let disk: Arc<dyn Disk> = Arc::new(Memory::default());
+        let mut shown = 0;
+        for _ in 0..3 {
+            let (storage, recovered) =
+                Storage::open(disk.clone(), Options::default()).expect("memory does not fail");
+            // The wall clock stands still; only the reservations keep the lives apart.
+            let oracle = Oracle::of(&storage, &recovered, Arc::new(ManualClock::at(1_000)));
+            assert!(oracle.next() > shown);
+            storage
+                .append_and_wait(Append { upper: 1, shards: vec![] })
+                .expect("the reservation is before it");
+            shown = oracle.advance().unwrap_or(0).max(oracle.next());
+            storage.close().expect("memory does not fail");
+        }
     }
 
     #[test]

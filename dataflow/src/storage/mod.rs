@@ -3,18 +3,65 @@
 //! A **shard** is an update collection on disk, known between `since` (reads must not be earlier) and `upper` (its next
 //! append begins there). Appends are compare-and-append: each names the `lower` that its writer believes to be the
 //! shard's upper, and is refused if that is wrong. One append may cover any number of shards, and is atomic over them.
+//!
+//! The life of a transaction:
+//! 1. [`Storage::append`] puts it into the queue and returns. Any number may be waiting.
+//! 2. The log's thread ([`log`]) takes the whole queue, compares each append with its shards' uppers, and encodes each
+//!    into **one** record ([`frame`]): many shards, one checksum, therefore atomic without a protocol.
+//! 3. One write and one fdatasync for the group, into a [`segment`] whose space was set aside before. Then the updates
+//!    become visible to reads, and the callers are answered in their order.
+//! 4. A full segment is sealed, and a checkpoint ([`compact`]) sorts and consolidates what it held into one immutable
+//!    [`run`] for all shards, names that in the [`manifest`], and lets the segment go.
+//! 5. Runs are merged in tiers, as streams ([`merge`]); history before a shard's since disappears on the way.
+//! 6. [`Storage::snapshot`] and [`Storage::updates_after`] ([`read`]) merge runs and what is still in memory, and block
+//!    nobody.
+//! 7. [`open`] reads the manifest and replays the segments behind it.
+//!
+//! Only [`disk`] touches the operating system. [`Memory`] is a disk for `--memory`, [`Simulated`] one that loses power.
+//!
+//! The rules that make it honest: answer after the sync, not after the write; stop after a failed sync, since a second
+//! one would succeed and prove nothing; never build on what an earlier life may not have made durable; prove what was
+//! acknowledged, so that damage is told from a torn tail and refused by file and offset.
+#![forbid(unsafe_code)]
+
+mod block;
 mod catalog;
+mod compact;
+mod disk;
 mod error;
+mod frame;
+mod log;
+mod manifest;
+mod memory;
+mod merge;
+mod open;
+mod read;
+mod run;
+mod segment;
+mod simulated;
+mod state;
 mod updates;
 
+#[cfg(test)]
+mod tests;
+
 pub use catalog::{CATALOG, rows as catalog_rows};
+pub use disk::{Directory, Disk, File};
 pub use error::StorageError;
+pub use memory::Memory;
+pub use read::{History, Snapshot};
+pub use simulated::{Counts, Faults, Simulated};
 pub use updates::{Diff, Timestamp, Update, Updates, consolidate};
 
+use log::{Entry, Waiting};
+use state::{Phase, Shared};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Names a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,53 +111,75 @@ pub struct Recovered {
     pub warnings: Vec<String>,
 }
 
-#[derive(Default)]
-struct State {
-    shards: BTreeMap<ShardId, Shard>,
-    reserved: Timestamp,
+/// What may be chosen about a store. The defaults are for a server.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The size of a log segment. About two are on disk, and as much is in memory.
+    pub segment_bytes: usize,
+    /// The first segment's size: each is four times the one before, so that a small store is small and opens fast.
+    pub first_segment_bytes: usize,
+    /// A pause of so long after a commit is used to prove it.
+    pub mark_after: Duration,
+    /// A log that holds `idle_bytes` and has not grown for so long is checkpointed.
+    pub idle_after: Duration,
+    pub idle_bytes: usize,
+    /// What a new store is called: every checksum depends on it, so that stores cannot be mixed up.
+    pub store_id: u64,
 }
 
-#[derive(Default)]
-struct Shard {
-    frontiers: Frontiers,
-    tail: Vec<Arc<Updates>>,
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            segment_bytes: 16 << 20,
+            first_segment_bytes: 64 << 10,
+            mark_after: Duration::from_millis(10),
+            idle_after: Duration::from_secs(2),
+            idle_bytes: 256 << 10,
+            store_id: RandomState::new().build_hasher().finish(),
+        }
+    }
 }
 
-/// The handle: cheap to clone, usable from any thread.
+/// The handle: cheap to clone, usable from any thread. The last one to go closes the store.
 #[derive(Clone)]
 pub struct Storage {
-    state: Arc<Mutex<State>>,
-    queue: Sender<Box<dyn FnOnce() + Send>>,
+    shared: Arc<Shared>,
+    threads: Arc<Threads>,
 }
 
 impl Storage {
-    /// A store that keeps nothing when it is dropped.
-    pub fn memory() -> Storage {
-        let (queue, work) = channel::<Box<dyn FnOnce() + Send>>();
-        std::thread::spawn(move || work.into_iter().for_each(|job| job()));
-        Storage { state: Arc::default(), queue }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no holder of this lock panics")
+    /// Opens a store, or makes one. The disk is this store's alone.
+    pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Storage, Recovered), StorageError> {
+        let open::Opened { shared, log, recovered } = open::open(disk, options)?;
+        let (checkpoints, compaction) = (shared.clone(), shared.clone());
+        let threads = Threads { shared: shared.clone(), handles: Mutex::default() };
+        threads.spawn("storage-log", move || log.run())?;
+        threads.spawn("storage-checkpoint", move || compact::run_checkpoints(checkpoints))?;
+        threads.spawn("storage-compaction", move || compact::run_compaction(compaction))?;
+        Ok((Storage { shared, threads: Arc::new(threads) }, recovered))
     }
 
     /// Appends a transaction. Many may be in flight; they are decided in the order of the calls, and `completion` is
-    /// called in that order too, once the updates are durable and visible to reads.
+    /// called in that order too, once the updates are durable and visible to reads. It is called exactly once, on the
+    /// log's thread, or on this one if the store is closed; it must be quick and must not wait.
+    ///
+    /// The times of the updates lie between the shard's lower and the append's upper; anything else is a mistake in the
+    /// caller, and panics.
     pub fn append(&self, append: Append, completion: impl FnOnce(Result<(), StorageError>) + Send + 'static) {
-        let state = self.state.clone();
-        let job = Box::new(move || {
-            let outcome = apply(&mut state.lock().expect("no holder of this lock panics"), append);
-            completion(outcome)
-        });
-        let _ = self.queue.send(job);
+        for part in &append.shards {
+            assert!(part.lower < append.upper, "shard {}: an append must move the upper", part.shard);
+            let range = part.lower..append.upper;
+            let within = part.updates.times().iter().all(|time| range.contains(time));
+            assert!(within, "shard {}: an update's time is outside of its append", part.shard);
+        }
+        self.submit(Entry::Append(append), Box::new(completion));
     }
 
     /// [`Storage::append`] for a caller that has nothing else to do, as at boot.
     pub fn append_and_wait(&self, append: Append) -> Result<(), StorageError> {
         let (send, receive) = channel();
         self.append(append, move |outcome| drop(send.send(outcome)));
-        receive.recv().unwrap_or_else(|_| Err(StorageError::Stopped("the store is closed".into())))
+        receive.recv().expect("invariant: every append is answered")
     }
 
     /// Makes durable that timestamps before `bound` may be shown: the clock restarts at or above it.
@@ -119,102 +188,131 @@ impl Storage {
         bound: Timestamp,
         completion: impl FnOnce(Result<(), StorageError>) + Send + 'static,
     ) {
-        let state = self.state.clone();
-        let job = Box::new(move || {
-            let mut state = state.lock().expect("no holder of this lock panics");
-            state.reserved = state.reserved.max(bound);
+        self.submit(Entry::Reserve(bound), Box::new(completion));
+    }
+
+    /// Removes a shard and its updates, in order with the appends around it. Its id may be used again.
+    pub fn drop_shard(
+        &self,
+        shard: ShardId,
+        completion: impl FnOnce(Result<(), StorageError>) + Send + 'static,
+    ) {
+        self.submit(Entry::Drop(shard), Box::new(completion));
+    }
+
+    fn submit(&self, entry: Entry, completion: Completion) {
+        let size = entry.encoded_len();
+        if size > block::MAX_BYTES {
+            let why = format!(
+                "a transaction of {size} bytes is too large: at most {} are possible",
+                block::MAX_BYTES
+            );
+            return completion(Err(StorageError::Refused(why)));
+        }
+        let mut state = self.shared.state();
+        if state.phase != Phase::Open {
             drop(state);
-            completion(Ok(()))
-        });
-        let _ = self.queue.send(job);
+            return completion(Err(StorageError::Stopped("the store is closed".into())));
+        }
+        state.queue.push_back(Waiting { entry, size, completion });
+        drop(state);
+        self.shared.arrived.notify_one();
     }
 
     /// Where a shard can be read and written; `(0, 0)` for one that was never written.
     pub fn frontiers(&self, shard: ShardId) -> Frontiers {
-        self.state().shards.get(&shard).map(|shard| shard.frontiers).unwrap_or_default()
+        self.shared.state().shards.get(&shard).map(|shard| shard.frontiers()).unwrap_or_default()
+    }
+
+    /// All shards.
+    pub fn shards(&self) -> BTreeMap<ShardId, Frontiers> {
+        self.shared.state().shards.iter().map(|(&id, shard)| (id, shard.frontiers())).collect()
     }
 
     /// The shard's contents at `as_of`: consolidated, every time moved up to `as_of`, in the order of the rows, in
     /// slices of at most 64k rows. An `as_of` at or beyond the shard's upper is answered from what is there: that no
     /// append will come at or before it is then the caller's knowledge.
     pub fn snapshot(&self, shard: ShardId, as_of: Timestamp) -> Result<Snapshot, StorageError> {
-        let state = self.state();
-        let Some(found) = state.shards.get(&shard) else {
-            return Ok(Snapshot { slices: Vec::new().into_iter() });
-        };
-        let since = found.frontiers.since;
-        if as_of < since {
-            return Err(StorageError::Compacted { shard, as_of, since });
-        }
-        let mut all: Updates =
-            found.tail.iter().flat_map(|updates| updates.iter()).filter(|u| u.1 <= as_of).collect();
-        all.advance_to(as_of);
-        Ok(Snapshot { slices: vec![Arc::new(all)].into_iter() })
+        let parts = self.parts_as_of(shard, as_of)?;
+        Snapshot::new(shard, parts, as_of)
     }
 
     /// The shard's updates at times after `after`, with their own times, unconsolidated and in no promised order. `after`
     /// must not be before the shard's since: together with a [`Storage::snapshot`] at `after` they are the whole shard.
-    pub fn updates_after(&self, shard: ShardId, after: Timestamp) -> Result<Snapshot, StorageError> {
-        let state = self.state();
-        let Some(found) = state.shards.get(&shard) else {
-            return Ok(Snapshot { slices: Vec::new().into_iter() });
-        };
-        let since = found.frontiers.since;
-        if after < since {
-            return Err(StorageError::Compacted { shard, as_of: after, since });
-        }
-        let all: Updates =
-            found.tail.iter().flat_map(|updates| updates.iter()).filter(|u| u.1 > after).collect();
-        Ok(Snapshot { slices: vec![Arc::new(all)].into_iter() })
+    pub fn updates_after(&self, shard: ShardId, after: Timestamp) -> Result<History, StorageError> {
+        let parts = self.parts_as_of(shard, after)?;
+        Ok(History::new(shard, parts, after))
     }
 
-    /// Lets go of the history before `since`. It never moves back, and never reaches the shard's upper.
+    fn parts_as_of(&self, shard: ShardId, as_of: Timestamp) -> Result<read::Parts, StorageError> {
+        let state = self.shared.state();
+        let since = state.shards.get(&shard).map_or(0, |shard| shard.frontiers().since);
+        match as_of < since {
+            true => Err(StorageError::Compacted { shard, as_of, since }),
+            false => Ok(state.parts(shard)),
+        }
+    }
+
+    /// Lets go of the history before `since`. It never moves back, and takes effect as far as the shard's upper allows:
+    /// a shard stays readable right before its upper.
     pub fn allow_compaction(&self, shard: ShardId, since: Timestamp) {
-        if let Some(shard) = self.state().shards.get_mut(&shard) {
-            let frontiers = &mut shard.frontiers;
-            frontiers.since = frontiers.since.max(since.min(frontiers.upper.saturating_sub(1)));
+        if let Some(shard) = self.shared.state().shards.get_mut(&shard) {
+            shard.allow_compaction(since);
         }
     }
 
-    /// Removes a shard, in order with the appends around it. The id may be used again.
-    pub fn drop_shard(
-        &self,
-        shard: ShardId,
-        completion: impl FnOnce(Result<(), StorageError>) + Send + 'static,
-    ) {
-        let state = self.state.clone();
-        let job = Box::new(move || {
-            state.lock().expect("no holder of this lock panics").shards.remove(&shard);
-            completion(Ok(()))
-        });
-        let _ = self.queue.send(job);
-    }
-}
-
-/// A shard read slice by slice.
-pub struct Snapshot {
-    slices: std::vec::IntoIter<Arc<Updates>>,
-}
-
-impl Iterator for Snapshot {
-    type Item = Result<Arc<Updates>, StorageError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.slices.next().map(Ok)
-    }
-}
-
-fn apply(state: &mut State, append: Append) -> Result<(), StorageError> {
-    for part in &append.shards {
-        let upper = state.shards.get(&part.shard).map_or(0, |shard| shard.frontiers.upper);
-        if upper != part.lower {
-            return Err(StorageError::Mismatch { shard: part.shard, lower: part.lower, upper });
+    /// Finishes what was appended, checkpoints, and ends the store's threads. The next opening has nothing to replay. An
+    /// error means that this is not so, and the log still has everything that was acknowledged.
+    pub fn close(&self) -> Result<(), StorageError> {
+        self.threads.end();
+        let state = self.shared.state();
+        match (&state.stopped, &state.checkpoint_error) {
+            (Some(why), _) => Err(StorageError::Stopped(why.clone())),
+            (None, Some(why)) => Err(StorageError::Refused(why.clone())),
+            (None, None) => Ok(()),
         }
     }
-    for part in append.shards {
-        let shard = state.shards.entry(part.shard).or_default();
-        shard.frontiers.upper = append.upper;
-        shard.tail.push(part.updates);
+}
+
+/// The store's threads. They hold no [`Storage`], so that it can end them.
+struct Threads {
+    shared: Arc<Shared>,
+    handles: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Threads {
+    fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), StorageError> {
+        let spawned = std::thread::Builder::new().name(name.into()).spawn(body);
+        let handle = spawned
+            .map_err(|error| StorageError::Unavailable(format!("no thread can be started: {error}")))?;
+        self.handles.lock().expect("invariant: no holder of this lock panics").push(handle);
+        Ok(())
     }
-    Ok(())
+
+    fn end(&self) {
+        let mut state = self.shared.state();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closing;
+        }
+        drop(state);
+        self.shared.arrived.notify_all();
+        self.shared.maintenance.notify_all();
+        let mut handles = self.handles.lock().expect("invariant: no holder of this lock panics");
+        let own = std::thread::current().id();
+        // The last handle may go in a completion, on the log's own thread, which cannot wait for itself.
+        if handles.iter().any(|handle| handle.thread().id() == own) {
+            return;
+        }
+        for handle in handles.drain(..) {
+            handle.join().expect("invariant: the store's threads do not panic");
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.end();
+        }
+    }
 }

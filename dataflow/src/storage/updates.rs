@@ -82,6 +82,37 @@ impl Updates {
         (self.row(index), self.times[index], self.diffs[index])
     }
 
+    /// All rows, one after the other.
+    pub(super) fn all_rows(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Puts columns together; `ends` are the ends of rows in `bytes`, in order, the last one its length.
+    pub(super) fn from_columns(
+        bytes: Vec<u8>,
+        ends: Vec<usize>,
+        times: Vec<Timestamp>,
+        diffs: Vec<Diff>,
+    ) -> Updates {
+        debug_assert!(ends.last().copied().unwrap_or(0) == bytes.len());
+        debug_assert!(ends.len() == times.len() && ends.len() == diffs.len());
+        Updates { bytes, ends, times, diffs }
+    }
+
+    /// Removes the last update.
+    pub(super) fn pop(&mut self) {
+        self.ends.pop();
+        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
+        self.times.pop();
+        self.diffs.pop();
+    }
+
+    /// Adds to the diff of the last update, which is there. Wrapping, so that the order of additions never matters.
+    pub(super) fn add_to_last(&mut self, diff: Diff) {
+        let last = self.diffs.last_mut().expect("invariant: called after a push");
+        *last = last.wrapping_add(diff);
+    }
+
     pub fn times(&self) -> &[Timestamp] {
         &self.times
     }
