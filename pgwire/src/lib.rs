@@ -14,6 +14,7 @@
 
 pub mod codec;
 mod connection;
+pub mod copy;
 pub mod encode;
 pub mod execute;
 pub mod message;

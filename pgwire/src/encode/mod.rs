@@ -17,7 +17,7 @@ use compiler::{Error, SqlState};
 use crate::codec::{begin_frame, end_frame};
 
 pub use binary::put_binary;
-pub use parameter::{Parameter, decode_parameters};
+pub use parameter::{Parameter, decode_parameter, decode_parameters};
 
 /// How a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,18 +78,43 @@ impl RowEncoder {
     pub fn put_row(&mut self, row: &[u8], buf: &mut BytesMut) -> Result<(), Error> {
         let start = buf.len();
         let frame = begin_frame(buf, b'D');
-        buf.put_u16(self.columns.len() as u16);
-        let mut datums = Datums::new(row);
-        for (typ, format) in &self.columns {
-            let datum = datums.next().expect("invariant: a result's rows have its columns");
-            if let Err(error) = put_value(datum, typ, *format, &self.settings, &mut self.scratch, buf) {
+        let columns = self.columns.iter().map(|(typ, format)| (typ, *format));
+        match put_values(row, columns, &self.settings, &mut self.scratch, buf) {
+            Ok(()) => end_frame(buf, frame),
+            Err(error) => {
                 buf.truncate(start);
                 return Err(error);
             }
         }
-        end_frame(buf, frame);
         Ok(())
     }
+}
+
+/// Appends a row as binary COPY has it: the number of values, then the values, each after its length.
+pub fn put_tuple<'t>(
+    row: &[u8],
+    columns: impl ExactSizeIterator<Item = (&'t Type, Format)>,
+    settings: &TextSettings,
+    buf: &mut BytesMut,
+) -> Result<(), Error> {
+    put_values(row, columns, settings, &mut String::new(), buf)
+}
+
+#[inline]
+fn put_values<'t>(
+    row: &[u8],
+    columns: impl ExactSizeIterator<Item = (&'t Type, Format)>,
+    settings: &TextSettings,
+    scratch: &mut String,
+    buf: &mut BytesMut,
+) -> Result<(), Error> {
+    buf.put_u16(columns.len() as u16);
+    let mut datums = Datums::new(row);
+    for (typ, format) in columns {
+        let datum = datums.next().expect("invariant: a result's rows have its columns");
+        put_value(datum, typ, format, settings, scratch, buf)?;
+    }
+    Ok(())
 }
 
 /// Appends a value with its length before it, as DataRow has it.

@@ -40,9 +40,8 @@ pub fn decode_parameters<'a>(
         };
         datums.push(match value {
             None => Datum::Null,
-            Some(bytes) => {
-                decode(bytes, typ, format, settings, &arena).map_err(|e| name_parameter(e, index))?
-            }
+            Some(bytes) => decode_parameter(bytes, typ, format, settings, &arena)
+                .map_err(|e| name_parameter(e, index))?,
         });
     }
     Ok(Row::pack(datums))
@@ -56,7 +55,8 @@ fn name_parameter(error: Error, index: usize) -> Error {
     }
 }
 
-fn decode<'a>(
+/// One value that is not NULL.
+pub fn decode_parameter<'a>(
     bytes: &[u8],
     typ: &Type,
     format: Format,

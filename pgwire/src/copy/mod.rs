@@ -1,0 +1,336 @@
+//! COPY's formats, without the protocol around them: bytes become rows, rows become bytes.
+//!
+//! Reading is incremental: a line is turned into datums as soon as it is whole, and no more than one line and one message
+//! is held. An error names the line and the column, as PostgreSQL's context does.
+
+mod binary;
+mod csv;
+pub mod format;
+mod json;
+mod lines;
+mod text;
+
+use std::borrow::Cow;
+
+use crate::copy::format::CopyFormat;
+use bumpalo::Bump;
+use bytes::BytesMut;
+use compiler::repr::row::Datums;
+use compiler::repr::text::{self as repr_text, TextSettings};
+use compiler::repr::{Datum, Type};
+use compiler::{Error, SqlState};
+
+use crate::encode::{Format, decode_parameter};
+use crate::message::utf8;
+use lines::{Lines, Mode};
+
+/// What the rows are for.
+pub struct Target {
+    /// The table's name, for errors.
+    pub table: String,
+    /// The columns in the order in which a line gives them.
+    pub columns: Vec<(String, Type)>,
+    pub settings: TextSettings,
+}
+
+/// Takes a row's cells in the target's order; `None` is for the column's default.
+pub type RowSink<'s> = dyn FnMut(&[Option<Datum<'_>>]) -> Result<(), Error> + 's;
+
+/// Turns the data of a COPY FROM into rows.
+pub struct CopyReader {
+    target: Target,
+    format: CopyFormat,
+    input: Input,
+    arena: Bump,
+    header_passed: bool,
+}
+
+enum Input {
+    Lines(Lines),
+    Tuples(binary::Tuples),
+}
+
+impl CopyReader {
+    pub fn new(target: Target, format: CopyFormat) -> CopyReader {
+        let input = match &format {
+            CopyFormat::Text(_) => Input::Lines(Lines::new(Mode::Text)),
+            CopyFormat::Csv(csv) => {
+                Input::Lines(Lines::new(Mode::Csv { quote: csv.quote, escape: csv.escape }))
+            }
+            CopyFormat::Json => Input::Lines(Lines::new(Mode::Json)),
+            CopyFormat::Binary => Input::Tuples(binary::Tuples::default()),
+        };
+        let has_header = match &format {
+            CopyFormat::Text(text) => text.header,
+            CopyFormat::Csv(csv) => csv.header,
+            CopyFormat::Json | CopyFormat::Binary => false,
+        };
+        CopyReader { target, format, input, arena: Bump::new(), header_passed: !has_header }
+    }
+
+    /// Gives `sink` the rows that are whole with these data.
+    pub fn push(&mut self, data: &[u8], sink: &mut RowSink<'_>) -> Result<(), Error> {
+        match &mut self.input {
+            Input::Lines(lines) => lines.push(data),
+            Input::Tuples(tuples) => tuples.push(data),
+        }
+        self.rows(false, sink)
+    }
+
+    /// Gives `sink` what is left when no more data come.
+    pub fn finish(&mut self, sink: &mut RowSink<'_>) -> Result<(), Error> {
+        self.rows(true, sink)
+    }
+
+    fn rows(&mut self, at_end: bool, sink: &mut RowSink<'_>) -> Result<(), Error> {
+        let mut input = std::mem::replace(&mut self.input, Input::Tuples(binary::Tuples::default()));
+        let result = match &mut input {
+            Input::Lines(lines) => self.lines(lines, at_end, sink),
+            Input::Tuples(tuples) => self.tuples(tuples, at_end, sink),
+        };
+        self.input = input;
+        result
+    }
+
+    fn lines(&mut self, lines: &mut Lines, at_end: bool, sink: &mut RowSink<'_>) -> Result<(), Error> {
+        loop {
+            let line = match lines.next(at_end) {
+                Ok(Some(line)) => line,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(self.at_line(error, lines.number())),
+            };
+            if std::mem::replace(&mut self.header_passed, true) {
+                self.arena.reset();
+                self.line(lines.bytes(line), lines.number(), sink)?;
+            }
+        }
+    }
+
+    fn line(&self, line: &[u8], number: u64, sink: &mut RowSink<'_>) -> Result<(), Error> {
+        match &self.format {
+            CopyFormat::Json => self.object(line, number, sink),
+            CopyFormat::Text(format) => {
+                let mut fields = Vec::new();
+                text::split(line, format, &mut fields);
+                self.fields(&fields, line, number, sink)
+            }
+            CopyFormat::Csv(format) => {
+                let mut fields = Vec::new();
+                csv::split(line, format, &mut fields).map_err(|e| self.with_line(e, line, number))?;
+                self.fields(&fields, line, number, sink)
+            }
+            CopyFormat::Binary => unreachable!("invariant: binary input is no lines"),
+        }
+    }
+
+    fn fields(
+        &self,
+        fields: &[Option<Cow<'_, [u8]>>],
+        line: &[u8],
+        number: u64,
+        sink: &mut RowSink<'_>,
+    ) -> Result<(), Error> {
+        let columns = &self.target.columns;
+        if fields.len() < columns.len() {
+            let error = bad(format!("missing data for column \"{}\"", columns[fields.len()].0));
+            return Err(self.with_line(error, line, number));
+        }
+        // A table without columns has lines without fields, which look like one empty field.
+        if fields.len() > columns.len() && !(columns.is_empty() && line.is_empty()) {
+            return Err(self.with_line(bad("extra data after last expected column"), line, number));
+        }
+        let cells = fields.iter().zip(columns).map(|(field, (name, typ))| {
+            let Some(bytes) = field else { return Ok(Some(Datum::Null)) };
+            let text = plain_text(bytes).map_err(|e| self.at_line(e, number))?;
+            let datum = repr_text::parse(typ, text, &self.target.settings, &self.arena);
+            datum.map(Some).map_err(|e| self.with_column(e.into(), name, Some(text), number))
+        });
+        self.give(cells.collect::<Result<Vec<_>, _>>()?, number, sink)
+    }
+
+    fn object(&self, line: &[u8], number: u64, sink: &mut RowSink<'_>) -> Result<(), Error> {
+        let text = utf8(line).map_err(|e| self.at_line(e, number))?;
+        let Some(mut object) = json::parse_line(text).map_err(|e| self.with_line(e, line, number))? else {
+            return Ok(());
+        };
+        let mut cells = Vec::with_capacity(self.target.columns.len());
+        for (name, typ) in &self.target.columns {
+            let Some(value) = object.remove(name) else {
+                cells.push(None);
+                continue;
+            };
+            let datum = json::datum(&value, typ, &self.target.settings, &self.arena);
+            cells.push(Some(datum.map_err(|e| self.with_column(e, name, Some(&value.to_string()), number))?));
+        }
+        if let Some(unknown) = object.keys().next() {
+            let names: Vec<_> = self.target.columns.iter().map(|(name, _)| name.as_str()).collect();
+            let error = bad(format!("key \"{unknown}\" is not a column of the COPY"))
+                .hint(format!("The columns are {}.", names.join(", ")));
+            return Err(self.with_line(error, line, number));
+        }
+        self.give(cells, number, sink)
+    }
+
+    fn tuples(
+        &mut self,
+        tuples: &mut binary::Tuples,
+        at_end: bool,
+        sink: &mut RowSink<'_>,
+    ) -> Result<(), Error> {
+        loop {
+            let next = tuples.next(self.target.columns.len());
+            let Some(values) = next.map_err(|e| self.at_line(e, tuples.number()))? else { break };
+            self.arena.reset();
+            self.tuple(&values, tuples.number(), sink)?;
+        }
+        if at_end { tuples.finish().map_err(|e| self.at_line(e, tuples.number())) } else { Ok(()) }
+    }
+
+    fn tuple(&self, values: &binary::Values, number: u64, sink: &mut RowSink<'_>) -> Result<(), Error> {
+        let cells = values.iter().zip(&self.target.columns).map(|(value, (name, typ))| {
+            let Some(bytes) = value else { return Ok(Some(Datum::Null)) };
+            let datum = decode_parameter(bytes, typ, Format::Binary, &self.target.settings, &self.arena);
+            datum.map(Some).map_err(|e| self.with_column(e, name, None, number))
+        });
+        self.give(cells.collect::<Result<Vec<_>, _>>()?, number, sink)
+    }
+
+    fn give(&self, cells: Vec<Option<Datum<'_>>>, number: u64, sink: &mut RowSink<'_>) -> Result<(), Error> {
+        sink(&cells).map_err(|error| self.at_line(error, number))
+    }
+
+    fn at_line(&self, error: Error, number: u64) -> Error {
+        error.context(format!("COPY {}, line {number}", self.target.table))
+    }
+
+    fn with_line(&self, error: Error, line: &[u8], number: u64) -> Error {
+        let line = shortened(&String::from_utf8_lossy(line));
+        error.context(format!("COPY {}, line {number}: \"{line}\"", self.target.table))
+    }
+
+    fn with_column(&self, error: Error, column: &str, value: Option<&str>, number: u64) -> Error {
+        let value = value.map_or_else(String::new, |value| format!(": \"{}\"", shortened(value)));
+        error.context(format!("COPY {}, line {number}, column {column}{value}", self.target.table))
+    }
+}
+
+fn bad(message: impl Into<String>) -> Error {
+    Error::new(SqlState::BAD_COPY_FILE_FORMAT, message)
+}
+
+/// Text without NUL, which no text value can hold.
+fn plain_text(bytes: &[u8]) -> Result<&str, Error> {
+    if memchr::memchr(0, bytes).is_some() {
+        let message = "invalid byte sequence for encoding \"UTF8\": 0x00";
+        return Err(Error::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, message));
+    }
+    utf8(bytes)
+}
+
+/// As much of a value as PostgreSQL shows in a context.
+fn shortened(text: &str) -> String {
+    const SHOWN_BYTES_MAX: usize = 100;
+    if text.len() <= SHOWN_BYTES_MAX {
+        return text.to_owned();
+    }
+    format!("{}...", &text[..text.floor_char_boundary(SHOWN_BYTES_MAX)])
+}
+
+/// Turns rows into the data of a COPY TO. Each call appends what one CopyData holds.
+pub struct CopyWriter {
+    columns: Vec<(String, Type)>,
+    format: CopyFormat,
+    settings: TextSettings,
+    /// One field's text each, used again for each row.
+    fields: Vec<String>,
+    line: Vec<u8>,
+}
+
+impl CopyWriter {
+    pub fn new(columns: Vec<(String, Type)>, format: CopyFormat, settings: TextSettings) -> CopyWriter {
+        let fields = vec![String::new(); columns.len()];
+        CopyWriter { columns, format, settings, fields, line: Vec::new() }
+    }
+
+    /// Whether the client is told that binary data come.
+    pub fn is_binary(&self) -> bool {
+        self.format == CopyFormat::Binary
+    }
+
+    pub fn columns(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// What comes before the first row, if anything does.
+    pub fn header(&mut self) -> Option<&[u8]> {
+        self.line.clear();
+        let names = self.columns.iter().map(|(name, _)| Some(name.as_str()));
+        match &self.format {
+            CopyFormat::Text(format) if format.header => text::put_line(names, format, &mut self.line),
+            CopyFormat::Csv(format) if format.header => {
+                let unforced = crate::copy::format::CsvFormat { force_quote: Vec::new(), ..format.clone() };
+                csv::put_line(names, &unforced, &mut self.line);
+            }
+            CopyFormat::Binary => {
+                let mut header = BytesMut::new();
+                binary::put_header(&mut header);
+                self.line.extend_from_slice(&header);
+            }
+            _ => return None,
+        }
+        Some(&self.line)
+    }
+
+    /// A row's line.
+    pub fn row(&mut self, row: &[u8]) -> Result<&[u8], Error> {
+        self.line.clear();
+        match &self.format {
+            CopyFormat::Json => {
+                let mut line = String::new();
+                json::put_line(row, &self.columns, &self.settings, &mut line)?;
+                self.line.extend_from_slice(line.as_bytes());
+            }
+            CopyFormat::Binary => {
+                let columns = self.columns.iter().map(|(_, typ)| (typ, Format::Binary));
+                let mut tuple = BytesMut::new();
+                crate::encode::put_tuple(row, columns, &self.settings, &mut tuple)?;
+                self.line.extend_from_slice(&tuple);
+            }
+            CopyFormat::Text(_) | CopyFormat::Csv(_) => self.fields(row)?,
+        }
+        Ok(&self.line)
+    }
+
+    fn fields(&mut self, row: &[u8]) -> Result<(), Error> {
+        let mut nulls = vec![false; self.columns.len()];
+        for (index, (datum, (_, typ))) in Datums::new(row).zip(&self.columns).enumerate() {
+            self.fields[index].clear();
+            match datum {
+                Datum::Null => nulls[index] = true,
+                Datum::Error(error) => return Err(error.to_owned().into()),
+                datum => repr_text::format(datum, typ, &self.settings, &mut self.fields[index]),
+            }
+        }
+        let fields = self.fields.iter().zip(&nulls).map(|(text, null)| (!null).then_some(text.as_str()));
+        match &self.format {
+            CopyFormat::Text(format) => text::put_line(fields, format, &mut self.line),
+            CopyFormat::Csv(format) => csv::put_line(fields, format, &mut self.line),
+            CopyFormat::Json | CopyFormat::Binary => {
+                unreachable!("invariant: the caller matched text and csv")
+            }
+        }
+        Ok(())
+    }
+
+    /// What comes after the last row, if anything does.
+    pub fn trailer(&mut self) -> Option<&[u8]> {
+        if !self.is_binary() {
+            return None;
+        }
+        let mut trailer = BytesMut::new();
+        binary::put_trailer(&mut trailer);
+        self.line.clear();
+        self.line.extend_from_slice(&trailer);
+        Some(&self.line)
+    }
+}
