@@ -5,6 +5,8 @@
 
 pub mod ast;
 pub mod error;
+pub mod lir;
+pub mod mir;
 pub mod repr;
 pub mod scalar;
 

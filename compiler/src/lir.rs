@@ -1,0 +1,230 @@
+//! What will run: no decision is left to the renderer.
+//!
+//! A [`Dataflow`] is a DAG of [`Fragment`]s and a body. A fragment exports one arrangement and is known by its
+//! [`Identity`]: the engine builds it, or finds the one that is there, counts its users and drops it with the last.
+//!
+//! Layout of an arrangement: a record is a packed row `key ++ value`, split after `key` columns. The key is made of canonical
+//! encodings, so that equality is equality of bytes; a key column whose equal values can print differently also stands
+//! in the value. Every expression over an arrangement's record counts its columns in this order, key first.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::mir::{CollectionId, LocalId};
+use crate::repr::{RelationType, Row};
+use crate::scalar::{AggregateExpr, EvalError, Mfp, ScalarExpr, SortKey, TableFunc};
+
+/// What a statement asks the engine to run. `fragments` are in topological order: each refers only to earlier ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dataflow {
+    pub fragments: Vec<Fragment>,
+    pub body: Body,
+}
+
+/// What becomes of the dataflow's result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Body {
+    /// Kept as an arrangement: a table's, a materialized view's or an index's. The fragment holds it.
+    Arrangement(FragmentIndex),
+    /// Sent away as consolidated updates: SUBSCRIBE, and SELECT by a transient dataflow.
+    Stream(Node),
+    /// Appended to a shard of its own: derived streams.
+    Shard { node: Node, to: CollectionId },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FragmentIndex(pub usize);
+
+/// What an arrangement holds, normalised: equal identities are interchangeable. Printed form of (collection, key, value columns).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Identity(pub String);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fragment {
+    pub identity: Identity,
+    /// False for what nobody else could use: recursion, historical plans. It is then built even if an equal one is there.
+    pub shareable: bool,
+    pub layout: Layout,
+    /// Yields the records `key ++ value`, already in the layout's order.
+    pub node: Node,
+    /// The shards it depends on, through other fragments too: a read waits for the last change of these, not for the clock.
+    pub shards: BTreeSet<CollectionId>,
+    pub append_only: bool,
+}
+
+/// How a relation's rows lie in an arrangement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// How many leading columns of the record are the key.
+    pub key: usize,
+    /// The record's columns: types and the keys among them.
+    pub typ: RelationType,
+    /// For each column of the relation, where it stands in the record. A SELECT reads rows back through it.
+    pub columns: Vec<usize>,
+    /// True when the key determines the row: a lookup finds at most one.
+    pub unique: bool,
+}
+
+/// Identifies a node within its dataflow; the renderer records the operators it became under it (EXPLAIN ANALYZE, memory per node).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NodeId(pub u32);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    pub id: NodeId,
+    pub op: Op,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    /// Rows at the as_of, or an error instead.
+    Constant {
+        rows: Result<Vec<(Row, i64)>, EvalError>,
+    },
+    /// A shard's contents as of the dataflow's as_of, then its updates. Every worker feeds its part.
+    Shard {
+        id: CollectionId,
+        mfp: Mfp,
+    },
+    /// An arrangement read as a collection: its records through `mfp`. With `lookup`, only the records with one of these keys (each a
+    /// packed row of the whole key).
+    Arranged {
+        fragment: FragmentIndex,
+        lookup: Option<Vec<Row>>,
+        mfp: Mfp,
+    },
+    Let {
+        id: LocalId,
+        value: Box<Node>,
+        body: Box<Node>,
+    },
+    Local {
+        id: LocalId,
+        mfp: Mfp,
+    },
+    Mfp {
+        input: Box<Node>,
+        mfp: Mfp,
+    },
+    /// The table function's rows appended to each row, then `mfp`.
+    FlatMap {
+        input: Box<Node>,
+        func: TableFunc,
+        args: Vec<ScalarExpr>,
+        mfp: Mfp,
+    },
+    Join(Join),
+    Reduce(Reduce),
+    TopK(TopK),
+    Negate {
+        input: Box<Node>,
+    },
+    /// Keeps positive multiplicities. The input's whole row is the key (its columns are canonical already where it matters).
+    Threshold {
+        input: Box<Node>,
+    },
+    Union {
+        inputs: Vec<Node>,
+    },
+}
+
+/// How a collection becomes key and value: `mfp` yields the record, its first `key` columns are the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Form {
+    pub mfp: Mfp,
+    pub key: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Join {
+    /// Binary joins, left to right; each intermediate result is arranged anew.
+    Linear { first: JoinInput, stages: Vec<LinearStage> },
+    /// One path per input: its updates looked up in the others' arrangements, nothing intermediate kept. All inputs are fragments.
+    Delta { paths: Vec<DeltaPath> },
+}
+
+/// A join's input: an arrangement that is a fragment, or a collection to be arranged for this join alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JoinInput {
+    Fragment(FragmentIndex),
+    Collection { node: Box<Node>, form: Form },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinearStage {
+    /// How the running result is arranged before this stage. None in the first stage, whose left input is `first`.
+    pub left: Option<Form>,
+    pub right: JoinInput,
+    /// Over key ++ left value ++ right value. Its output is the running result's row.
+    pub closure: Mfp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaPath {
+    /// The relation (by its number in the join) whose updates drive this path, read from this arrangement through `initial`.
+    pub relation: usize,
+    pub source: FragmentIndex,
+    pub initial: Mfp,
+    pub stages: Vec<DeltaStage>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaStage {
+    /// The relation that is looked up. Updates at equal times are seen iff `relation` < the path's relation: each pair once.
+    pub relation: usize,
+    pub fragment: FragmentIndex,
+    /// From the running row to key ++ what is kept of it.
+    pub form: Form,
+    /// Over key ++ kept ++ looked-up value.
+    pub closure: Mfp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reduce {
+    pub input: Box<Node>,
+    /// key ++ whatever the aggregates read: their arguments and filters are expressions over this record.
+    pub form: Form,
+    pub plan: ReducePlan,
+    /// Over key ++ one column per aggregate.
+    pub finish: Mfp,
+}
+
+/// How a group is kept. Arguments and filters of the aggregates are expressions over the form's record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReducePlan {
+    /// No aggregate: the keys that are present, once.
+    Distinct,
+    /// Sums in the diff. Memory: one record a group.
+    Accumulable { aggregates: Vec<AggregateExpr> },
+    /// MIN, MAX and whatever a group's extreme row decides, through a hierarchy of buckets (or as a diff semigroup where append-only).
+    Hierarchical { aggregates: Vec<AggregateExpr>, append_only: bool },
+    /// Recomputes a group from all of its rows.
+    Basic { aggregates: Vec<AggregateExpr> },
+    /// Aggregates of several kinds or DISTINCT ones: each part is a reduction by the same key; `columns[i]` says which part and which of
+    /// its columns the i-th aggregate is. A part with `distinct` first makes (key ++ its arguments) distinct.
+    Collate { parts: Vec<ReducePart>, columns: Vec<(usize, usize)> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReducePart {
+    pub distinct: bool,
+    /// From the outer form's record to key ++ this part's arguments.
+    pub form: Form,
+    pub plan: ReducePlan,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopK {
+    pub input: Box<Node>,
+    /// group key ++ row.
+    pub form: Form,
+    /// Over the form's record. Ties fall to the record's bytes.
+    pub order: Vec<SortKey>,
+    pub limit: Option<u64>,
+    pub offset: u64,
+    /// Append-only input and no offset: a bounded heap a group, no history.
+    pub append_only: bool,
+    /// Over the form's record.
+    pub finish: Mfp,
+}
