@@ -5,8 +5,10 @@
 
 pub mod ast;
 pub mod error;
+pub mod interpret;
 pub mod lir;
 pub mod mir;
+pub mod optimize;
 pub mod repr;
 pub mod scalar;
 

@@ -1,0 +1,419 @@
+//! What MIR means: an expression and what its collections hold give what the expression holds.
+//!
+//! [`interpret`] is over sequences of updates and is every test's oracle; [`evaluate`] is the same at one time, and is what constants
+//! are folded with and the catalog's own relations are read with. Both are the definition of each operator, written
+//! plainly; only the join looks rows up instead of trying all pairs.
+//!
+//! **Errors.** An expression of a map, a group key or an aggregate that fails gives an error cell, which is a value like
+//! others until an expression reads it. One that fails in a filter, a join's equivalences or a table function is an error
+//! of the whole collection. Errors pass through every operator, whatever its other rows are.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bumpalo::Bump;
+
+use crate::mir::{CollectionId, Contents, Id, LocalId, Rel, deep};
+use crate::repr::row::{Row, RowBuf};
+use crate::repr::{Datum, Type, encode_canonical, encode_sort_key};
+use crate::scalar::{AggregateExpr, Context, EvalError, ScalarExpr, SortKey, TableFunc};
+
+/// Updates of rows, and of the errors that stand for a whole collection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Updates {
+    pub oks: Vec<(Row, u64, i64)>,
+    pub errs: Vec<(EvalError, u64, i64)>,
+}
+
+/// The expression's updates, given those of the collections that it reads. Times are only compared.
+pub fn interpret(rel: &Rel, inputs: &BTreeMap<CollectionId, Updates>) -> Updates {
+    let mut times = BTreeSet::from([0]);
+    for updates in inputs.values() {
+        times.extend(updates.oks.iter().map(|(_, time, _)| *time));
+        times.extend(updates.errs.iter().map(|(_, time, _)| *time));
+    }
+    let mut output = Updates::default();
+    let mut before = Collection::default();
+    for time in times {
+        let at = inputs.iter().map(|(id, updates)| (*id, updates.as_of(time))).collect();
+        let now = Evaluator { inputs: &at, locals: BTreeMap::new() }.eval(rel);
+        let mut rows = now.rows.clone();
+        rows.extend(before.rows.into_iter().map(|(row, diff)| (row, -diff)));
+        consolidate(&mut rows);
+        output.oks.extend(rows.into_iter().map(|(row, diff)| (row, time, diff)));
+        output.errs.extend(now.errs.difference(&before.errs).map(|error| (error.clone(), time, 1)));
+        output.errs.extend(before.errs.difference(&now.errs).map(|error| (error.clone(), time, -1)));
+        before = now;
+    }
+    output
+}
+
+/// The expression's rows with their multiplicities, in order, or the least of its errors. Error cells stay cells.
+pub fn evaluate(rel: &Rel, inputs: &Contents) -> Result<Vec<(Row, i64)>, EvalError> {
+    let mut at = BTreeMap::new();
+    for id in rel.depends_on() {
+        let rows = inputs.get(&id).cloned().unwrap_or_default();
+        at.insert(id, Collection { rows, errs: BTreeSet::new() });
+    }
+    let mut result = Evaluator { inputs: &at, locals: BTreeMap::new() }.eval(rel);
+    match result.errs.pop_first() {
+        Some(error) => Err(error),
+        None => Ok(result.rows),
+    }
+}
+
+/// Adds up the multiplicities of equal rows, drops those of 0 and sorts.
+pub fn consolidate(rows: &mut Vec<(Row, i64)>) {
+    rows.sort_unstable();
+    rows.dedup_by(|(row, diff), (kept, sum)| {
+        let same = row == kept;
+        if same {
+            *sum += *diff;
+        }
+        same
+    });
+    rows.retain(|(_, diff)| *diff != 0);
+}
+
+impl Updates {
+    /// What has been accumulated up to and with a time.
+    pub fn as_of(&self, time: u64) -> Collection {
+        let until = |t: &u64| *t <= time;
+        let mut rows: Vec<(Row, i64)> =
+            self.oks.iter().filter(|(_, t, _)| until(t)).map(|(row, _, diff)| (row.clone(), *diff)).collect();
+        consolidate(&mut rows);
+        let mut errs: BTreeMap<EvalError, i64> = BTreeMap::new();
+        for (error, _, diff) in self.errs.iter().filter(|(_, t, _)| until(t)) {
+            *errs.entry(error.clone()).or_default() += diff;
+        }
+        let errs = errs.into_iter().filter(|(_, count)| *count > 0).map(|(error, _)| error);
+        Collection { rows, errs: errs.collect() }
+    }
+}
+
+/// A collection at one time: consolidated rows, and the errors that stand for all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collection {
+    pub rows: Vec<(Row, i64)>,
+    pub errs: BTreeSet<EvalError>,
+}
+
+struct Evaluator<'a> {
+    inputs: &'a BTreeMap<CollectionId, Collection>,
+    locals: BTreeMap<LocalId, Collection>,
+}
+
+impl Evaluator<'_> {
+    fn eval(&mut self, rel: &Rel) -> Collection {
+        let mut result = deep(|| match rel {
+            Rel::Constant { rows: Ok(rows), .. } => Collection { rows: rows.clone(), errs: BTreeSet::new() },
+            Rel::Constant { rows: Err(error), .. } => {
+                Collection { rows: vec![], errs: BTreeSet::from([error.clone()]) }
+            }
+            Rel::Get { id: Id::Global(id), .. } => self.inputs.get(id).cloned().unwrap_or_default(),
+            Rel::Get { id: Id::Local(id), .. } => self.locals[id].clone(),
+            Rel::Let { id, value, body } => {
+                let value = self.eval(value);
+                let outer = self.locals.insert(*id, value);
+                let body = self.eval(body);
+                match outer {
+                    Some(outer) => self.locals.insert(*id, outer),
+                    None => self.locals.remove(id),
+                };
+                body
+            }
+            Rel::Project { input, outputs } => each_row(self.eval(input), |row, emit| {
+                emit(Row::pack(outputs.iter().map(|column| row[*column])));
+                Ok(())
+            }),
+            Rel::Map { input, scalars } => each_row(self.eval(input), |row, emit| {
+                emit(map(row, scalars));
+                Ok(())
+            }),
+            Rel::Filter { input, predicates } => each_row(self.eval(input), |row, emit| {
+                if passes(row, predicates)? {
+                    emit(Row::pack(row.iter().copied()));
+                }
+                Ok(())
+            }),
+            Rel::FlatMap { input, func, args } => {
+                each_row(self.eval(input), |row, emit| flat_map(row, func, args, emit))
+            }
+            Rel::Join { inputs, equivalences } => self.join(inputs, equivalences),
+            Rel::Reduce { input, group_key, aggregates } => reduce(self.eval(input), group_key, aggregates),
+            Rel::TopK { input, group_key, order, limit, offset } => {
+                top_k(self.eval(input), group_key, order, *limit, *offset)
+            }
+            Rel::Negate { input } => {
+                let mut negated = self.eval(input);
+                negated.rows.iter_mut().for_each(|(_, diff)| *diff = -*diff);
+                negated
+            }
+            Rel::Threshold { input } => {
+                let mut kept = self.eval(input);
+                kept.rows.retain(|(_, diff)| *diff > 0);
+                kept
+            }
+            Rel::Union { inputs } => {
+                let mut sum = Collection::default();
+                for input in inputs {
+                    let input = self.eval(input);
+                    sum.rows.extend(input.rows);
+                    sum.errs.extend(input.errs);
+                }
+                sum
+            }
+        });
+        consolidate(&mut result.rows);
+        result
+    }
+
+    /// The inputs joined one after the other: each row meets the rows whose expressions, in the classes that both sides have
+    /// members of, have equal values.
+    fn join(&mut self, inputs: &[Rel], equivalences: &[Vec<ScalarExpr>]) -> Collection {
+        let mut joined = Collection { rows: vec![(Row::default(), 1)], errs: BTreeSet::new() };
+        let mut arity = 0;
+        for input in inputs {
+            let right = self.eval(input);
+            let columns = arity..arity + input.arity();
+            joined = join_two(joined, right, arity, &stage(equivalences, arity, columns.end));
+            arity = columns.end;
+        }
+        if inputs.is_empty() {
+            joined = join_two(joined, unit(), 0, &stage(equivalences, 0, 0));
+        }
+        joined
+    }
+}
+
+fn unit() -> Collection {
+    Collection { rows: vec![(Row::default(), 1)], errs: BTreeSet::new() }
+}
+
+/// What one step of a join asks of its two sides.
+struct Stage {
+    /// Expressions over the left columns and those over the right ones that are to be equal, pairwise.
+    left: Vec<ScalarExpr>,
+    right: Vec<ScalarExpr>,
+    /// Classes whose members are all there now but were not before, to be checked over both.
+    checks: Vec<Vec<ScalarExpr>>,
+}
+
+/// The step that adds the columns from `arity` up to `end`.
+fn stage(equivalences: &[Vec<ScalarExpr>], arity: usize, end: usize) -> Stage {
+    let reach = |expr: &ScalarExpr| expr.support().last().map_or(0, |last| last + 1);
+    let mut stage = Stage { left: vec![], right: vec![], checks: vec![] };
+    for class in equivalences {
+        let before = |expr: &&ScalarExpr| reach(expr) <= arity;
+        let added =
+            |expr: &&ScalarExpr| expr.support().first().is_some_and(|c| *c >= arity) && reach(expr) <= end;
+        if let (Some(left), Some(right)) = (class.iter().find(before), class.iter().find(added)) {
+            stage.left.push(left.clone());
+            let mut right = right.clone();
+            right.permute_with(|column| column - arity);
+            stage.right.push(right);
+        }
+        // Members over what is there; asked again at each step that adds one.
+        let there: Vec<ScalarExpr> = class.iter().filter(|expr| reach(expr) <= end).cloned().collect();
+        if there.iter().any(|expr| reach(expr) > arity) || arity == 0 && !there.is_empty() {
+            stage.checks.push(there);
+        }
+    }
+    stage
+}
+
+fn join_two(left: Collection, right: Collection, arity: usize, stage: &Stage) -> Collection {
+    let mut errs: BTreeSet<EvalError> = left.errs.union(&right.errs).cloned().collect();
+    let mut by_key: HashMap<Vec<u8>, Vec<&(Row, i64)>> = HashMap::new();
+    for entry in &right.rows {
+        match key(&entry.0, &stage.right) {
+            Ok(Some(key)) => by_key.entry(key).or_default().push(entry),
+            Ok(None) => {}
+            Err(error) => drop(errs.insert(error)),
+        }
+    }
+    let mut rows = Vec::new();
+    for (row, diff) in &left.rows {
+        let matches = match key(row, &stage.left) {
+            Ok(Some(key)) => by_key.get(&key),
+            Ok(None) => None,
+            Err(error) => {
+                errs.insert(error);
+                None
+            }
+        };
+        for (other, other_diff) in matches.into_iter().flatten() {
+            let mut packed = RowBuf::default();
+            packed.extend(row.bytes());
+            packed.extend(other.bytes());
+            let row = packed.into_row();
+            match stage.checks.iter().try_fold(true, |all, class| Ok(all && key_agrees(&row, class)?)) {
+                Ok(true) => rows.push((row, diff * other_diff)),
+                Ok(false) => {}
+                Err(error) => drop(errs.insert(error)),
+            }
+        }
+    }
+    debug_assert!(arity == 0 || !left.rows.is_empty() || rows.is_empty(), "invariant: rows come from rows");
+    Collection { rows, errs }
+}
+
+/// The canonical values of expressions on a row; nothing if one is NULL.
+fn key(row: &Row, exprs: &[ScalarExpr]) -> Result<Option<Vec<u8>>, EvalError> {
+    let arena = Bump::new();
+    let datums = row.unpack();
+    let mut key = Vec::new();
+    for expr in exprs {
+        let datum = expr.eval(&datums, &arena)?;
+        if datum.is_null() {
+            return Ok(None);
+        }
+        encode_canonical(datum, &mut key);
+    }
+    Ok(Some(key))
+}
+
+/// Whether all members of a class are equal on a row, and none is NULL.
+fn key_agrees(row: &Row, class: &[ScalarExpr]) -> Result<bool, EvalError> {
+    let mut first = None;
+    for member in class {
+        match key(row, std::slice::from_ref(member))? {
+            None => return Ok(false),
+            Some(value) => match &first {
+                None => first = Some(value),
+                Some(first) if *first != value => return Ok(false),
+                Some(_) => {}
+            },
+        }
+    }
+    Ok(true)
+}
+
+/// A function of each row, which may fail.
+fn each_row(
+    input: Collection,
+    mut f: impl FnMut(&[Datum<'_>], &mut dyn FnMut(Row)) -> Result<(), EvalError>,
+) -> Collection {
+    let mut output = Collection { rows: Vec::new(), errs: input.errs };
+    for (row, diff) in &input.rows {
+        let rows = &mut output.rows;
+        if let Err(error) = f(&row.unpack(), &mut |row| rows.push((row, *diff))) {
+            output.errs.insert(error);
+        }
+    }
+    output
+}
+
+fn map(row: &[Datum<'_>], scalars: &[ScalarExpr]) -> Row {
+    let arena = Bump::new();
+    let mut datums = row.to_vec();
+    for scalar in scalars {
+        datums.push(cell(scalar, &datums, &arena));
+    }
+    Row::pack(datums)
+}
+
+/// The value of an expression, or its error as a cell.
+fn cell<'a>(expr: &'a ScalarExpr, row: &[Datum<'a>], arena: &'a Bump) -> Datum<'a> {
+    expr.eval(row, arena).unwrap_or_else(|error| error.to_cell(arena))
+}
+
+/// Whether all predicates are true. One that is false or NULL hides the errors of the others.
+fn passes(row: &[Datum<'_>], predicates: &[ScalarExpr]) -> Result<bool, EvalError> {
+    let arena = Bump::new();
+    let mut error: Option<EvalError> = None;
+    for predicate in predicates {
+        match predicate.eval(row, &arena) {
+            Ok(Datum::Bool(true)) => {}
+            Ok(_) => return Ok(false),
+            Err(e) => error = Some(error.map_or_else(|| e.clone(), |least| least.min(e.clone()))),
+        }
+    }
+    error.map_or(Ok(true), Err)
+}
+
+fn flat_map(
+    row: &[Datum<'_>],
+    func: &TableFunc,
+    args: &[ScalarExpr],
+    emit: &mut dyn FnMut(Row),
+) -> Result<(), EvalError> {
+    let arena = Bump::new();
+    let args = args.iter().map(|arg| arg.eval(row, &arena)).collect::<Result<Vec<_>, _>>()?;
+    let context = Context { arena: &arena, typ: &Type::Unknown };
+    func.eval(&args, context, &mut |produced| {
+        emit(Row::pack(row.iter().chain(produced).copied()));
+        Ok(())
+    })
+}
+
+/// Groups by equality. Of equal keys that print differently, each column prints its least.
+fn reduce(input: Collection, group_key: &[ScalarExpr], aggregates: &[AggregateExpr]) -> Collection {
+    let arena = Bump::new();
+    let rows: Vec<(Vec<Datum<'_>>, i64)> =
+        input.rows.iter().map(|(row, diff)| (row.unpack(), *diff)).collect();
+    let mut groups: BTreeMap<Vec<u8>, (Vec<Row>, Vec<(Vec<Datum<'_>>, i64)>)> = BTreeMap::new();
+    for (row, diff) in rows {
+        if diff < 0 {
+            continue;
+        }
+        let values: Vec<Datum<'_>> = group_key.iter().map(|expr| cell(expr, &row, &arena)).collect();
+        let mut canonical = Vec::new();
+        values.iter().for_each(|datum| encode_canonical(*datum, &mut canonical));
+        let printed: Vec<Row> = values.iter().map(|datum| Row::pack([*datum])).collect();
+        let (least, members) = groups.entry(canonical).or_insert_with(|| (printed.clone(), Vec::new()));
+        least.iter_mut().zip(printed).for_each(|(least, printed)| *least = printed.min(least.clone()));
+        members.push((row, diff));
+    }
+    let rows = groups.into_values().map(|(least, members)| {
+        let mut packed = RowBuf::default();
+        least.iter().for_each(|value| packed.extend(value.bytes()));
+        for aggregate in aggregates {
+            let value = aggregate.evaluate(&members, &arena);
+            packed.push(value.unwrap_or_else(|error| error.to_cell(&arena)));
+        }
+        (packed.into_row(), 1)
+    });
+    Collection { rows: rows.collect(), errs: input.errs }
+}
+
+fn top_k(
+    input: Collection,
+    group_key: &[usize],
+    order: &[SortKey],
+    limit: Option<u64>,
+    offset: u64,
+) -> Collection {
+    let arena = Bump::new();
+    let mut groups: BTreeMap<Vec<u8>, Vec<(Vec<u8>, Row, i64)>> = BTreeMap::new();
+    for (row, diff) in input.rows {
+        if diff < 0 {
+            continue;
+        }
+        let (mut group, mut rank) = (Vec::new(), Vec::new());
+        {
+            let datums = row.unpack();
+            group_key.iter().for_each(|column| encode_canonical(datums[*column], &mut group));
+            for key in order {
+                let value = cell(&key.expr, &datums, &arena);
+                encode_sort_key(value, key.desc, key.nulls_first, &mut rank);
+            }
+        }
+        groups.entry(group).or_default().push((rank, row, diff));
+    }
+    let mut rows = Vec::new();
+    for mut group in groups.into_values() {
+        group.sort();
+        let (mut skip, mut left) = (offset, limit.unwrap_or(u64::MAX));
+        for (_, row, diff) in group {
+            let count = diff as u64;
+            let skipped = count.min(skip);
+            skip -= skipped;
+            let taken = (count - skipped).min(left);
+            left -= taken;
+            if taken > 0 {
+                rows.push((row, taken as i64));
+            }
+        }
+    }
+    Collection { rows, errs: input.errs }
+}

@@ -1,0 +1,180 @@
+//! Columns that nobody reads are not carried.
+//!
+//! Each operator is asked for the columns that are wanted of it and asks its inputs for those that it reads. Top-k breaks ties
+//! by the whole row and threshold compares whole rows: both read all of their input.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::analysis::columns::Columns;
+use crate::mir::{Id, LocalId, Rel, deep};
+use crate::scalar::{AggregateExpr, ScalarExpr};
+
+type Wanted = BTreeSet<usize>;
+
+pub fn prune_columns(rel: Rel) -> Rel {
+    let all = (0..rel.arity()).collect();
+    Pruner::default().narrow(rel, &all)
+}
+
+#[derive(Default)]
+struct Pruner {
+    /// Of each definition in scope, the columns that its uses want.
+    demands: BTreeMap<LocalId, Wanted>,
+}
+
+impl Pruner {
+    /// An expression for the wanted columns of `rel`, in their order.
+    fn narrow(&mut self, rel: Rel, wanted: &Wanted) -> Rel {
+        deep(|| match rel {
+            Rel::Constant { .. } | Rel::Get { id: Id::Global(_), .. } => keep(rel, wanted),
+            Rel::Get { id: Id::Local(id), typ } => {
+                self.demands.entry(id).or_default().extend(wanted);
+                // Not the smart constructor: the definition's columns are renumbered through each of these.
+                Rel::Project {
+                    input: Box::new(Rel::local(id, typ)),
+                    outputs: wanted.iter().copied().collect(),
+                }
+            }
+            Rel::Let { id, value, body } => {
+                let body = self.narrow(*body, wanted);
+                let demand = self.demands.remove(&id).unwrap_or_default();
+                let value = self.narrow(*value, &demand);
+                let body = renumber_uses(body, id, &demand, &value);
+                Rel::let_in(id, value, body)
+            }
+            Rel::Project { input, outputs } => {
+                let outputs: Vec<usize> = wanted.iter().map(|column| outputs[*column]).collect();
+                let below: Wanted = outputs.iter().copied().collect();
+                let place = Places::of(&below);
+                self.narrow(*input, &below).project(outputs.iter().map(|column| place.get(*column)).collect())
+            }
+            Rel::Map { input, scalars } => self.narrow_map(*input, scalars, wanted),
+            Rel::Filter { input, mut predicates } => {
+                let mut below = wanted.clone();
+                below.extend(predicates.iter().flat_map(ScalarExpr::support));
+                let place = Places::of(&below);
+                predicates.iter_mut().for_each(|p| p.permute_with(|column| place.get(column)));
+                self.narrow(*input, &below).filter(predicates).project(place.all(wanted))
+            }
+            Rel::FlatMap { input, func, mut args } => {
+                let arity = input.arity();
+                let mut below: Wanted = wanted.iter().copied().filter(|column| *column < arity).collect();
+                below.extend(args.iter().flat_map(ScalarExpr::support));
+                let produced = func.columns.len();
+                let place = Places::of(&below.iter().copied().chain(arity..arity + produced).collect());
+                args.iter_mut().for_each(|arg| arg.permute_with(|column| place.get(column)));
+                self.narrow(*input, &below).flat_map(func, args).project(place.all(wanted))
+            }
+            Rel::Join { inputs, equivalences } => self.narrow_join(inputs, equivalences, wanted),
+            Rel::Reduce { input, group_key, aggregates } => {
+                self.narrow_reduce(*input, group_key, aggregates, wanted)
+            }
+            Rel::TopK { input, group_key, order, limit, offset } => {
+                let all = (0..input.arity()).collect();
+                keep(self.narrow(*input, &all).top_k(group_key, order, limit, offset), wanted)
+            }
+            Rel::Threshold { input } => {
+                let all = (0..input.arity()).collect();
+                keep(self.narrow(*input, &all).threshold(), wanted)
+            }
+            Rel::Negate { input } => self.narrow(*input, wanted).negate(),
+            Rel::Union { inputs } => {
+                Rel::union_all(inputs.into_iter().map(|input| self.narrow(input, wanted)).collect())
+            }
+        })
+    }
+
+    fn narrow_map(&mut self, input: Rel, scalars: Vec<ScalarExpr>, wanted: &Wanted) -> Rel {
+        let arity = input.arity();
+        let mut used = wanted.clone();
+        for (number, scalar) in scalars.iter().enumerate().rev() {
+            if used.contains(&(arity + number)) {
+                used.extend(scalar.support());
+            }
+        }
+        let place = Places::of(&used);
+        let kept = scalars.into_iter().enumerate().filter(|(number, _)| used.contains(&(arity + number)));
+        let scalars = kept.map(|(_, mut scalar)| {
+            scalar.permute_with(|column| place.get(column));
+            scalar
+        });
+        let scalars: Vec<ScalarExpr> = scalars.collect();
+        let below = used.iter().copied().filter(|column| *column < arity).collect();
+        self.narrow(input, &below).map(scalars).project(place.all(wanted))
+    }
+
+    fn narrow_join(
+        &mut self,
+        inputs: Vec<Rel>,
+        mut equivalences: Vec<Vec<ScalarExpr>>,
+        wanted: &Wanted,
+    ) -> Rel {
+        let mut used = wanted.clone();
+        used.extend(equivalences.iter().flatten().flat_map(ScalarExpr::support));
+        let place = Places::of(&used);
+        let columns = Columns::of(&inputs);
+        let inputs = inputs.into_iter().enumerate().map(|(number, input)| {
+            let own =
+                used.range(columns.range(number)).map(|column| column - columns.start(number)).collect();
+            self.narrow(input, &own)
+        });
+        let inputs = inputs.collect();
+        equivalences.iter_mut().flatten().for_each(|expr| expr.permute_with(|column| place.get(column)));
+        Rel::join(inputs, equivalences).project(place.all(wanted))
+    }
+
+    fn narrow_reduce(
+        &mut self,
+        input: Rel,
+        mut group_key: Vec<ScalarExpr>,
+        aggregates: Vec<AggregateExpr>,
+        wanted: &Wanted,
+    ) -> Rel {
+        let keys = group_key.len();
+        let kept = aggregates.into_iter().enumerate().filter(|(number, _)| wanted.contains(&(keys + number)));
+        let mut aggregates: Vec<AggregateExpr> = kept.map(|(_, aggregate)| aggregate).collect();
+        let mut below: Wanted = group_key.iter().flat_map(ScalarExpr::support).collect();
+        below.extend(aggregates.iter().flat_map(AggregateExpr::support));
+        let place = Places::of(&below);
+        group_key.iter_mut().for_each(|expr| expr.permute_with(|column| place.get(column)));
+        let exprs = aggregates.iter_mut().flat_map(AggregateExpr::exprs_mut);
+        exprs.for_each(|expr| expr.permute_with(|column| place.get(column)));
+        let place =
+            Places::of(&(0..keys).chain(wanted.iter().copied().filter(|column| *column >= keys)).collect());
+        self.narrow(input, &below).reduce(group_key, aggregates).project(place.all(wanted))
+    }
+}
+
+/// `rel`'s wanted columns.
+fn keep(rel: Rel, wanted: &Wanted) -> Rel {
+    rel.project(wanted.iter().copied().collect())
+}
+
+/// The uses of a definition that has lost columns, all of them directly under a projection.
+fn renumber_uses(body: Rel, id: LocalId, demand: &Wanted, value: &Rel) -> Rel {
+    let place = Places::of(demand);
+    let typ = value.typ();
+    body.transform(&mut |rel| match rel {
+        Rel::Project { input, outputs } if matches!(*input, Rel::Get { id: Id::Local(get), .. } if get == id) => {
+            Rel::local(id, typ.clone()).project(outputs.into_iter().map(|column| place.get(column)).collect())
+        }
+        rel => rel,
+    })
+}
+
+/// Where columns stand among those that are kept.
+struct Places(BTreeMap<usize, usize>);
+
+impl Places {
+    fn of(kept: &Wanted) -> Places {
+        Places(kept.iter().enumerate().map(|(place, column)| (*column, place)).collect())
+    }
+
+    fn get(&self, column: usize) -> usize {
+        self.0[&column]
+    }
+
+    fn all(&self, columns: &Wanted) -> Vec<usize> {
+        columns.iter().map(|column| self.get(*column)).collect()
+    }
+}
