@@ -62,6 +62,8 @@ pub struct Layout {
     pub typ: RelationType,
     /// For each column of the relation, where it stands in the record. A SELECT reads rows back through it.
     pub columns: Vec<usize>,
+    /// The columns of the relation that the key is made of, in its order.
+    pub key_columns: Vec<usize>,
     /// True when the key determines the row: a lookup finds at most one.
     pub unique: bool,
 }
@@ -227,4 +229,77 @@ pub struct TopK {
     pub append_only: bool,
     /// Over the form's record.
     pub finish: Mfp,
+}
+
+impl Node {
+    /// The nodes whose results this one reads.
+    pub fn children(&self) -> Vec<&Node> {
+        match &self.op {
+            Op::Constant { .. } | Op::Shard { .. } | Op::Arranged { .. } | Op::Local { .. } => Vec::new(),
+            Op::Let { value, body, .. } => vec![value, body],
+            Op::Mfp { input, .. }
+            | Op::FlatMap { input, .. }
+            | Op::Reduce(Reduce { input, .. })
+            | Op::TopK(TopK { input, .. })
+            | Op::Negate { input }
+            | Op::Threshold { input } => vec![input],
+            Op::Union { inputs } => inputs.iter().collect(),
+            Op::Join(Join::Linear { first, stages }) => {
+                let inputs = std::iter::once(first).chain(stages.iter().map(|stage| &stage.right));
+                inputs.filter_map(JoinInput::node).collect()
+            }
+            Op::Join(Join::Delta { .. }) => Vec::new(),
+        }
+    }
+
+    /// Calls `f` with this node and all below it.
+    pub fn visit<'n>(&'n self, f: &mut impl FnMut(&'n Node)) {
+        f(self);
+        self.children().into_iter().for_each(|child| child.visit(f));
+    }
+
+    /// The fragments that this node and those below refer to.
+    pub fn fragments(&self) -> BTreeSet<FragmentIndex> {
+        let mut found = BTreeSet::new();
+        self.visit(&mut |node| match &node.op {
+            Op::Arranged { fragment, .. } => drop(found.insert(*fragment)),
+            Op::Join(Join::Linear { first, stages }) => {
+                let inputs = std::iter::once(first).chain(stages.iter().map(|stage| &stage.right));
+                found.extend(inputs.filter_map(JoinInput::fragment));
+            }
+            Op::Join(Join::Delta { paths }) => {
+                found.extend(paths.iter().map(|path| path.source));
+                found.extend(paths.iter().flat_map(|path| &path.stages).map(|stage| stage.fragment));
+            }
+            _ => {}
+        });
+        found
+    }
+
+    /// The shards that this node and those below read themselves.
+    pub fn shards(&self) -> BTreeSet<CollectionId> {
+        let mut found = BTreeSet::new();
+        self.visit(&mut |node| {
+            if let Op::Shard { id, .. } = &node.op {
+                found.insert(*id);
+            }
+        });
+        found
+    }
+}
+
+impl JoinInput {
+    fn node(&self) -> Option<&Node> {
+        match self {
+            JoinInput::Fragment(_) => None,
+            JoinInput::Collection { node, .. } => Some(node),
+        }
+    }
+
+    fn fragment(&self) -> Option<FragmentIndex> {
+        match self {
+            JoinInput::Fragment(fragment) => Some(*fragment),
+            JoinInput::Collection { .. } => None,
+        }
+    }
 }
