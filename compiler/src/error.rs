@@ -20,6 +20,8 @@ macro_rules! sqlstates {
 }
 
 sqlstates! {
+    SUCCESSFUL_COMPLETION = "00000";
+    WARNING = "01000";
     NO_DATA = "02000";
     CONNECTION_EXCEPTION = "08000";
     PROTOCOL_VIOLATION = "08P01";

@@ -4,11 +4,13 @@
 //! [`repr`] and [`scalar`] are the values and expressions that every layer shares.
 
 pub mod ast;
+pub mod catalog;
 pub mod error;
 pub mod interpret;
 pub mod lir;
 pub mod mir;
 pub mod optimize;
+pub mod plan;
 pub mod repr;
 pub mod scalar;
 

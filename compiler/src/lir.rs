@@ -303,3 +303,108 @@ impl JoinInput {
         }
     }
 }
+
+/// Walking.
+impl Dataflow {
+    /// Every scalar expression in which a parameter can stand.
+    pub fn for_each_scalar_mut(&mut self, f: &mut dyn FnMut(&mut ScalarExpr)) {
+        self.fragments.iter_mut().for_each(|fragment| fragment.node.for_each_scalar_mut(f));
+        match &mut self.body {
+            Body::Arrangement(_) => {}
+            Body::Stream(node) | Body::Shard { node, .. } => node.for_each_scalar_mut(f),
+        }
+    }
+}
+
+impl Node {
+    fn for_each_scalar_mut(&mut self, f: &mut dyn FnMut(&mut ScalarExpr)) {
+        crate::mir::deep(|| match &mut self.op {
+            Op::Constant { .. } => {}
+            Op::Shard { mfp, .. } | Op::Arranged { mfp, .. } | Op::Local { mfp, .. } => scalars_of(mfp, f),
+            Op::Let { value, body, .. } => {
+                value.for_each_scalar_mut(f);
+                body.for_each_scalar_mut(f);
+            }
+            Op::Mfp { input, mfp } => {
+                input.for_each_scalar_mut(f);
+                scalars_of(mfp, f);
+            }
+            Op::FlatMap { input, args, mfp, .. } => {
+                input.for_each_scalar_mut(f);
+                args.iter_mut().for_each(&mut *f);
+                scalars_of(mfp, f);
+            }
+            Op::Join(join) => join.for_each_scalar_mut(f),
+            Op::Reduce(reduce) => {
+                reduce.input.for_each_scalar_mut(f);
+                scalars_of(&mut reduce.form.mfp, f);
+                reduce.plan.for_each_scalar_mut(f);
+                scalars_of(&mut reduce.finish, f);
+            }
+            Op::TopK(top_k) => {
+                top_k.input.for_each_scalar_mut(f);
+                scalars_of(&mut top_k.form.mfp, f);
+                top_k.order.iter_mut().for_each(|key| f(&mut key.expr));
+                scalars_of(&mut top_k.finish, f);
+            }
+            Op::Negate { input } | Op::Threshold { input } => input.for_each_scalar_mut(f),
+            Op::Union { inputs } => inputs.iter_mut().for_each(|input| input.for_each_scalar_mut(f)),
+        })
+    }
+}
+
+impl Join {
+    fn for_each_scalar_mut(&mut self, f: &mut dyn FnMut(&mut ScalarExpr)) {
+        match self {
+            Join::Linear { first, stages } => {
+                first.for_each_scalar_mut(f);
+                for stage in stages {
+                    stage.left.iter_mut().for_each(|form| scalars_of(&mut form.mfp, f));
+                    stage.right.for_each_scalar_mut(f);
+                    scalars_of(&mut stage.closure, f);
+                }
+            }
+            Join::Delta { paths } => {
+                for path in paths {
+                    scalars_of(&mut path.initial, f);
+                    for stage in &mut path.stages {
+                        scalars_of(&mut stage.form.mfp, f);
+                        scalars_of(&mut stage.closure, f);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl JoinInput {
+    fn for_each_scalar_mut(&mut self, f: &mut dyn FnMut(&mut ScalarExpr)) {
+        if let JoinInput::Collection { node, form } = self {
+            node.for_each_scalar_mut(f);
+            scalars_of(&mut form.mfp, f);
+        }
+    }
+}
+
+impl ReducePlan {
+    fn for_each_scalar_mut(&mut self, f: &mut dyn FnMut(&mut ScalarExpr)) {
+        match self {
+            ReducePlan::Distinct => {}
+            ReducePlan::Accumulable { aggregates }
+            | ReducePlan::Hierarchical { aggregates, .. }
+            | ReducePlan::Basic { aggregates } => {
+                aggregates.iter_mut().flat_map(AggregateExpr::exprs_mut).for_each(f);
+            }
+            ReducePlan::Collate { parts, .. } => {
+                for part in parts {
+                    scalars_of(&mut part.form.mfp, f);
+                    part.plan.for_each_scalar_mut(f);
+                }
+            }
+        }
+    }
+}
+
+fn scalars_of(mfp: &mut Mfp, f: &mut dyn FnMut(&mut ScalarExpr)) {
+    mfp.maps.iter_mut().chain(&mut mfp.predicates).for_each(f);
+}

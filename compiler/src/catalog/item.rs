@@ -1,0 +1,237 @@
+//! What the catalog holds: tables, streams, views, materialized views, indexes, and the builtin relations.
+//!
+//! An item is serialized as what the user said, in canonical text; what `compile` derives from the text is [`Bound`], which is
+//! never serialized and is derived again at start. So a newer binary may plan an old item better, and means the same by it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lir;
+use crate::mir::{self, CollectionId};
+use crate::repr::{ColumnType, RelationType};
+use crate::scalar::ScalarExpr;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Item {
+    /// Also its oid.
+    pub id: CollectionId,
+    pub schema: String,
+    pub name: String,
+    pub kind: Kind,
+    /// What its definition names, directly. Always older: ids grow with dependency.
+    pub depends_on: BTreeSet<CollectionId>,
+    #[serde(skip)]
+    pub bound: Bound,
+}
+
+/// What is derived from an item's text.
+#[derive(Clone, Debug, std::default::Default)]
+pub struct Bound {
+    /// What a view, a materialized view or a derived stream means, so that it is inlined and explained without parsing.
+    pub rel: Option<Arc<mir::Rel>>,
+    /// What the engine runs for it.
+    pub dataflow: Option<Arc<lir::Dataflow>>,
+    /// The arrangement that its dataflow publishes.
+    pub arrangement: Option<Arrangement>,
+}
+
+/// A published arrangement: what others find it by, and how rows lie in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrangement {
+    pub identity: lir::Identity,
+    pub layout: lir::Layout,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Kind {
+    Table(Table),
+    Stream(Stream),
+    View(View),
+    MaterializedView(MaterializedView),
+    Index(Index),
+    /// Computed from the catalog itself on the session's thread; never in the log.
+    System(System),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    pub name: String,
+    /// Not nullable: NOT NULL, or in the primary key.
+    pub typ: ColumnType,
+    pub default: Option<Default>,
+}
+
+/// A column's DEFAULT. Its expression reads no column; it may be stable or volatile, and is evaluated for each statement or row.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Default {
+    /// Canonical text.
+    pub sql: String,
+    /// Coerced to the column's type. None when the text is stable or volatile: `bind` then binds the text anew for each statement.
+    #[serde(skip)]
+    pub bound: Option<ScalarExpr>,
+}
+
+impl PartialEq for Default {
+    fn eq(&self, other: &Default) -> bool {
+        self.sql == other.sql
+    }
+}
+
+/// A PRIMARY KEY or UNIQUE constraint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    pub oid: u64,
+    pub name: String,
+    pub columns: Vec<usize>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Table {
+    pub columns: Vec<Column>,
+    /// The table's own arrangement is by this key, else by all columns.
+    pub primary_key: Option<Key>,
+    /// Each has an index of the same name, by which it is checked.
+    pub uniques: Vec<Key>,
+}
+
+/// An append-only relation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stream {
+    pub columns: Vec<Column>,
+    /// `CREATE STREAM … AS`: its rows come from a dataflow that appends to its shard, and from nowhere else.
+    pub derived: Option<Definition>,
+}
+
+/// A query, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    /// Canonical text of the query: names qualified, `*` expanded.
+    pub sql: String,
+    /// The settings that the text's meaning depends on, as they were at creation.
+    pub time_zone: String,
+    pub date_style: String,
+    pub interval_style: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct View {
+    pub columns: Vec<Column>,
+    pub definition: Definition,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MaterializedView {
+    pub columns: Vec<Column>,
+    pub definition: Definition,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Index {
+    pub on: CollectionId,
+    /// Columns of the relation.
+    pub key: Vec<usize>,
+    /// It serves a UNIQUE constraint of its table and goes with it.
+    pub constraint: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct System {
+    pub columns: Vec<Column>,
+}
+
+impl Column {
+    pub fn new(name: impl Into<String>, typ: ColumnType) -> Column {
+        Column { name: name.into(), typ, default: None }
+    }
+}
+
+impl Item {
+    /// The columns, of everything but an index.
+    pub fn columns(&self) -> &[Column] {
+        match &self.kind {
+            Kind::Table(Table { columns, .. })
+            | Kind::Stream(Stream { columns, .. })
+            | Kind::View(View { columns, .. })
+            | Kind::MaterializedView(MaterializedView { columns, .. })
+            | Kind::System(System { columns }) => columns,
+            Kind::Index(_) => &[],
+        }
+    }
+
+    /// Types and keys. A UNIQUE constraint over a nullable column is no key: NULLs repeat.
+    pub fn relation_type(&self) -> RelationType {
+        let columns: Vec<ColumnType> = self.columns().iter().map(|c| c.typ.clone()).collect();
+        let keys = match &self.kind {
+            Kind::Table(table) => table
+                .primary_key
+                .iter()
+                .chain(&table.uniques)
+                .filter(|key| key.columns.iter().all(|c| !columns[*c].nullable))
+                .map(|key| key.columns.clone())
+                .collect(),
+            Kind::MaterializedView(_) => match &self.bound.arrangement {
+                Some(arrangement) if arrangement.layout.unique => {
+                    vec![arrangement.layout.key_columns.clone()]
+                }
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        RelationType { columns, keys }
+    }
+
+    /// Whether it can stand in FROM.
+    pub fn is_relation(&self) -> bool {
+        !matches!(self.kind, Kind::Index(_))
+    }
+
+    /// Whether rows only ever come, never go.
+    pub fn is_append_only(&self) -> bool {
+        matches!(self.kind, Kind::Stream(_))
+    }
+
+    /// Whether it has a shard: rows enter through it.
+    pub fn has_shard(&self) -> bool {
+        matches!(self.kind, Kind::Table(_) | Kind::Stream(_))
+    }
+
+    pub fn definition(&self) -> Option<&Definition> {
+        match &self.kind {
+            Kind::View(View { definition, .. })
+            | Kind::MaterializedView(MaterializedView { definition, .. }) => Some(definition),
+            Kind::Stream(Stream { derived, .. }) => derived.as_ref(),
+            Kind::Table(_) | Kind::Index(_) | Kind::System(_) => None,
+        }
+    }
+
+    /// `table`, `materialized view` …
+    pub fn kind_name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Table(_) | Kind::System(_) => "table",
+            Kind::Stream(_) => "stream",
+            Kind::View(_) => "view",
+            Kind::MaterializedView(_) => "materialized view",
+            Kind::Index(_) => "index",
+        }
+    }
+
+    /// Kind and name as messages name it: `view v`, or `view s.v` when the path does not lead to its schema.
+    pub fn describe(&self, search_path: &[String]) -> String {
+        if search_path.contains(&self.schema) {
+            format!("{} {}", self.kind_name(), self.name)
+        } else {
+            format!("{} {}.{}", self.kind_name(), self.schema, self.name)
+        }
+    }
+
+    /// Every oid that it takes: its own and its constraints'.
+    pub fn oids(&self) -> impl Iterator<Item = u64> {
+        let keys = match &self.kind {
+            Kind::Table(table) => table.primary_key.iter().chain(&table.uniques).map(|key| key.oid).collect(),
+            _ => Vec::new(),
+        };
+        std::iter::once(self.id.0).chain(keys)
+    }
+}

@@ -1,0 +1,312 @@
+//! The catalog: an immutable snapshot of what exists, by id and by name.
+//!
+//! A snapshot is cheap to clone (its maps are shared) and never changes: [`Catalog::apply`] gives the next one. A statement is
+//! compiled against one snapshot and committed only if the engine still has that [`version`](Catalog::version), so that ids
+//! and names that `bind` resolved stay true. What is durable is the sequence of [`Change`]s; a snapshot is their fold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::error::{Error, SqlState};
+use crate::lir;
+use crate::mir::CollectionId;
+
+mod change;
+mod item;
+
+pub use change::{Change, StoredChange};
+pub use item::{
+    Arrangement, Bound, Column, Default, Definition, Index, Item, Key, Kind, MaterializedView, Stream,
+    System, Table, View,
+};
+
+/// Ids below this one are builtin relations; user items, schemas and constraints count from here in one number space.
+pub const FIRST_USER_ID: u64 = 16384;
+
+/// Schemas that nobody may create items in.
+pub const SYSTEM_SCHEMAS: [&str; 2] = ["pg_catalog", "information_schema"];
+
+/// A namespace. Its oid is PostgreSQL's for the schemas that PostgreSQL has, too.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Schema {
+    pub oid: u64,
+    pub name: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    /// Counts the changes that led here. Two snapshots of one server with equal versions are equal.
+    pub version: u64,
+    next_id: u64,
+    schemas: Arc<BTreeMap<String, Schema>>,
+    items: Arc<BTreeMap<CollectionId, Arc<Item>>>,
+    names: Arc<BTreeMap<String, BTreeMap<String, CollectionId>>>,
+}
+
+impl Catalog {
+    /// The catalog of a server on which nothing was created yet, with these builtin relations.
+    pub fn with_system(system: impl IntoIterator<Item = Item>) -> Catalog {
+        let schemas = [("pg_catalog", 11), ("public", 2200), ("information_schema", 12000)]
+            .map(|(name, oid)| (name.to_owned(), Schema { oid, name: name.to_owned() }));
+        let mut catalog = Catalog {
+            version: 0,
+            next_id: FIRST_USER_ID,
+            schemas: Arc::new(BTreeMap::from(schemas)),
+            items: Arc::default(),
+            names: Arc::default(),
+        };
+        for item in system {
+            catalog.insert(item);
+        }
+        catalog
+    }
+
+    /// The snapshot after `change`. Fails when the change does not fit this snapshot: a name that is taken, an id that is
+    /// not there. `bind` makes only changes that fit the snapshot it saw.
+    pub fn apply(&self, change: &Change) -> Result<Catalog, Error> {
+        let mut next = self.clone();
+        next.version += 1;
+        match change {
+            Change::CreateSchema(schema) => next.create_schema(schema)?,
+            Change::DropSchema { name } => next.drop_schema(name)?,
+            Change::CreateItem(item) => next.create_item(item)?,
+            Change::DropItem { id } => next.drop_item(*id)?,
+        }
+        Ok(next)
+    }
+
+    /// The snapshot after `changes`, in order.
+    pub fn apply_all<'a>(&self, changes: impl IntoIterator<Item = &'a Change>) -> Result<Catalog, Error> {
+        changes.into_iter().try_fold(self.clone(), |catalog, change| catalog.apply(change))
+    }
+
+    /// The id that the next created thing takes. Ids only grow; a dropped one is never given again.
+    pub fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    fn create_schema(&mut self, schema: &Schema) -> Result<(), Error> {
+        if self.schemas.contains_key(&schema.name) {
+            return Err(Error::new(
+                SqlState::DUPLICATE_SCHEMA,
+                format!("schema \"{}\" already exists", schema.name),
+            ));
+        }
+        self.next_id = self.next_id.max(schema.oid + 1);
+        Arc::make_mut(&mut self.schemas).insert(schema.name.clone(), schema.clone());
+        Ok(())
+    }
+
+    fn drop_schema(&mut self, name: &str) -> Result<(), Error> {
+        if self.items_in(name).next().is_some() {
+            let message = format!("cannot drop schema {name} because other objects depend on it");
+            return Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message));
+        }
+        match Arc::make_mut(&mut self.schemas).remove(name) {
+            Some(_) => Ok(()),
+            None => Err(undefined_schema(name)),
+        }
+    }
+
+    fn create_item(&mut self, item: &Item) -> Result<(), Error> {
+        if !self.schemas.contains_key(&item.schema) {
+            return Err(undefined_schema(&item.schema));
+        }
+        if self.named(&item.schema, &item.name).is_some() {
+            return Err(Error::new(
+                SqlState::DUPLICATE_TABLE,
+                format!("relation \"{}\" already exists", item.name),
+            ));
+        }
+        if let Some(missing) = item.depends_on.iter().find(|id| !self.items.contains_key(id)) {
+            let message = format!("relation with id {} does not exist", missing.0);
+            return Err(Error::new(SqlState::UNDEFINED_TABLE, message));
+        }
+        let last = item.oids().max().expect("invariant: an item has at least its own id");
+        self.next_id = self.next_id.max(last + 1);
+        self.insert(item.clone());
+        Ok(())
+    }
+
+    fn insert(&mut self, item: Item) {
+        Arc::make_mut(&mut self.names)
+            .entry(item.schema.clone())
+            .or_default()
+            .insert(item.name.clone(), item.id);
+        Arc::make_mut(&mut self.items).insert(item.id, Arc::new(item));
+    }
+
+    fn drop_item(&mut self, id: CollectionId) -> Result<(), Error> {
+        if let Some(dependant) = self.dependants(id).first() {
+            let dependant = self.items[dependant].describe(&[]);
+            let message = format!("cannot drop relation with id {} because {dependant} depends on it", id.0);
+            return Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message));
+        }
+        let Some(item) = Arc::make_mut(&mut self.items).remove(&id) else {
+            let message = format!("relation with id {} does not exist", id.0);
+            return Err(Error::new(SqlState::UNDEFINED_TABLE, message));
+        };
+        if let Some(names) = Arc::make_mut(&mut self.names).get_mut(&item.schema) {
+            names.remove(&item.name);
+        }
+        Ok(())
+    }
+}
+
+/// Reading.
+impl Catalog {
+    pub fn item(&self, id: CollectionId) -> Option<&Arc<Item>> {
+        self.items.get(&id)
+    }
+
+    /// All items in id order, which is an order in which each comes after what it depends on.
+    pub fn items(&self) -> impl Iterator<Item = &Arc<Item>> {
+        self.items.values()
+    }
+
+    pub fn items_in(&self, schema: &str) -> impl Iterator<Item = &Arc<Item>> {
+        self.names.get(schema).into_iter().flatten().map(|(_, id)| &self.items[id])
+    }
+
+    pub fn schemas(&self) -> impl Iterator<Item = &Schema> {
+        self.schemas.values()
+    }
+
+    pub fn schema(&self, name: &str) -> Option<&Schema> {
+        self.schemas.get(name)
+    }
+
+    /// The item with exactly this schema and name.
+    pub fn named(&self, schema: &str, name: &str) -> Option<&Arc<Item>> {
+        let id = self.names.get(schema)?.get(name)?;
+        Some(&self.items[id])
+    }
+
+    /// The item that a name means: in its schema, or else in `pg_catalog` and then the first schema of the path that has it.
+    pub fn resolve(&self, schema: Option<&str>, name: &str, search_path: &[String]) -> Option<&Arc<Item>> {
+        match schema {
+            Some(schema) => self.named(schema, name),
+            None => effective_path(search_path).find_map(|schema| self.named(schema, name)),
+        }
+    }
+
+    /// The schema in which an unqualified name is created: the first of the path that exists.
+    pub fn creation_schema<'a>(&self, search_path: &'a [String]) -> Option<&'a str> {
+        search_path.iter().map(String::as_str).find(|name| self.schemas.contains_key(*name))
+    }
+
+    /// Whether an unqualified name means this item.
+    pub fn is_visible(&self, item: &Item, search_path: &[String]) -> bool {
+        self.resolve(None, &item.name, search_path).is_some_and(|found| found.id == item.id)
+    }
+
+    /// What names `id` in its definition, directly; indexes included.
+    pub fn dependants(&self, id: CollectionId) -> Vec<CollectionId> {
+        self.items.values().filter(|item| item.depends_on.contains(&id)).map(|item| item.id).collect()
+    }
+
+    /// What would have to go with these: everything that depends on them, through others too, in id order and without them.
+    pub fn dependants_of_all(&self, ids: &BTreeSet<CollectionId>) -> BTreeSet<CollectionId> {
+        let mut found = ids.clone();
+        // Ids grow with dependency, so one pass in id order finds all.
+        for item in self.items.values() {
+            if item.depends_on.iter().any(|id| found.contains(id)) {
+                found.insert(item.id);
+            }
+        }
+        found.retain(|id| !ids.contains(id));
+        found
+    }
+
+    /// The indexes on a relation, in id order.
+    pub fn indexes_on(&self, id: CollectionId) -> impl Iterator<Item = (&Arc<Item>, &Index)> {
+        self.items.values().filter_map(move |item| match &item.kind {
+            Kind::Index(index) if index.on == id => Some((item, index)),
+            _ => None,
+        })
+    }
+
+    /// The arrangements of a relation that sessions and other dataflows can read: its own, then its indexes'.
+    pub fn arrangements_of(&self, id: CollectionId) -> impl Iterator<Item = (CollectionId, &Arrangement)> {
+        let own = self.items.get(&id).map(|item| (id, item));
+        let indexes = self.indexes_on(id).map(|(item, _)| (item.id, item));
+        own.into_iter().chain(indexes).filter_map(|(id, item)| Some((id, item.bound.arrangement.as_ref()?)))
+    }
+
+    /// What the engine must run for an item, if it runs anything: a table's arrangement, a materialized view, an index, a
+    /// derived stream.
+    pub fn dataflow(&self, id: CollectionId) -> Option<&lir::Dataflow> {
+        self.items.get(&id)?.bound.dataflow.as_deref()
+    }
+
+    /// The name nearest to one that was not found, among those that an unqualified name could mean.
+    pub fn nearest_relation(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+        search_path: &[String],
+    ) -> Option<String> {
+        let visible = |item: &&Arc<Item>| item.id.0 >= FIRST_USER_ID && item.is_relation();
+        let found = match schema {
+            Some(schema) => nearest(name, self.items_in(schema).filter(visible).map(|i| i.name.as_str())),
+            None => {
+                let items = search_path.iter().flat_map(|schema| self.items_in(schema));
+                nearest(name, items.filter(visible).map(|i| i.name.as_str()))
+            }
+        };
+        found.map(str::to_owned)
+    }
+}
+
+/// `pg_catalog` is searched first unless the path places it.
+fn effective_path(search_path: &[String]) -> impl Iterator<Item = &str> {
+    let placed = search_path.iter().any(|schema| schema == "pg_catalog");
+    (!placed).then_some("pg_catalog").into_iter().chain(search_path.iter().map(String::as_str))
+}
+
+/// `3F000`, as PostgreSQL says it.
+pub fn undefined_schema(name: &str) -> Error {
+    Error::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{name}\" does not exist"))
+}
+
+/// The candidate most like `name`: the same words at its end or beginning, or few enough letters to change.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (name.chars().count() / 3).clamp(1, 3);
+    let score = |candidate: &str| {
+        let distance = edit_distance(&name.to_lowercase(), &candidate.to_lowercase());
+        let extends = candidate.strip_suffix(name).is_some_and(|rest| rest.ends_with('_'))
+            || candidate.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
+        (distance <= limit).then_some(distance).or_else(|| (name.len() >= 2 && extends).then_some(limit + 1))
+    };
+    candidates.into_iter().filter_map(|c| Some((score(c)?, c))).min().map(|(_, c)| c)
+}
+
+/// Levenshtein's distance, in characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_prefers_few_edits_then_the_same_words() {
+        assert_eq!(nearest("weight_g", ["widget_weight_g", "sensor_id"]), Some("widget_weight_g"));
+        assert_eq!(nearest("nmae", ["name", "game"]), Some("game"));
+        assert_eq!(nearest("stars", ["start", "stars_given"]), Some("start"));
+        assert_eq!(nearest("id", ["user_id", "message"]), Some("user_id"));
+        assert_eq!(nearest("x", ["message"]), None);
+    }
+}
