@@ -14,7 +14,13 @@
 //! everything, while an empty array inside another is an ordinary array. [`Json`] accepts both forms anywhere and the
 //! encoder chooses.
 
+use std::cmp::Ordering;
+
 use memchr::memchr;
+
+mod build;
+mod parse;
+mod print;
 
 use super::row::{MAX_DEPTH, encode_int, masked_len as datum_len, read_int, tag};
 use super::{Numeric, numeric::encoding};
@@ -60,6 +66,85 @@ impl<'a> Json<'a> {
         read(self.0).expect(INVARIANT)
     }
 
+    /// The name that jsonb_typeof gives.
+    pub fn type_name(self) -> &'static str {
+        match self.0[0] {
+            tag::JSON_NULL => "null",
+            tag::JSON_FALSE | tag::JSON_TRUE => "boolean",
+            tag::JSON_STRING => "string",
+            tag::JSON_NEGATIVE..=tag::JSON_POSITIVE => "number",
+            tag::JSON_OBJECT => "object",
+            _ => "array",
+        }
+    }
+
+    pub fn is_null(self) -> bool {
+        self.0[0] == tag::JSON_NULL
+    }
+
+    /// The value of an object's key; nothing if there is no such key or this is no object.
+    pub fn get(self, key: &str) -> Option<Json<'a>> {
+        let Value::Object(pairs) = self.value() else { return None };
+        for (name, value) in pairs {
+            match compare_keys(name, key) {
+                Ordering::Less => {}
+                Ordering::Equal => return Some(value),
+                Ordering::Greater => return None,
+            }
+        }
+        None
+    }
+
+    /// An array's element, from 0, or from the end if negative; nothing if out of bounds or this is no array.
+    pub fn index(self, at: i64) -> Option<Json<'a>> {
+        let Value::Array(mut elements) = self.value() else { return None };
+        let at = if at < 0 { at.checked_add(elements.left as i64)? } else { at };
+        elements.nth(usize::try_from(at).ok()?)
+    }
+
+    /// What one step of a path (`#>`) leads to: a key of an object, or a number in an array.
+    pub fn step(self, step: &str) -> Option<Json<'a>> {
+        match self.value() {
+            Value::Object(_) => self.get(step),
+            Value::Array(_) => self.index(step.trim_start().parse::<i32>().ok()? as i64),
+            _ => None,
+        }
+    }
+
+    /// PostgreSQL's `@>`: all of `part` is found in this value at the same place, arrays taken as sets.
+    pub fn contains(self, part: Json<'_>) -> bool {
+        match (self.value(), part.value()) {
+            (Value::Object(_), Value::Object(mut pairs)) => {
+                pairs.all(|(key, value)| self.get(key).is_some_and(|own| own.contains_nested(value)))
+            }
+            (Value::Array(elements), Value::Array(mut parts)) => {
+                parts.all(|part| { elements }.any(|own| own.contains_nested(part)))
+            }
+            // An array contains a scalar that is one of its elements, at the top only.
+            (Value::Array(mut elements), _) if !part.is_container() => elements.any(|own| own.equals(part)),
+            _ => self.equals(part),
+        }
+    }
+
+    fn contains_nested(self, part: Json<'_>) -> bool {
+        if self.is_container() && self.type_name() == part.type_name() {
+            return self.contains(part);
+        }
+        !self.is_container() && self.equals(part)
+    }
+
+    fn is_container(self) -> bool {
+        matches!(self.type_name(), "array" | "object")
+    }
+
+    /// SQL's `=`.
+    fn equals(self, other: Json<'_>) -> bool {
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        encode_canonical(self, &mut left);
+        encode_canonical(other, &mut right);
+        left == right
+    }
+
     pub(super) fn encode(self, out: &mut Vec<u8>) {
         if self.is_empty_array() { out.push(tag::JSON_EMPTY_ARRAY) } else { out.extend_from_slice(self.0) }
     }
@@ -71,6 +156,11 @@ impl<'a> Json<'a> {
     pub(super) fn validate(self) -> Option<()> {
         validate(self.0, 0)
     }
+}
+
+/// The stored order of keys: by length, then by bytes.
+fn compare_keys(a: &str, b: &str) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
 fn read(bytes: &[u8]) -> Option<Value<'_>> {

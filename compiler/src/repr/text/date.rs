@@ -1,0 +1,516 @@
+//! Text of dates and timestamps: input in PostgreSQL's common forms (month before day where only order tells), output
+//! in ISO form.
+
+use std::fmt::Write;
+
+use super::fields::{self, Field, Name, Refusal, Shape};
+use super::{Result, TextSettings, invalid_syntax};
+use crate::error::SqlState;
+use crate::repr::datetime::{self, *};
+use crate::scalar::EvalError;
+
+type Parsed<T> = std::result::Result<T, Refusal>;
+
+/// What a literal says, before the type takes what it needs.
+enum Moment {
+    Infinity,
+    NegInfinity,
+    Epoch,
+    At(Reading),
+}
+
+/// The zone a literal names.
+enum Zone {
+    Offset(i32),
+    Named(TimeZone),
+}
+
+/// The fields read so far.
+#[derive(Default)]
+struct Reading {
+    year: Option<i64>,
+    month: Option<i64>,
+    day: Option<i64>,
+    /// Microseconds since midnight; more than a day after `24:00`.
+    time: Option<i64>,
+    zone: Option<Zone>,
+    day_of_year: Option<i64>,
+    /// The days of a Julian date or of a word like `today`, which need no validation.
+    days: Option<i64>,
+    month_is_text: bool,
+    year_is_short: bool,
+    before_christ: bool,
+    /// Whether AM or PM was said, and which.
+    afternoon: Option<bool>,
+}
+
+/// Reads a date; a time in the literal is ignored.
+pub fn parse_date(text: &str, settings: &TextSettings) -> Result<i32> {
+    match read(text, settings, "date")? {
+        Moment::Infinity => Ok(DATE_INFINITY),
+        Moment::NegInfinity => Ok(DATE_NEG_INFINITY),
+        Moment::Epoch => Ok(-UNIX_EPOCH_DAYS as i32),
+        Moment::At(reading) => check_date(reading.date()).map_err(|_| out_of_range("date", text)),
+    }
+}
+
+/// Reads a timestamp; a time zone in the literal is ignored.
+pub fn parse_timestamp(text: &str, settings: &TextSettings) -> Result<i64> {
+    match read(text, settings, "timestamp")? {
+        Moment::Infinity => Ok(TIMESTAMP_INFINITY),
+        Moment::NegInfinity => Ok(TIMESTAMP_NEG_INFINITY),
+        Moment::Epoch => Ok(-EPOCH_UNIX_MICROS),
+        Moment::At(reading) => check_timestamp(reading.local()).map_err(|_| out_of_range("timestamp", text)),
+    }
+}
+
+/// Reads a timestamp with time zone; without a zone in the literal it is in the session's.
+pub fn parse_timestamptz(text: &str, settings: &TextSettings) -> Result<i64> {
+    match read(text, settings, "timestamp with time zone")? {
+        Moment::Infinity => Ok(TIMESTAMP_INFINITY),
+        Moment::NegInfinity => Ok(TIMESTAMP_NEG_INFINITY),
+        Moment::Epoch => Ok(-EPOCH_UNIX_MICROS),
+        Moment::At(reading) => {
+            let refused = |_| out_of_range("timestamp", text);
+            let local = reading.local();
+            let utc = match &reading.zone {
+                Some(Zone::Offset(seconds)) => local - *seconds as i128 * MICROS_PER_SECOND as i128,
+                Some(Zone::Named(zone)) => zone.to_utc(check_timestamp(local).map_err(refused)?),
+                None => settings.timezone.to_utc(check_timestamp(local).map_err(refused)?),
+            };
+            check_timestamp(utc).map_err(refused)
+        }
+    }
+}
+
+fn out_of_range(what: &str, text: &str) -> EvalError {
+    EvalError::new(SqlState::DATETIME_FIELD_OVERFLOW, std::format!("{what} out of range: \"{text}\""))
+}
+
+fn read(text: &str, settings: &TextSettings, typ: &str) -> Result<Moment> {
+    let fields = fields::split(text).ok_or(Refusal::Syntax);
+    fields.and_then(|fields| interpret(&fields, settings)).map_err(|refusal| explain(refusal, typ, text))
+}
+
+/// The error of a refused date, time or interval.
+pub(super) fn explain(refusal: Refusal, typ: &str, text: &str) -> EvalError {
+    let range = |code, what: &str| EvalError::new(code, std::format!("{what} out of range: \"{text}\""));
+    match refusal {
+        Refusal::Syntax => invalid_syntax(SqlState::INVALID_DATETIME_FORMAT, typ, text),
+        Refusal::OutOfRange => range(SqlState::DATETIME_FIELD_OVERFLOW, "date/time field value"),
+        Refusal::MonthOrDay => range(SqlState::DATETIME_FIELD_OVERFLOW, "date/time field value")
+            .hint("Perhaps you need a different \"datestyle\" setting."),
+        Refusal::IntervalRange => range(SqlState::INTERVAL_FIELD_OVERFLOW, "interval field value"),
+        Refusal::ZoneRange => range(SqlState::INVALID_TIME_ZONE_DISPLACEMENT_VALUE, "time zone displacement"),
+    }
+}
+
+fn interpret(fields: &[Field], settings: &TextSettings) -> Parsed<Moment> {
+    let mut reading = Reading::default();
+    let mut before = None;
+    let mut special = None;
+    for (i, field) in fields.iter().enumerate() {
+        let label = before.take();
+        match field.shape {
+            Shape::Date if reading.has_day_and_month() || label.is_some() => {
+                reading.time_or_zone(field, label)?;
+            }
+            Shape::Date => reading.date_field(&field.text)?,
+            Shape::Time => reading.set_clock(&field.text)?,
+            Shape::Signed => reading.set_zone(Zone::Offset(fields::displacement(&field.text)?))?,
+            Shape::Number => reading.number_field(&field.text, label)?,
+            Shape::Word | Shape::SignedWord => match reading.word(&field.text, settings)? {
+                Some(label @ (Name::TimeFollows | Name::JulianFollows)) if i + 1 < fields.len() => {
+                    before = Some(label);
+                }
+                Some(whole @ (Name::Epoch | Name::Infinity | Name::NegInfinity)) if special.is_none() => {
+                    special = Some(whole);
+                }
+                Some(_) => return Err(Refusal::Syntax),
+                None => {}
+            },
+        }
+    }
+    if let Some(special) = special {
+        if !reading.is_blank() {
+            return Err(Refusal::Syntax);
+        }
+        return Ok(match special {
+            Name::Epoch => Moment::Epoch,
+            Name::Infinity => Moment::Infinity,
+            _ => Moment::NegInfinity,
+        });
+    }
+    reading.complete()?;
+    Ok(Moment::At(reading))
+}
+
+/// Sets a field that must not be set yet.
+fn set<T>(field: &mut Option<T>, value: T) -> Parsed<()> {
+    if field.is_some() {
+        return Err(Refusal::Syntax);
+    }
+    *field = Some(value);
+    Ok(())
+}
+
+fn number(digits: &str) -> Parsed<i64> {
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Refusal::Syntax);
+    }
+    digits.parse::<i32>().map(i64::from).map_err(|_| Refusal::OutOfRange)
+}
+
+impl Reading {
+    fn is_blank(&self) -> bool {
+        self.year.is_none()
+            && self.month.is_none()
+            && self.day.is_none()
+            && self.time.is_none()
+            && self.days.is_none()
+    }
+
+    fn has_day_and_month(&self) -> bool {
+        self.month.is_some() && self.day.is_some() || self.days.is_some()
+    }
+
+    fn has_date(&self) -> bool {
+        self.year.is_some() && self.has_day_and_month() || self.days.is_some()
+    }
+
+    fn set_zone(&mut self, zone: Zone) -> Parsed<()> {
+        set(&mut self.zone, zone)
+    }
+
+    fn set_clock(&mut self, text: &str) -> Parsed<()> {
+        let (hour, minute, micros) = fields::clock(text)?;
+        let time = hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + micros;
+        if time > MICROS_PER_DAY || hour > 24 {
+            return Err(Refusal::OutOfRange);
+        }
+        set(&mut self.time, time)
+    }
+
+    /// A joined field after the date: a zone's name, or a time run together with its zone (`040506-08`).
+    fn time_or_zone(&mut self, field: &Field, label: Option<Name>) -> Parsed<()> {
+        let text = field.text.as_str();
+        if !text.starts_with(|c: char| c.is_ascii_digit()) && label.is_none() {
+            let zone = TimeZone::named(text).ok_or(Refusal::Syntax)?;
+            return self.set_zone(Zone::Named(zone));
+        }
+        if label.is_some_and(|label| label != Name::TimeFollows) {
+            return Err(Refusal::Syntax);
+        }
+        let at = text.find(['-', '+']).ok_or(Refusal::Syntax)?;
+        self.set_zone(Zone::Offset(fields::displacement(&text[at..])?))?;
+        self.run_together(&text[..at])
+    }
+
+    /// A joined date: numbers and perhaps a month's name.
+    fn date_field(&mut self, text: &str) -> Parsed<()> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
+            rest = &rest[start..];
+            let digits = rest.starts_with(|c: char| c.is_ascii_digit());
+            let same = |c: char| if digits { c.is_ascii_digit() } else { c.is_ascii_alphabetic() };
+            let end = rest.find(|c| !same(c)).unwrap_or(rest.len());
+            parts.push(&rest[..end]);
+            rest = &rest[end..];
+        }
+        for word in parts.iter().filter(|part| part.starts_with(|c: char| c.is_ascii_alphabetic())) {
+            match fields::named(word) {
+                Some(Name::Month(month)) => {
+                    set(&mut self.month, month as i64)?;
+                    self.month_is_text = true;
+                }
+                Some(Name::Filler) => {}
+                _ => return Err(Refusal::Syntax),
+            }
+        }
+        for digits in parts.iter().filter(|part| part.starts_with(|c: char| c.is_ascii_digit())) {
+            self.date_number(digits)?;
+        }
+        if self.has_date() || self.day_of_year.is_some() { Ok(()) } else { Err(Refusal::Syntax) }
+    }
+
+    /// A field of digits, perhaps with a decimal point.
+    fn number_field(&mut self, text: &str, label: Option<Name>) -> Parsed<()> {
+        match label {
+            Some(Name::JulianFollows) => return self.julian(text),
+            Some(_) => return self.run_together(text),
+            None => {}
+        }
+        let no_date = self.year.is_none() && !self.has_day_and_month() && self.month.is_none();
+        match text.find('.') {
+            Some(_) if no_date => self.date_field(text),
+            Some(point) if point > 2 => self.run_together(text),
+            None if text.len() >= 6 && (no_date || self.time.is_none()) => self.run_together(text),
+            _ => self.date_number(text),
+        }
+    }
+
+    fn julian(&mut self, text: &str) -> Parsed<()> {
+        const EPOCH_JULIAN: f64 = 2_451_545.0;
+        let value: f64 = text.parse().map_err(|_| Refusal::Syntax)?;
+        set(&mut self.days, (value.floor() - EPOCH_JULIAN) as i64)?;
+        let time = (value.fract() * MICROS_PER_DAY as f64).round() as i64;
+        if time != 0 { set(&mut self.time, time) } else { Ok(()) }
+    }
+
+    /// One number of a date, whose meaning follows from what is known already and from its length.
+    fn date_number(&mut self, text: &str) -> Parsed<()> {
+        if text.contains('.') {
+            return Err(Refusal::Syntax);
+        }
+        let value = number(text)?;
+        let long = text.len() >= 3;
+        if self.days.is_some() {
+            return self.run_together(text);
+        }
+        match (self.year.is_some(), self.month.is_some(), self.day.is_some()) {
+            (true, false, false) if text.len() == 3 && (1..=366).contains(&value) => {
+                set(&mut self.day_of_year, value)?;
+                (self.month, self.day) = (Some(1), Some(1));
+            }
+            (false, false, false) if long => self.set_year(text, value),
+            (false, false, false) | (true, false, false) | (false, false, true) => self.month = Some(value),
+            (false, true, false) if self.month_is_text && long => self.set_year(text, value),
+            // Of `Jan 08 1999` the 08 was taken for the year when two digits could be one.
+            (true, true, false) if self.month_is_text && long && self.year_is_short => {
+                self.day = self.year.take();
+                self.set_year(text, value);
+            }
+            (false, true, false) | (true, true, false) => self.day = Some(value),
+            (false, true, true) => self.set_year(text, value),
+            (true, true, true) => return self.run_together(text),
+            (true, false, true) => return Err(Refusal::Syntax),
+        }
+        Ok(())
+    }
+
+    fn set_year(&mut self, text: &str, value: i64) {
+        self.year = Some(value);
+        self.year_is_short = text.len() <= 2;
+    }
+
+    /// `19990108` or `990108` before the date is known, `040506`, `0405` or `040506.789` after.
+    fn run_together(&mut self, text: &str) -> Parsed<()> {
+        let (whole, fraction) = match text.split_once('.') {
+            Some((whole, fraction)) => (whole, Some(fields::fraction_micros(fraction)?)),
+            None => (text, None),
+        };
+        let pair = |from: usize| number(whole.get(from..from + 2).ok_or(Refusal::Syntax)?);
+        if fraction.is_none() && !self.has_date() && whole.len() >= 6 {
+            if self.month.is_some() || self.year.is_some() || self.day.is_some() {
+                return Err(Refusal::Syntax);
+            }
+            let year_len = whole.len() - 4;
+            self.set_year(&whole[..year_len], number(&whole[..year_len])?);
+            (self.month, self.day) = (Some(pair(year_len)?), Some(pair(year_len + 2)?));
+            return Ok(());
+        }
+        let (hour, minute, second) = match whole.len() {
+            6 => (pair(0)?, pair(2)?, pair(4)?),
+            4 => (pair(0)?, pair(2)?, 0),
+            _ => return Err(Refusal::Syntax),
+        };
+        let seconds = second * MICROS_PER_SECOND + fraction.unwrap_or(0);
+        let time = hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + seconds;
+        if minute > 59 || second > 60 || time > MICROS_PER_DAY {
+            return Err(Refusal::OutOfRange);
+        }
+        set(&mut self.time, time)
+    }
+
+    /// A word; the caller is given those that it must know of.
+    fn word(&mut self, word: &str, settings: &TextSettings) -> Parsed<Option<Name>> {
+        if let Some(seconds) = datetime::abbreviation(word) {
+            return self.set_zone(Zone::Offset(seconds)).map(|()| None);
+        }
+        let Some(name) = fields::named(word) else {
+            let zone = TimeZone::named(word).ok_or(Refusal::Syntax)?;
+            return self.set_zone(Zone::Named(zone)).map(|()| None);
+        };
+        match name {
+            Name::Month(month) => self.set_text_month(month as i64)?,
+            Name::Weekday | Name::Filler => {}
+            Name::Am | Name::Pm => set(&mut self.afternoon, name == Name::Pm)?,
+            Name::Ad | Name::Bc => self.before_christ = name == Name::Bc,
+            Name::TimeFollows if !self.has_date() => return Err(Refusal::Syntax),
+            Name::MidnightUtc => {
+                set(&mut self.time, 0)?;
+                self.set_zone(Zone::Offset(0))?;
+            }
+            Name::Now | Name::Today | Name::Tomorrow | Name::Yesterday => {
+                self.set_relative(name, settings)?
+            }
+            _ => return Ok(Some(name)),
+        }
+        Ok(None)
+    }
+
+    /// A month's name after a number makes that number the day.
+    fn set_text_month(&mut self, month: i64) -> Parsed<()> {
+        if let (Some(number), None, false) = (self.month, self.day, self.month_is_text)
+            && (1..=31).contains(&number)
+        {
+            self.day = Some(number);
+            self.month = None;
+        }
+        self.month_is_text = true;
+        set(&mut self.month, month)
+    }
+
+    fn set_relative(&mut self, name: Name, settings: &TextSettings) -> Parsed<()> {
+        let now = settings.now.ok_or(Refusal::Syntax)?;
+        let local = settings.timezone.to_local(now);
+        let today = local.div_euclid(MICROS_PER_DAY);
+        if self.has_day_and_month() {
+            return Err(Refusal::Syntax);
+        }
+        self.days = Some(match name {
+            Name::Tomorrow => today + 1,
+            Name::Yesterday => today - 1,
+            _ => today,
+        });
+        if name == Name::Now {
+            set(&mut self.time, local.rem_euclid(MICROS_PER_DAY))?;
+            self.set_zone(Zone::Offset(settings.timezone.offset_at(now)))?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the fields make a date, and brings them to their final form.
+    fn complete(&mut self) -> Parsed<()> {
+        if let Some(afternoon) = self.afternoon {
+            let time = self.time.unwrap_or(0);
+            let hour = time / MICROS_PER_HOUR;
+            if hour > 12 {
+                return Err(Refusal::OutOfRange);
+            }
+            let shift = (afternoon as i64) * 12 - (hour == 12) as i64 * 12;
+            self.time = Some(time + shift * MICROS_PER_HOUR);
+        }
+        if self.days.is_some() {
+            return Ok(());
+        }
+        if let Some(year) = &mut self.year {
+            if *year <= 0 && (self.before_christ || !self.year_is_short) {
+                return Err(Refusal::OutOfRange);
+            }
+            if self.before_christ {
+                *year = 1 - *year;
+            } else if self.year_is_short {
+                *year += if *year < 70 { 2000 } else { 1900 };
+            }
+        }
+        if self.month.is_some_and(|month| !(1..=12).contains(&month))
+            || self.day.is_some_and(|day| !(1..=31).contains(&day))
+        {
+            return Err(Refusal::MonthOrDay);
+        }
+        let (Some(year), Some(month), Some(day)) = (self.year, self.month, self.day) else {
+            return Err(Refusal::Syntax);
+        };
+        let first = days_from_civil(year, month as u32, 1);
+        if let Some(day_of_year) = self.day_of_year {
+            if day_of_year == 366 && days_from_civil(year + 1, 1, 1) - first < 366 {
+                return Err(Refusal::OutOfRange);
+            }
+            self.days = Some(first + day_of_year - 1);
+        } else if day > days_in_month(year, month as u32) as i64 {
+            return Err(Refusal::OutOfRange);
+        } else {
+            self.days = Some(first + day - 1);
+        }
+        Ok(())
+    }
+
+    fn date(&self) -> i64 {
+        self.days.expect("invariant: complete sets the days")
+    }
+
+    fn local(&self) -> i128 {
+        self.date() as i128 * MICROS_PER_DAY as i128 + self.time.unwrap_or(0) as i128
+    }
+}
+
+/// Appends a date: `1999-01-08`, `0044-03-15 BC`, `infinity`.
+pub fn format_date(date: i32, out: &mut String) {
+    match date {
+        DATE_INFINITY => out.push_str("infinity"),
+        DATE_NEG_INFINITY => out.push_str("-infinity"),
+        _ => {
+            let (year, month, day) = civil_from_days(date as i64);
+            push_date(year, month, day, out);
+            push_era(year, out);
+        }
+    }
+}
+
+/// Appends a timestamp: `1999-01-08 04:05:06.789`.
+pub fn format_timestamp(timestamp: i64, out: &mut String) {
+    if let Some(civil) = push_moment(timestamp, out) {
+        push_era(civil.year, out);
+    }
+}
+
+/// Appends a timestamp in a zone, with the zone's offset: `1999-01-08 04:05:06.789+01`.
+pub fn format_timestamptz(timestamp: i64, zone: &TimeZone, out: &mut String) {
+    if !is_finite_timestamp(timestamp) {
+        return format_timestamp(timestamp, out);
+    }
+    let offset = zone.offset_at(timestamp);
+    let local = timestamp.saturating_add(offset as i64 * MICROS_PER_SECOND);
+    if let Some(civil) = push_moment(local, out) {
+        datetime::push_offset(offset, out);
+        push_era(civil.year, out);
+    }
+}
+
+/// Appends date and time, and returns their parts unless the timestamp is infinite.
+fn push_moment(timestamp: i64, out: &mut String) -> Option<Civil> {
+    if !is_finite_timestamp(timestamp) {
+        out.push_str(if timestamp > 0 { "infinity" } else { "-infinity" });
+        return None;
+    }
+    let civil = Civil::from_timestamp(timestamp);
+    push_date(civil.year, civil.month, civil.day, out);
+    out.push(' ');
+    push_two(civil.hour, out);
+    out.push(':');
+    push_two(civil.minute, out);
+    out.push(':');
+    push_two(civil.second, out);
+    push_fraction(civil.micros, out);
+    Some(civil)
+}
+
+fn push_date(year: i64, month: u32, day: u32, out: &mut String) {
+    let shown = if year > 0 { year } else { 1 - year };
+    write!(out, "{shown:04}").expect("invariant: writing to a string cannot fail");
+    out.push('-');
+    push_two(month, out);
+    out.push('-');
+    push_two(day, out);
+}
+
+fn push_era(year: i64, out: &mut String) {
+    if year <= 0 {
+        out.push_str(" BC");
+    }
+}
+
+fn push_two(value: u32, out: &mut String) {
+    out.push((b'0' + (value / 10 % 10) as u8) as char);
+    out.push((b'0' + (value % 10) as u8) as char);
+}
+
+/// A point and microseconds without trailing zeros, or nothing.
+pub(super) fn push_fraction(micros: u32, out: &mut String) {
+    if micros != 0 {
+        write!(out, ".{micros:06}").expect("invariant: writing to a string cannot fail");
+        out.truncate(out.trim_end_matches('0').len());
+    }
+}

@@ -1,0 +1,126 @@
+//! Text input and output of every type, as PostgreSQL 15 reads and prints them (ISO dates, 'postgres' intervals).
+//!
+//! What is printed is read back as the same value of the same type. Messages and codes of refusals are PostgreSQL's.
+
+use std::fmt::Write;
+
+use bumpalo::Bump;
+
+use super::datetime::TimeZone;
+use super::numeric::Numeric;
+use super::{Datum, Json, Type};
+use crate::error::SqlState;
+use crate::scalar::EvalError;
+
+mod array;
+mod date;
+mod fields;
+mod interval;
+mod record;
+mod simple;
+
+pub use date::{
+    format_date, format_timestamp, format_timestamptz, parse_date, parse_timestamp, parse_timestamptz,
+};
+pub use interval::{format_interval, parse_interval};
+pub use simple::{format_bytes, format_float, parse_bool, parse_bytes, parse_float, parse_int};
+
+type Result<T> = std::result::Result<T, EvalError>;
+
+/// What text input and output depend on beside the value.
+#[derive(Clone, Debug)]
+pub struct TextSettings {
+    pub timezone: TimeZone,
+    /// What `now`, `today`, `tomorrow` and `yesterday` mean: microseconds since 2000-01-01 UTC. Without it they are
+    /// refused.
+    pub now: Option<i64>,
+}
+
+impl Default for TextSettings {
+    fn default() -> TextSettings {
+        TextSettings { timezone: TimeZone::utc(), now: None }
+    }
+}
+
+/// Reads a value of the type, coercing to its typmod as an assignment does (varchar(n) too long is an error).
+pub fn parse<'a>(typ: &Type, text: &str, settings: &TextSettings, arena: &'a Bump) -> Result<Datum<'a>> {
+    if memchr::memchr(0, text.as_bytes()).is_some() {
+        return Err(EvalError::new(
+            SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+            "invalid byte sequence for encoding \"UTF8\": 0x00",
+        ));
+    }
+    Ok(match typ {
+        Type::Bool => Datum::Bool(parse_bool(text)?),
+        Type::Int2 | Type::Int4 | Type::Int8 | Type::Oid => Datum::Int(parse_int(typ, text)?),
+        Type::Float8 => Datum::Float(parse_float(text)?),
+        Type::Numeric(typmod) => {
+            let value = Numeric::parse(text, arena)?;
+            Datum::Numeric(match typmod {
+                Some(typmod) => value.with_typmod(*typmod, arena)?,
+                None => value,
+            })
+        }
+        Type::Text | Type::Unknown => Datum::Text(arena.alloc_str(text)),
+        Type::Varchar(limit) => Datum::Text(arena.alloc_str(simple::fit_varchar(text, *limit)?)),
+        Type::Name => Datum::Text(arena.alloc_str(simple::fit_name(text))),
+        Type::InternalChar => Datum::Text(arena.alloc_str(simple::first_char(text))),
+        Type::Bytea => Datum::Bytes(parse_bytes(text, arena)?),
+        Type::Date => Datum::Date(parse_date(text, settings)?),
+        Type::Timestamp => Datum::Timestamp(parse_timestamp(text, settings)?),
+        Type::TimestampTz => Datum::TimestampTz(parse_timestamptz(text, settings)?),
+        Type::Interval => Datum::Interval(parse_interval(text)?),
+        Type::Jsonb => Datum::Json(Json::parse(text, arena)?),
+        Type::Regtype => Datum::Int(simple::parse_regtype(text)?),
+        Type::Regclass | Type::Regproc => Datum::Int(simple::parse_reg_oid(typ, text)?),
+        Type::Array(element) => Datum::Array(array::parse_array(element, text, settings, arena)?),
+        Type::Record(_) => {
+            return Err(EvalError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "input of anonymous composite types is not implemented",
+            ));
+        }
+    })
+}
+
+/// Appends a value's text. NULL and errors at the top append nothing; the caller knows how its protocol says them.
+///
+/// `regclass` and `regproc` print as numbers: their names are the catalog's.
+pub fn format(datum: Datum<'_>, typ: &Type, settings: &TextSettings, out: &mut String) {
+    match datum {
+        Datum::Null | Datum::Error(_) => {}
+        Datum::Bool(value) => out.push(if value { 't' } else { 'f' }),
+        Datum::Int(value) => simple::format_int(value, typ, out),
+        Datum::Float(value) => format_float(value, out),
+        Datum::Numeric(value) => write_display(value, out),
+        Datum::Text(value) => out.push_str(value),
+        Datum::Bytes(value) => format_bytes(value, out),
+        Datum::Date(days) => format_date(days, out),
+        Datum::Timestamp(micros) => format_timestamp(micros, out),
+        Datum::TimestampTz(micros) => format_timestamptz(micros, &settings.timezone, out),
+        Datum::Interval(value) => format_interval(value, out),
+        Datum::Json(value) => write_display(value, out),
+        Datum::Array(value) => {
+            let element = typ.element().unwrap_or(&Type::Unknown);
+            array::format_array(value, element, settings, out);
+        }
+        Datum::Record(fields) => {
+            let types = if let Type::Record(types) = typ { types.as_slice() } else { &[] };
+            record::format_record(fields, types, settings, out);
+        }
+    }
+}
+
+fn write_display(value: impl std::fmt::Display, out: &mut String) {
+    write!(out, "{value}").expect("invariant: writing to a string cannot fail");
+}
+
+/// `22P02`, or another code, `invalid input syntax for type ...`.
+fn invalid_syntax(code: SqlState, typ: &str, text: &str) -> EvalError {
+    EvalError::new(code, std::format!("invalid input syntax for type {typ}: \"{text}\""))
+}
+
+/// C's isspace.
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')
+}

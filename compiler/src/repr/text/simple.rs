@@ -1,0 +1,256 @@
+//! Text of booleans, integers, floats, byte strings and the catalog's types.
+
+use std::fmt::Write;
+
+use bumpalo::Bump;
+
+use super::{Result, invalid_syntax, is_space, write_display};
+use crate::error::SqlState;
+use crate::repr::Type;
+use crate::scalar::EvalError;
+
+const NAME_BYTES_MAX: usize = 63;
+
+/// Reads a boolean: a prefix of true, false, yes, no, on or off that is not ambiguous, or 1 or 0.
+pub fn parse_bool(text: &str) -> Result<bool> {
+    let word = text.trim_matches(is_space).to_ascii_lowercase();
+    let prefixes = |full: &str, least: usize| word.len() >= least && full.starts_with(&word);
+    if prefixes("true", 1) || prefixes("yes", 1) || word == "on" || word == "1" {
+        Ok(true)
+    } else if prefixes("false", 1) || prefixes("no", 1) || prefixes("off", 2) || word == "0" {
+        Ok(false)
+    } else {
+        Err(invalid_syntax(SqlState::INVALID_TEXT_REPRESENTATION, "boolean", text))
+    }
+}
+
+/// Reads an integer of the type: int2, int4, int8 or oid.
+pub fn parse_int(typ: &Type, text: &str) -> Result<i64> {
+    let (least, most) = match typ {
+        Type::Int2 => (i16::MIN as i64, i16::MAX as i64),
+        Type::Int4 => (i32::MIN as i64, i32::MAX as i64),
+        Type::Oid => (i32::MIN as i64, u32::MAX as i64),
+        _ => (i64::MIN, i64::MAX),
+    };
+    let trimmed = text.trim_matches(is_space);
+    let digits = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(invalid_syntax(SqlState::INVALID_TEXT_REPRESENTATION, &typ.to_string(), text));
+    }
+    match trimmed.parse::<i64>() {
+        // An oid is unsigned; PostgreSQL takes negative ones modulo 2^32.
+        Ok(value) if *typ == Type::Oid && (least..=most).contains(&value) => Ok(value as u32 as i64),
+        Ok(value) if (least..=most).contains(&value) => Ok(value),
+        _ => Err(out_of_range(std::format!("value \"{text}\" is out of range for type {typ}"))),
+    }
+}
+
+fn out_of_range(message: String) -> EvalError {
+    EvalError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)
+}
+
+/// Appends an integer, or the name of a regtype.
+pub(super) fn format_int(value: i64, typ: &Type, out: &mut String) {
+    match typ {
+        Type::Regtype | Type::Regclass | Type::Regproc if value == 0 => out.push('-'),
+        Type::Regtype => match u32::try_from(value).ok().and_then(|oid| Type::from_oid(oid, -1)) {
+            Some(named) => write_display(named, out),
+            None => write_display(value, out),
+        },
+        _ => write_display(value, out),
+    }
+}
+
+pub(super) fn parse_regtype(text: &str) -> Result<i64> {
+    let trimmed = text.trim_matches(is_space);
+    if trimmed == "-" || trimmed.bytes().all(|b| b.is_ascii_digit()) {
+        return parse_reg_oid(&Type::Regtype, text);
+    }
+    match Type::named(&trimmed.to_lowercase()) {
+        Some(typ) => Ok(typ.oid() as i64),
+        None => {
+            Err(EvalError::new(SqlState::UNDEFINED_OBJECT, std::format!("type \"{trimmed}\" does not exist")))
+        }
+    }
+}
+
+/// Reads an oid; names are resolved where the catalog is known.
+pub(super) fn parse_reg_oid(typ: &Type, text: &str) -> Result<i64> {
+    let trimmed = text.trim_matches(is_space);
+    if trimmed == "-" {
+        return Ok(0);
+    }
+    if !trimmed.is_empty() && trimmed.bytes().all(|b| b.is_ascii_digit()) {
+        return parse_int(&Type::Oid, text);
+    }
+    Err(match typ {
+        Type::Regproc => EvalError::new(
+            SqlState::UNDEFINED_FUNCTION,
+            std::format!("function \"{trimmed}\" does not exist"),
+        ),
+        _ => EvalError::new(SqlState::UNDEFINED_TABLE, std::format!("relation \"{trimmed}\" does not exist")),
+    })
+}
+
+/// Reads a float8.
+pub fn parse_float(text: &str) -> Result<f64> {
+    let invalid = || invalid_syntax(SqlState::INVALID_TEXT_REPRESENTATION, "double precision", text);
+    let trimmed = text.trim_matches(is_space);
+    let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
+    let word = unsigned.to_ascii_lowercase();
+    match word.as_str() {
+        "nan" => return Ok(f64::NAN),
+        "inf" | "infinity" if trimmed.starts_with('-') => return Ok(f64::NEG_INFINITY),
+        "inf" | "infinity" => return Ok(f64::INFINITY),
+        _ => {}
+    }
+    if !word.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return Err(invalid());
+    }
+    let value: f64 = trimmed.parse().map_err(|_| invalid())?;
+    let mantissa = word.split('e').next().unwrap_or("");
+    let underflow = value == 0.0 && mantissa.bytes().any(|b| (b'1'..=b'9').contains(&b));
+    if value.is_infinite() || underflow {
+        return Err(out_of_range(std::format!("\"{trimmed}\" is out of range for type double precision")));
+    }
+    Ok(value)
+}
+
+/// Appends the shortest digits that read back as the same float8, with an exponent below 1e-4 and from 1e15 on.
+pub fn format_float(value: f64, out: &mut String) {
+    if value.is_nan() {
+        return out.push_str("NaN");
+    }
+    if value.is_sign_negative() {
+        out.push('-');
+    }
+    if value.is_infinite() {
+        return out.push_str("Infinity");
+    }
+    if value == 0.0 {
+        return out.push('0');
+    }
+    let (digits, exponent) = shortest_digits(value.abs());
+    let digits = digits.as_str();
+    match exponent {
+        0..=14 => {
+            let point = exponent as usize + 1;
+            out.push_str(&digits[..point.min(digits.len())]);
+            out.extend(std::iter::repeat_n('0', point.saturating_sub(digits.len())));
+            if digits.len() > point {
+                out.push('.');
+                out.push_str(&digits[point..]);
+            }
+        }
+        -4..=-1 => {
+            out.push_str("0.");
+            out.extend(std::iter::repeat_n('0', (-exponent - 1) as usize));
+            out.push_str(digits);
+        }
+        _ => {
+            out.push_str(&digits[..1]);
+            if digits.len() > 1 {
+                out.push('.');
+                out.push_str(&digits[1..]);
+            }
+            let sign = if exponent < 0 { '-' } else { '+' };
+            write_display(format_args!("e{sign}{:02}", exponent.abs()), out);
+        }
+    }
+}
+
+/// The shortest significant digits of a positive number and the power of ten of the first.
+fn shortest_digits(value: f64) -> (String, i32) {
+    let mut buffer = ryu::Buffer::new();
+    let text = buffer.format_finite(value);
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let exponent: i32 = exponent.parse().expect("invariant: ryu writes a number after e");
+    let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = [integer, fraction].concat();
+    let leading_zeros = all.bytes().take_while(|&b| b == b'0').count();
+    let digits = all[leading_zeros..].trim_end_matches('0').to_owned();
+    (digits, exponent + integer.len() as i32 - 1 - leading_zeros as i32)
+}
+
+/// Checks a text against varchar(n): spaces that are too many are cut off, anything else is an error.
+pub(super) fn fit_varchar(text: &str, limit: Option<u32>) -> Result<&str> {
+    let Some(limit) = limit else { return Ok(text) };
+    let Some((end, _)) = text.char_indices().nth(limit as usize) else { return Ok(text) };
+    if text[end..].bytes().all(|b| b == b' ') {
+        return Ok(&text[..end]);
+    }
+    Err(EvalError::new(
+        SqlState::STRING_DATA_RIGHT_TRUNCATION,
+        std::format!("value too long for type character varying({limit})"),
+    ))
+}
+
+/// A name is cut to 63 bytes, at a character.
+pub(super) fn fit_name(text: &str) -> &str {
+    &text[..text.floor_char_boundary(NAME_BYTES_MAX)]
+}
+
+pub(super) fn first_char(text: &str) -> &str {
+    &text[..text.chars().next().map_or(0, char::len_utf8)]
+}
+
+/// Reads bytea: `\x` and hexadecimal digits, or plain bytes with `\\` and `\ooo`.
+pub fn parse_bytes<'a>(text: &str, arena: &'a Bump) -> Result<&'a [u8]> {
+    let bytes = match text.strip_prefix("\\x") {
+        Some(hex) => parse_hex(hex)?,
+        None => parse_escaped(text.as_bytes()).ok_or_else(|| {
+            EvalError::new(SqlState::INVALID_TEXT_REPRESENTATION, "invalid input syntax for type bytea")
+        })?,
+    };
+    Ok(arena.alloc_slice_copy(&bytes))
+}
+
+fn parse_hex(hex: &str) -> Result<Vec<u8>> {
+    let invalid = |message: String| EvalError::new(SqlState::INVALID_PARAMETER_VALUE, message);
+    let digit =
+        |c: char| c.to_digit(16).ok_or_else(|| invalid(std::format!("invalid hexadecimal digit: \"{c}\"")));
+    let mut bytes = Vec::with_capacity(hex.len() / 2);
+    let mut chars = hex.chars();
+    while let Some(first) = chars.next() {
+        if matches!(first, ' ' | '\n' | '\t' | '\r') {
+            continue;
+        }
+        let high = digit(first)?;
+        let Some(second) = chars.next() else {
+            return Err(invalid("invalid hexadecimal data: odd number of digits".to_owned()));
+        };
+        bytes.push((high << 4 | digit(second)?) as u8);
+    }
+    Ok(bytes)
+}
+
+fn parse_escaped(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        if first != b'\\' {
+            bytes.push(first);
+            rest = after;
+        } else if let Some(after) = after.strip_prefix(b"\\") {
+            bytes.push(b'\\');
+            rest = after;
+        } else {
+            let (&[a, b, c], after) = after.split_first_chunk::<3>()?;
+            if !(b'0'..=b'3').contains(&a) || ![b, c].iter().all(|d| (b'0'..=b'7').contains(d)) {
+                return None;
+            }
+            bytes.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+            rest = after;
+        }
+    }
+    Some(bytes)
+}
+
+/// Appends bytea in hexadecimal.
+pub fn format_bytes(value: &[u8], out: &mut String) {
+    out.reserve(2 + 2 * value.len());
+    out.push_str("\\x");
+    for byte in value {
+        write!(out, "{byte:02x}").expect("invariant: writing to a string cannot fail");
+    }
+}
