@@ -6,6 +6,7 @@
 pub mod ast;
 pub mod catalog;
 pub mod error;
+pub mod explain;
 pub mod interpret;
 pub mod lir;
 pub mod mir;

@@ -62,7 +62,7 @@ pub struct Layout {
     pub typ: RelationType,
     /// For each column of the relation, where it stands in the record. A SELECT reads rows back through it.
     pub columns: Vec<usize>,
-    /// The columns of the relation that the key is made of, in its order.
+    /// The columns of the relation that the key is made of, in its order. None if a part of the key is computed.
     pub key_columns: Vec<usize>,
     /// True when the key determines the row: a lookup finds at most one.
     pub unique: bool,
@@ -197,21 +197,22 @@ pub struct Reduce {
 pub enum ReducePlan {
     /// No aggregate: the keys that are present, once.
     Distinct,
-    /// Sums in the diff. Memory: one record a group.
+    /// Sums in the diff; every aggregate's class is accumulable, or the only one's is bucketed. Memory: one record a group, or one a
+    /// group and bucket.
     Accumulable { aggregates: Vec<AggregateExpr> },
     /// MIN, MAX and whatever a group's extreme row decides, through a hierarchy of buckets (or as a diff semigroup where append-only).
     Hierarchical { aggregates: Vec<AggregateExpr>, append_only: bool },
     /// Recomputes a group from all of its rows.
     Basic { aggregates: Vec<AggregateExpr> },
     /// Aggregates of several kinds or DISTINCT ones: each part is a reduction by the same key; `columns[i]` says which part and which of
-    /// its columns the i-th aggregate is. A part with `distinct` first makes (key ++ its arguments) distinct.
+    /// its aggregates the i-th is. A part with `distinct` first makes its form's records distinct. No part is a collation.
     Collate { parts: Vec<ReducePart>, columns: Vec<(usize, usize)> },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReducePart {
     pub distinct: bool,
-    /// From the outer form's record to key ++ this part's arguments.
+    /// From the outer form's record to key ++ this part's arguments and filters. It drops no row.
     pub form: Form,
     pub plan: ReducePlan,
 }
@@ -232,6 +233,11 @@ pub struct TopK {
 }
 
 impl Node {
+    /// A node that has not been numbered yet.
+    pub fn new(op: Op) -> Node {
+        Node { id: NodeId(0), op }
+    }
+
     /// The nodes whose results this one reads.
     pub fn children(&self) -> Vec<&Node> {
         match &self.op {
@@ -252,10 +258,31 @@ impl Node {
         }
     }
 
+    pub fn children_mut(&mut self) -> Vec<&mut Node> {
+        match &mut self.op {
+            Op::Constant { .. } | Op::Shard { .. } | Op::Arranged { .. } | Op::Local { .. } => Vec::new(),
+            Op::Let { value, body, .. } => vec![value, body],
+            Op::Mfp { input, .. }
+            | Op::FlatMap { input, .. }
+            | Op::Reduce(Reduce { input, .. })
+            | Op::TopK(TopK { input, .. })
+            | Op::Negate { input }
+            | Op::Threshold { input } => vec![input],
+            Op::Union { inputs } => inputs.iter_mut().collect(),
+            Op::Join(Join::Linear { first, stages }) => {
+                let inputs = std::iter::once(first).chain(stages.iter_mut().map(|stage| &mut stage.right));
+                inputs.filter_map(JoinInput::node_mut).collect()
+            }
+            Op::Join(Join::Delta { .. }) => Vec::new(),
+        }
+    }
+
     /// Calls `f` with this node and all below it.
     pub fn visit<'n>(&'n self, f: &mut impl FnMut(&'n Node)) {
-        f(self);
-        self.children().into_iter().for_each(|child| child.visit(f));
+        crate::mir::deep(|| {
+            f(self);
+            self.children().into_iter().for_each(|child| child.visit(f));
+        })
     }
 
     /// The fragments that this node and those below refer to.
@@ -290,6 +317,13 @@ impl Node {
 
 impl JoinInput {
     fn node(&self) -> Option<&Node> {
+        match self {
+            JoinInput::Fragment(_) => None,
+            JoinInput::Collection { node, .. } => Some(node),
+        }
+    }
+
+    fn node_mut(&mut self) -> Option<&mut Node> {
         match self {
             JoinInput::Fragment(_) => None,
             JoinInput::Collection { node, .. } => Some(node),
