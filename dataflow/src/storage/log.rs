@@ -368,9 +368,11 @@ impl Log {
         let mut state = self.shared.state();
         if state.stopped.is_none() && !self.segment.is_empty() {
             state.seal(self.segment.number(), self.segment.size(), self.next - 1);
+            // Only now is everything in what is sealed. After a stop the segment is still needed, and a checkpoint that
+            // is under way must not say otherwise.
+            state.live = false;
         }
         state.phase = Phase::LogEnded;
-        state.live = false;
         drop(state);
         self.shared.maintenance.notify_all();
     }

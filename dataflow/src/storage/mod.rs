@@ -43,6 +43,8 @@ mod state;
 mod updates;
 
 #[cfg(test)]
+mod simulate;
+#[cfg(test)]
 mod tests;
 
 pub use catalog::{CATALOG, rows as catalog_rows};

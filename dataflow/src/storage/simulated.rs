@@ -94,7 +94,14 @@ impl Simulated {
             }
         }
         after.durable_names = after.names.clone();
-        after.files = state.files.iter().map(|pages| pages.after_power_loss(&mut random)).collect();
+        // Files without a name are gone; their places are kept, since names refer to them.
+        let named: BTreeSet<usize> = after.names.values().copied().collect();
+        let files = state.files.iter().enumerate();
+        let files = files.map(|(file, pages)| match named.contains(&file) {
+            true => pages.after_power_loss(&mut random),
+            false => Pages::default(),
+        });
+        after.files = files.collect();
         Simulated { state: Arc::new(Mutex::new(after)) }
     }
 
