@@ -8,8 +8,9 @@
 //! `parse`, at the token that PostgreSQL would point to (an operator's position is the operator's, not its left operand's;
 //! [`Expr::start`] is the leftmost). `parse(print(tree))` is the same tree up to positions: the catalog keeps printed text.
 
-pub mod keyword;
 pub mod print;
+
+pub use crate::keyword;
 
 use std::ops::Range;
 

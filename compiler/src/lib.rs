@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod error;
 pub mod explain;
 pub mod interpret;
+pub mod keyword;
 pub mod lir;
 pub mod mir;
 pub mod optimize;

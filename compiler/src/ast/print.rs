@@ -9,8 +9,8 @@ mod statement;
 
 use std::fmt::Write;
 
-use super::keyword::{self, Category};
 use super::*;
+use crate::keyword::{self, Category};
 
 /// The text of a statement, without `;`.
 pub fn statement(statement: &Statement) -> String {

@@ -12,6 +12,7 @@ use super::comparison::compare;
 use super::expr::connect;
 use super::fast::{Comparison, Fast, FloatOp, IntOp, Width};
 use super::function::{Context, Func};
+use super::pattern::LikePattern;
 use super::{EvalError, ScalarExpr};
 use crate::repr::{Datum, Row, Type, row};
 
@@ -33,7 +34,17 @@ enum Node {
     Float(FloatOp, Box<[Node; 2]>),
     Not(Box<Node>),
     IsNull(Box<Node>),
-    Call { func: Func, args: Box<[Node]>, typ: Type },
+    /// LIKE with a literal pattern.
+    Like {
+        pattern: LikePattern,
+        negated: bool,
+        arg: Box<Node>,
+    },
+    Call {
+        func: Func,
+        args: Box<[Node]>,
+        typ: Type,
+    },
     And(Box<[Node]>),
     Or(Box<[Node]>),
     If(Box<[Node; 3]>),
@@ -129,8 +140,18 @@ fn compile_call(func: Func, args: Box<[Node]>, typ: &Type) -> Node {
         Fast::Relabel => single(args),
         Fast::Not => Node::Not(Box::new(single(args))),
         Fast::IsNull => Node::IsNull(Box::new(single(args))),
-        Fast::None | Fast::Like { .. } | Fast::Regex { .. } => Node::Call { func, args, typ: typ.clone() },
+        Fast::Like { negated, insensitive } => compile_like(func, args, typ, negated, insensitive),
+        Fast::None => Node::Call { func, args, typ: typ.clone() },
     }
+}
+
+fn compile_like(func: Func, args: Box<[Node]>, typ: &Type, negated: bool, insensitive: bool) -> Node {
+    let Node::Literal(Literal::Text(pattern)) = &args[1] else {
+        return Node::Call { func, args, typ: typ.clone() };
+    };
+    let pattern = LikePattern::new(pattern, insensitive);
+    let arg = args.into_iter().next().expect("invariant: LIKE has two arguments");
+    Node::Like { pattern, negated, arg: Box::new(arg) }
 }
 
 impl Node {
@@ -172,6 +193,10 @@ impl Node {
                 _ => Datum::Null,
             }),
             Node::IsNull(arg) => Ok(Datum::Bool(matches!(arg.eval(slots, arena)?, Datum::Null))),
+            Node::Like { pattern, negated, arg } => match arg.eval(slots, arena)? {
+                Datum::Text(text) => Ok(Datum::Bool(pattern.matches(text)? != *negated)),
+                _ => Ok(Datum::Null),
+            },
             Node::Call { func, args, typ } => {
                 let cx = Context { arena, typ };
                 match &**args {

@@ -21,11 +21,6 @@ pub(super) enum Fast {
         negated: bool,
         insensitive: bool,
     },
-    /// The regular expression operators, likewise.
-    Regex {
-        negated: bool,
-        insensitive: bool,
-    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

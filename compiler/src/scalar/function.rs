@@ -277,6 +277,12 @@ impl Function {
         self
     }
 
+    /// Another id than name and argument types, where those are not unique.
+    pub(super) const fn with_id(mut self, id: &'static str) -> Function {
+        self.id = id;
+        self
+    }
+
     pub(super) const fn defaults(mut self, defaults: &'static [&'static str]) -> Function {
         self.defaults = defaults;
         self

@@ -16,6 +16,7 @@ mod cast;
 mod comparison;
 mod compiled;
 mod datetime;
+mod digest;
 mod error;
 mod exact_sum;
 mod expr;
@@ -23,11 +24,15 @@ mod fast;
 mod function;
 mod json;
 pub mod lanes;
+mod math;
 mod mfp;
 mod mfp_plan;
 mod native;
+mod pattern;
 pub mod print;
+mod regex_syntax;
 pub mod special;
+mod string;
 mod table;
 
 pub use aggregate::{
@@ -46,11 +51,14 @@ pub use function::{
 pub use lanes::Lane;
 pub use mfp::Mfp;
 pub use mfp_plan::{MfpPlan, Scratch};
+pub use string::{quote_ident, quote_literal};
 pub use table::{Emit, TableFunc, TableFunction, all_table_functions, table_functions_named};
 
 /// Every table of declarations.
 static TABLES: &[&[&[Function]]] = &[
     &[special::FUNCTIONS, comparison::FUNCTIONS, arithmetic::FUNCTIONS, cast::FUNCTIONS],
+    &[math::NUMERIC, math::FLOAT, math::INTEGER],
+    &[string::FUNCTIONS, string::QUOTING, pattern::FUNCTIONS],
     comparison::OPERATORS,
     arithmetic::INTEGERS,
 ];
