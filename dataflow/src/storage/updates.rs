@@ -55,6 +55,11 @@ impl Updates {
         self.diffs.extend_from_slice(&other.diffs);
     }
 
+    /// Moves every update to one time: the timestamp that its transaction was given.
+    pub fn set_times(&mut self, time: Timestamp) {
+        self.times.fill(time);
+    }
+
     /// The number of updates.
     pub fn len(&self) -> usize {
         self.ends.len()

@@ -1,0 +1,97 @@
+//! Loading: feeds a new dataflow the contents of the shards that it reads, slice by slice, beside the live updates.
+//!
+//! One thread per load, so that neither the coordinator nor a worker waits for the disk. Only a few slices are on their way
+//! at a time: permits come back when the workers have taken a slice.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex};
+
+use compiler::mir::CollectionId;
+
+use crate::command::{Command, DataflowId, Slice};
+use crate::coordinator::{CommandSender, Event};
+use crate::storage::{ShardId, Storage, StorageError, Timestamp, Updates};
+
+/// Slices on their way to the workers at once, for one load.
+const SLICES: usize = 4;
+
+pub struct Load {
+    pub dataflow: DataflowId,
+    pub shard: CollectionId,
+    pub as_of: Timestamp,
+    /// The shard's updates at and before this time are to be loaded; later ones come with ticks.
+    pub complete: Timestamp,
+    /// The as_of lies in the past: the updates between it and `complete` keep their own times.
+    pub historical: bool,
+    pub until: Option<Timestamp>,
+}
+
+/// Starts loading in the background; ends with [`Event::Loaded`].
+pub fn start(load: Load, storage: Storage, commands: CommandSender, events: Sender<Event>, workers: usize) {
+    std::thread::spawn(move || {
+        let Load { dataflow, shard, .. } = load;
+        if let Err(error) = feed(&load, &storage, &commands, workers) {
+            // Contents that were acknowledged cannot be read back: nothing that depends on them may be shown.
+            tracing::error!(%error, shard = shard.0, "a shard cannot be read");
+            std::process::abort();
+        }
+        let _ = events.send(Event::Loaded { dataflow, shard });
+    });
+}
+
+fn feed(load: &Load, storage: &Storage, commands: &CommandSender, workers: usize) -> Result<(), StorageError> {
+    let permits = Arc::new(Permits::default());
+    let mut worker = 0;
+    let mut send = |updates: Arc<Updates>| {
+        if updates.is_empty() {
+            return;
+        }
+        let slice = Slice { updates, permit: Arc::new(permits.take()) };
+        commands(Command::Slice { dataflow: load.dataflow, shard: load.shard, worker, updates: slice.into() });
+        worker = (worker + 1) % workers;
+    };
+    for slice in storage.snapshot(ShardId(load.shard.0), load.as_of.min(load.complete))? {
+        send(slice?);
+    }
+    if load.historical && load.as_of < load.complete {
+        for slice in storage.updates_after(ShardId(load.shard.0), load.as_of)? {
+            let slice = slice?;
+            let wanted = |time| time <= load.complete && load.until.is_none_or(|until| time < until);
+            if slice.times().iter().all(|time| wanted(*time)) {
+                send(slice);
+            } else {
+                send(Arc::new(slice.iter().filter(|update| wanted(update.1)).collect()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Counts slices on their way.
+#[derive(Default)]
+struct Permits {
+    taken: Mutex<usize>,
+    returned: Condvar,
+}
+
+struct Permit(Arc<Permits>);
+
+impl Permits {
+    /// Waits until fewer than [`SLICES`] are taken.
+    fn take(self: &Arc<Self>) -> Permit {
+        let taken = self.taken.lock().expect("invariant: nothing panics while it counts");
+        let mut taken = self
+            .returned
+            .wait_while(taken, |taken| *taken >= SLICES)
+            .expect("invariant: nothing panics while it counts");
+        *taken += 1;
+        Permit(self.clone())
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        *self.0.taken.lock().expect("invariant: nothing panics while it counts") -= 1;
+        self.0.returned.notify_one();
+    }
+}

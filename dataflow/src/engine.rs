@@ -1,0 +1,546 @@
+//! The engine's public handle: what sessions call. Cheap to clone, usable from any thread.
+//!
+//! ```text
+//!   sessions --lock, commit--> tables, sequencer --> log --Committed--> coordinator --Command--> workers
+//!            --read--> directory: published arrangements, on the session's thread
+//!            --run, subscribe--> coordinator --Build--> workers --updates--> output --> the session
+//! ```
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use compiler::catalog::{Catalog, Change, Item, Kind};
+use compiler::lir::{self, Identity};
+use compiler::mir::CollectionId;
+use compiler::{Error, SqlState};
+use tokio::sync::{OwnedMutexGuard, oneshot};
+
+use crate::clock::{Oracle, SystemClock};
+use crate::command::DataflowId;
+use crate::coordinator::commit::{Sequencer, Write, refused};
+use crate::coordinator::fragments::{Fragments, Readable, Shown};
+use crate::coordinator::{CommandSender, Coordinator, Event, Install, Installed, Start, Until, boot, derive};
+use crate::output::{self, Output};
+use crate::peeks::Peeks;
+use crate::reads::{Range, Read};
+use crate::storage::{CATALOG, Diff, Directory, Disk, Memory, Options, ShardId, Storage, Timestamp};
+use crate::tables::{Present, Table, Tables, key_length};
+use crate::worker;
+
+/// How much a subscriber may lag before it is cut off.
+const SUBSCRIBER_LAG_MAX: usize = 256 << 20;
+/// How long history stays readable by AS OF, in microseconds.
+const RETENTION: Timestamp = 3_600_000_000;
+
+/// What an engine is opened with.
+pub struct Config {
+    /// None keeps nothing.
+    pub data_dir: Option<PathBuf>,
+    /// Workers and processes: timely's own flags.
+    pub timely: timely::Config,
+    /// This process's number and how many there are.
+    pub process: usize,
+    pub processes: usize,
+    /// Workers of each process.
+    pub workers: usize,
+}
+
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    catalog: ArcSwap<Catalog>,
+    /// Catalog changes one after the other: held from the check of the version until the dataflows are installed.
+    changing: tokio::sync::Mutex<()>,
+    storage: Storage,
+    sequencer: Arc<Sequencer>,
+    tables: Arc<Tables>,
+    shown: Arc<Shown>,
+    peeks: Arc<Peeks>,
+    read_ts: Arc<AtomicU64>,
+    events: Sender<Event>,
+    commands: CommandSender,
+    local_workers: usize,
+    remote_workers: usize,
+    /// What each catalog item keeps running.
+    running: Mutex<std::collections::HashMap<CollectionId, DataflowId>>,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+}
+
+/// The right to change some tables: nobody else changes them meanwhile.
+pub struct WriteLock {
+    engine: Engine,
+    tables: Vec<(CollectionId, Arc<Table>, OwnedMutexGuard<()>)>,
+}
+
+/// A dataflow that runs for one session; dropping it frees everything that only it used.
+pub struct Running {
+    output: Arc<Output>,
+    installed: Installed,
+    events: Sender<Event>,
+}
+
+/// When a commit's catalog version is no longer the present one: compile the statement again.
+#[derive(Debug)]
+pub enum CommitError {
+    Outdated,
+    Failed(Error),
+}
+
+impl From<Error> for CommitError {
+    fn from(error: Error) -> CommitError {
+        CommitError::Failed(error)
+    }
+}
+
+impl Engine {
+    /// Opens storage, recovers the catalog, starts the workers and rebuilds every dataflow. In processes other than 0 only the
+    /// workers run, and this returns when the group ends.
+    pub fn open(config: Config) -> Result<Option<Engine>, Error> {
+        if config.process != 0 {
+            worker::serve(config.timely, config.workers)?;
+            return Ok(None);
+        }
+        let disk: Arc<dyn Disk> = match &config.data_dir {
+            Some(dir) => Arc::new(Directory::open(dir).map_err(refused)?),
+            None => Arc::new(Memory::default()),
+        };
+        let (storage, recovered) = Storage::open(disk, Options::default()).map_err(refused)?;
+        for warning in &recovered.warnings {
+            tracing::warn!("{warning}");
+        }
+        let (events, received) = channel();
+        let start = recovered.greatest.max(recovered.reserved);
+        let reserving = storage.clone();
+        let reserve = Box::new(move |bound, done: Box<dyn FnOnce(bool) + Send>| {
+            reserving.reserve(bound, move |outcome| done(outcome.is_ok()));
+        });
+        let oracle = Oracle::new(Arc::new(SystemClock), start, reserve);
+        let tables = Arc::new(Tables::default());
+        let sequencer = Arc::new(Sequencer::new(storage.clone(), oracle, tables.clone(), events.clone()));
+        let read_ts = Arc::new(AtomicU64::new(start));
+        let catalog = boot::catalog(&storage, start)?;
+
+        let responses = events.clone();
+        let respond = Arc::new(move |response| drop(responses.send(Event::Response(response))));
+        let (commands, workers) = worker::start(config.timely, config.workers, respond)?;
+        let local_workers = config.workers;
+        let remote_workers = (config.processes - 1) * config.workers;
+        let (shown, peeks) = (Arc::new(Shown::default()), Arc::new(Peeks::default()));
+        let coordinator = Coordinator::new(Start {
+            storage: storage.clone(),
+            sequencer: sequencer.clone(),
+            commands: commands.clone(),
+            events: events.clone(),
+            fragments: Fragments::new(local_workers, remote_workers, shown.clone(), peeks.clone()),
+            read_ts: read_ts.clone(),
+            workers: local_workers + remote_workers,
+        });
+        let control = std::thread::Builder::new().name("coordinator".into()).spawn(move || coordinator.run(received));
+        let control = control.map_err(|error| Error::new(SqlState::OUT_OF_MEMORY, format!("cannot start a thread: {error}")))?;
+        let inner = Inner {
+            catalog: ArcSwap::from_pointee(catalog),
+            changing: tokio::sync::Mutex::default(),
+            storage,
+            sequencer,
+            tables,
+            shown,
+            peeks,
+            read_ts,
+            events,
+            commands,
+            local_workers,
+            remote_workers,
+            running: Mutex::default(),
+            threads: Mutex::new(vec![workers, control]),
+        };
+        let engine = Engine { inner: Arc::new(inner) };
+        let catalog = engine.catalog();
+        let items: Vec<_> = catalog.items().cloned().collect();
+        for item in items {
+            engine.start_item_blocking(&item, &catalog);
+        }
+        Ok(Some(engine))
+    }
+
+    /// The present catalog.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.inner.catalog.load_full()
+    }
+
+    /// The time of day in microseconds since the Unix epoch.
+    pub fn wall_clock(&self) -> Timestamp {
+        self.inner.sequencer.wall()
+    }
+
+    /// The latest time that reads may use.
+    pub fn read_timestamp(&self) -> Timestamp {
+        self.inner.read_ts.load(Ordering::Acquire)
+    }
+
+    /// Changes the catalog and, in the same transaction, collections. `version` is that of the catalog that the changes were
+    /// compiled against. When this returns, what was created is running and what was dropped is gone.
+    pub async fn change_catalog(
+        &self,
+        version: u64,
+        changes: Vec<Change>,
+        writes: Vec<Write>,
+    ) -> Result<Timestamp, CommitError> {
+        let engine = self.clone();
+        // In a task of its own: a client that goes away does not stop a change half-way.
+        let task = tokio::spawn(async move { engine.change(version, changes, writes).await });
+        task.await.unwrap_or_else(|error| {
+            Err(Error::new(SqlState::INTERNAL_ERROR, format!("a catalog change was interrupted: {error}")).into())
+        })
+    }
+
+    async fn change(&self, version: u64, changes: Vec<Change>, mut writes: Vec<Write>) -> Result<Timestamp, CommitError> {
+        let _changing = self.inner.changing.lock().await;
+        let before = self.catalog();
+        if before.version != version {
+            return Err(CommitError::Outdated);
+        }
+        let after = before.apply_all(&changes)?;
+        for change in &changes {
+            if let Change::CreateItem(item) = change
+                && matches!(item.kind, Kind::Table(_))
+            {
+                self.inner.tables.create(item.id);
+            }
+        }
+        let updates = boot::encode(&changes, version)?;
+        writes.push(Write { collection: CollectionId(CATALOG.0), updates });
+        let time = self.sequence(writes).await?;
+        self.inner.catalog.store(Arc::new(after));
+        let catalog = self.catalog();
+        for change in &changes {
+            match change {
+                Change::CreateItem(item) => self.start_item(item, &catalog).await,
+                Change::DropItem { id } => self.stop_item(*id, &before),
+                _ => {}
+            }
+        }
+        Ok(time)
+    }
+
+    /// Starts what an item keeps running: a table's, a view's or an index's arrangement, a stream's derivation.
+    async fn start_item(&self, item: &Item, catalog: &Catalog) {
+        if let Some(installed) = self.begin_item(item, catalog)
+            && let Ok(installed) = installed.await
+        {
+            self.note_running(item.id, installed.dataflow);
+        }
+    }
+
+    fn start_item_blocking(&self, item: &Item, catalog: &Catalog) {
+        if let Some(installed) = self.begin_item(item, catalog)
+            && let Ok(installed) = installed.blocking_recv()
+        {
+            self.note_running(item.id, installed.dataflow);
+        }
+    }
+
+    fn note_running(&self, id: CollectionId, dataflow: DataflowId) {
+        self.inner.running.lock().expect("invariant: nothing panics while it has the list").insert(id, dataflow);
+    }
+
+    fn begin_item(&self, item: &Item, catalog: &Catalog) -> Option<oneshot::Receiver<Installed>> {
+        if matches!(item.kind, Kind::Table(_)) {
+            self.inner.tables.create(item.id);
+        }
+        let dataflow = catalog.dataflow(item.id)?.clone();
+        let (output, as_of) = match &dataflow.body {
+            lir::Body::Shard { to, .. } => {
+                let output = Arc::new(self.output(None));
+                let upper = self.inner.storage.frontiers(ShardId(to.0)).upper;
+                derive::start(*to, output.clone(), self.inner.storage.clone(), self.inner.events.clone());
+                (Some(output), (upper > 0).then(|| upper - 1))
+            }
+            lir::Body::Arrangement(_) | lir::Body::Stream(_) => (None, None),
+        };
+        Some(self.install(format!("{}.{}", item.schema, item.name), dataflow, as_of, Until::Forever, output))
+    }
+
+    fn stop_item(&self, id: CollectionId, before: &Catalog) {
+        let running = self.inner.running.lock().expect("invariant: nothing panics while it has the list").remove(&id);
+        if let Some(dataflow) = running {
+            let _ = self.inner.events.send(Event::Release(dataflow));
+        }
+        if before.item(id).is_some_and(|item| item.has_shard()) {
+            self.inner.tables.remove(id);
+            self.inner.sequencer.forget(id);
+            self.inner.storage.drop_shard(ShardId(id.0), |_| {});
+            let _ = self.inner.events.send(Event::Forget { shard: id });
+        }
+    }
+
+    fn install(
+        &self,
+        name: String,
+        dataflow: lir::Dataflow,
+        as_of: Option<Timestamp>,
+        until: Until,
+        output: Option<Arc<Output>>,
+    ) -> oneshot::Receiver<Installed> {
+        let (reply, receiver) = oneshot::channel();
+        let install = Install { name, dataflow, as_of, until, output, reply };
+        let _ = self.inner.events.send(Event::Install(install));
+        receiver
+    }
+
+    fn output(&self, bytes_max: Option<usize>) -> Output {
+        Output::new(self.inner.local_workers + self.inner.remote_workers, bytes_max)
+    }
+
+    /// Hands a transaction to the log; returns when it is durable and visible.
+    async fn sequence(&self, writes: Vec<Write>) -> Result<Timestamp, Error> {
+        committed(self.inner.sequencer.sequence(writes)).await
+    }
+
+    /// Appends to collections that need no check: streams.
+    pub async fn append(&self, writes: Vec<Write>) -> Result<Timestamp, Error> {
+        self.sequence(writes).await
+    }
+
+    /// Waits for the right to change these tables. Locks are taken in the order of ids, so nobody waits in a circle.
+    pub async fn lock(&self, tables: &BTreeSet<CollectionId>) -> Result<WriteLock, Error> {
+        let mut locked = Vec::new();
+        for id in tables {
+            let missing = || Error::new(SqlState::UNDEFINED_TABLE, "the table was dropped meanwhile");
+            let table = self.inner.tables.get(*id).ok_or_else(missing)?;
+            let guard = table.lock().await;
+            locked.push((*id, table, guard));
+        }
+        Ok(WriteLock { engine: self.clone(), tables: locked })
+    }
+
+    /// A published arrangement.
+    pub fn readable(&self, identity: &Identity) -> Option<Arc<Readable>> {
+        self.inner.shown.get(identity)
+    }
+
+    /// Every published arrangement, for introspection and tests.
+    pub fn arrangements(&self) -> Vec<(Identity, Arc<Readable>)> {
+        self.inner.shown.list()
+    }
+
+    /// Makes these arrangements readable at one time, that of the latest acknowledged commit or later.
+    pub fn read(&self, relations: Vec<Arc<Readable>>) -> Read {
+        let inner = &self.inner;
+        let read_ts = || self.read_timestamp();
+        Read::new(relations, read_ts, inner.commands.clone(), inner.peeks.clone(), inner.remote_workers)
+    }
+
+    /// Runs a dataflow once, as of now (or of `as_of`): its rows with their multiplicities. Dropping the future frees it.
+    pub async fn run(&self, dataflow: lir::Dataflow, as_of: Option<Timestamp>) -> Result<Vec<(Vec<u8>, Diff)>, Error> {
+        let running = self.start(dataflow, as_of, Until::AsOf, None).await?;
+        let mut rows = Vec::new();
+        loop {
+            match running.next().await? {
+                output::Event::Updates { rows: more, .. } => rows.extend(more),
+                output::Event::Progress(_) => {}
+                output::Event::End => return Ok(rows),
+            }
+        }
+    }
+
+    /// Runs a dataflow whose updates the session reads as they come, from `as_of` (None: now) up to `up_to`.
+    pub async fn subscribe(
+        &self,
+        dataflow: lir::Dataflow,
+        as_of: Option<Timestamp>,
+        up_to: Option<Timestamp>,
+    ) -> Result<Running, Error> {
+        let until = up_to.map_or(Until::Forever, Until::At);
+        self.start(dataflow, as_of, until, Some(SUBSCRIBER_LAG_MAX)).await
+    }
+
+    async fn start(
+        &self,
+        dataflow: lir::Dataflow,
+        as_of: Option<Timestamp>,
+        until: Until,
+        bytes_max: Option<usize>,
+    ) -> Result<Running, Error> {
+        if let Some(as_of) = as_of {
+            self.check_as_of(&dataflow, as_of)?;
+        }
+        let output = Arc::new(self.output(bytes_max));
+        let receiver = self.install("query".into(), dataflow, as_of, until, Some(output.clone()));
+        // Whoever gives up waiting must release what is installed after all.
+        let mut waiting = Waiting { receiver: Some(receiver), events: self.inner.events.clone() };
+        let installed = waiting.installed().await?;
+        Ok(Running { output, installed, events: self.inner.events.clone() })
+    }
+
+    fn check_as_of(&self, dataflow: &lir::Dataflow, as_of: Timestamp) -> Result<(), Error> {
+        let now = self.read_timestamp();
+        if as_of > now {
+            let message = format!("AS OF {as_of} is in the future: the present is {now}");
+            return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        }
+        let mut shards: BTreeSet<CollectionId> = dataflow.fragments.iter().flat_map(|f| f.shards.iter().copied()).collect();
+        if let lir::Body::Stream(node) = &dataflow.body {
+            shards.extend(node.shards());
+        }
+        for shard in shards {
+            let since = self.inner.storage.frontiers(ShardId(shard.0)).since;
+            if as_of < since {
+                return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("AS OF {as_of} is before {since}, the earliest time that is kept")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of history that is older than the retention. Called now and then.
+    pub fn compact(&self) {
+        let since = self.read_timestamp().saturating_sub(RETENTION);
+        for item in self.catalog().items().filter(|item| item.has_shard()) {
+            self.inner.storage.allow_compaction(ShardId(item.id.0), since);
+        }
+    }
+
+    /// Ends the coordinator and the workers and closes storage. Later calls answer that the engine is closed.
+    pub fn close(&self) {
+        let (done, ended) = channel();
+        if self.inner.events.send(Event::Close(done)).is_ok() {
+            let _ = ended.recv();
+        }
+        let threads = std::mem::take(&mut *self.inner.threads.lock().expect("invariant: nothing panics while it has the list"));
+        for thread in threads {
+            let _ = thread.join();
+        }
+        if let Err(error) = self.inner.storage.close() {
+            tracing::warn!(%error, "storage did not close cleanly");
+        }
+    }
+}
+
+/// Waits for a commit's fate.
+async fn committed(receiver: oneshot::Receiver<Result<Timestamp, Error>>) -> Result<Timestamp, Error> {
+    let closed = |_| Err(Error::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down"));
+    receiver.await.unwrap_or_else(closed)
+}
+
+/// An installation that is on its way.
+struct Waiting {
+    receiver: Option<oneshot::Receiver<Installed>>,
+    events: Sender<Event>,
+}
+
+impl Waiting {
+    async fn installed(&mut self) -> Result<Installed, Error> {
+        let receiver = self.receiver.as_mut().expect("invariant: waited for once");
+        let installed = receiver.await;
+        self.receiver = None;
+        installed.map_err(|_| Error::new(SqlState::ADMIN_SHUTDOWN, "the server is shutting down"))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(receiver) = self.receiver.take() {
+            let events = self.events.clone();
+            std::thread::spawn(move || {
+                if let Ok(installed) = receiver.blocking_recv() {
+                    let _ = events.send(Event::Release(installed.dataflow));
+                }
+            });
+        }
+    }
+}
+
+impl Running {
+    /// The time at which the first rows are definite.
+    pub fn as_of(&self) -> Timestamp {
+        self.installed.as_of
+    }
+
+    /// The next of: all updates of one time, progress, the end.
+    pub async fn next(&self) -> Result<output::Event, Error> {
+        self.output.next().await
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.output.close();
+        let _ = self.events.send(Event::Release(self.installed.dataflow));
+    }
+}
+
+impl WriteLock {
+    fn table(&self, id: CollectionId) -> Result<&Arc<Table>, Error> {
+        let found = self.tables.iter().find(|(locked, ..)| *locked == id);
+        found.map(|(_, table, _)| table).ok_or_else(|| Error::new(SqlState::INTERNAL_ERROR, "the table is not locked"))
+    }
+
+    /// Visits the table's records as they are now, by one of its arrangements: what is sequenced counts, durable or not. In no
+    /// particular order.
+    pub async fn visit(
+        &self,
+        table: CollectionId,
+        identity: &Identity,
+        range: &Range,
+        visit: &mut (dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()> + Send),
+    ) -> Result<(), Error> {
+        let missing = || Error::new(SqlState::UNDEFINED_TABLE, "the table was dropped meanwhile");
+        let readable = self.engine.readable(identity).ok_or_else(missing)?;
+        if readable.published.has_remote_parts() {
+            return self.visit_everywhere(readable, range, visit).await;
+        }
+        if !readable.published.complete(0).await {
+            return Err(missing());
+        }
+        let present = Present::new(self.table(table)?, readable)?;
+        let _ = present.records(range, visit);
+        Ok(())
+    }
+
+    /// As [`WriteLock::visit`], where other processes have parts of the table: all that is sequenced is waited for.
+    async fn visit_everywhere(
+        &self,
+        readable: Arc<Readable>,
+        range: &Range,
+        visit: &mut (dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()> + Send),
+    ) -> Result<(), Error> {
+        self.settle().await;
+        let key = readable.layout.key;
+        let read = self.engine.read(vec![readable]);
+        read.complete().await?;
+        let mut going = ControlFlow::Continue(());
+        read.visit(0, range, &mut |key, value, diff| {
+            going = visit(key, value, diff);
+            going
+        })?;
+        for (record, diff) in read.remote(0, range).await? {
+            if going.is_continue() {
+                let (key, value) = record.split_at(key_length(&record, key));
+                going = visit(key, value, diff);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until every transaction sequenced so far on the locked tables is readable everywhere.
+    pub async fn settle(&self) {
+        let last = self.tables.iter().filter_map(|(_, table, _)| table.last_pending()).max();
+        while last.is_some_and(|last| self.engine.read_timestamp() < last) {
+            tokio::time::sleep(std::time::Duration::from_micros(50)).await;
+        }
+    }
+
+    /// Gives the transaction its place, then the locks back; returns when it is durable and visible.
+    pub async fn commit(self, writes: Vec<Write>) -> Result<Timestamp, Error> {
+        let receiver = self.engine.inner.sequencer.sequence(writes);
+        drop(self);
+        committed(receiver).await
+    }
+}

@@ -1,0 +1,199 @@
+//! An output: where a dataflow's updates wait for the session that asked for them.
+//!
+//! Each worker pushes what it has with its frontier; the reader is given whole timestamps, consolidated, in order, each as
+//! soon as every worker has passed it. The queue is bounded in bytes: a reader that does not read is cut off with an
+//! error instead of slowing the workers or filling the memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+use compiler::scalar::EvalError;
+use compiler::{Error, SqlState};
+use tokio::sync::Notify;
+
+use crate::storage::{Diff, Timestamp, Updates};
+
+/// What the reader is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// All updates at one time, consolidated, rows in byte order, at least one.
+    Updates { at: Timestamp, rows: Vec<(Vec<u8>, Diff)> },
+    /// Nothing more will come before this time.
+    Progress(Timestamp),
+    /// Nothing more will come.
+    End,
+}
+
+#[derive(Debug)]
+pub struct Output {
+    state: Mutex<State>,
+    ready: Notify,
+    /// The same for readers that are threads.
+    ready_blocking: Condvar,
+    bytes_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Per worker: everything before it was pushed.
+    uppers: Vec<Timestamp>,
+    waiting: BTreeMap<Timestamp, Updates>,
+    waiting_bytes: usize,
+    /// Evaluation errors that are not decided yet, and those that stand.
+    errs: BTreeMap<Timestamp, Updates>,
+    standing: BTreeMap<Vec<u8>, Diff>,
+    /// The least upper of the workers that the reader was told of.
+    told: Timestamp,
+    overrun: bool,
+    closed: bool,
+    failed: Option<Error>,
+}
+
+impl Output {
+    /// For this many workers, keeping at most about `bytes_max` bytes of unread updates (None: no limit).
+    pub fn new(workers: usize, bytes_max: Option<usize>) -> Output {
+        let state = State { uppers: vec![0; workers], ..State::default() };
+        Output { state: Mutex::new(state), ready: Notify::new(), ready_blocking: Condvar::new(), bytes_max: bytes_max.unwrap_or(usize::MAX) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("invariant: nothing panics while it has an output")
+    }
+
+    /// Takes a worker's updates, all at or beyond its last frontier, and its frontier now: everything before `upper` was
+    /// pushed (`Timestamp::MAX` when the worker is done).
+    pub fn push<'a>(&self, worker: usize, updates: impl Iterator<Item = (&'a [u8], Timestamp, Diff)>, upper: Timestamp) {
+        let mut state = self.state();
+        if state.closed {
+            return;
+        }
+        for (row, time, diff) in updates {
+            state.waiting_bytes += row.len() + 32;
+            state.waiting.entry(time).or_default().push(row, time, diff);
+        }
+        state.uppers[worker] = state.uppers[worker].max(upper);
+        if state.waiting_bytes > self.bytes_max {
+            state.overrun = true;
+            state.waiting.clear();
+            state.waiting_bytes = 0;
+            state.closed = true;
+        }
+        drop(state);
+        self.wake();
+    }
+
+    /// Takes a worker's errors (packed), before the [`Output::push`] that passes their times. While one stands, the output fails.
+    pub fn push_errs<'a>(&self, errs: impl Iterator<Item = (&'a [u8], Timestamp, Diff)>) {
+        let mut state = self.state();
+        for (error, time, diff) in errs {
+            state.errs.entry(time).or_default().push(error, time, diff);
+        }
+    }
+
+    /// Ends the output with an error: the dataflow cannot go on.
+    pub fn fail(&self, error: Error) {
+        self.state().failed.get_or_insert(error);
+        self.wake();
+    }
+
+    /// Nobody reads any more: what comes is thrown away.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.waiting.clear();
+        state.waiting_bytes = 0;
+        drop(state);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.ready.notify_one();
+        self.ready_blocking.notify_one();
+    }
+
+    /// The next event; blocks the thread until there is one. None when the output was closed.
+    pub fn wait(&self) -> Result<Option<Event>, Error> {
+        let mut state = self.state();
+        loop {
+            if let Some(event) = state.next(self.bytes_max)? {
+                return Ok(Some(event));
+            }
+            if state.closed {
+                return Ok(None);
+            }
+            state = self.ready_blocking.wait(state).expect("invariant: nothing panics while it has an output");
+        }
+    }
+
+    /// The next event; waits for it.
+    pub async fn next(&self) -> Result<Event, Error> {
+        loop {
+            if let Some(event) = self.try_next()? {
+                return Ok(event);
+            }
+            self.ready.notified().await;
+        }
+    }
+
+    /// The next event, if there is one now.
+    pub fn try_next(&self) -> Result<Option<Event>, Error> {
+        self.state().next(self.bytes_max)
+    }
+}
+
+impl State {
+    fn next(&mut self, bytes_max: usize) -> Result<Option<Event>, Error> {
+        if let Some(error) = self.failed.clone() {
+            return Err(error);
+        }
+        if self.overrun {
+            return Err(lagging(bytes_max));
+        }
+        let upper = self.uppers.iter().copied().min().unwrap_or(Timestamp::MAX);
+        self.fail_on_error(upper)?;
+        while let Some(first) = self.waiting.first_entry()
+            && *first.key() < upper
+        {
+            let (at, mut updates) = first.remove_entry();
+            self.waiting_bytes -= updates.row_bytes() + 32 * updates.len();
+            updates.consolidate();
+            if !updates.is_empty() {
+                let rows = updates.iter().map(|(row, _, diff)| (row.to_vec(), diff)).collect();
+                return Ok(Some(Event::Updates { at, rows }));
+            }
+        }
+        if upper == Timestamp::MAX {
+            return Ok(Some(Event::End));
+        }
+        if upper > self.told {
+            self.told = upper;
+            return Ok(Some(Event::Progress(upper)));
+        }
+        Ok(None)
+    }
+}
+
+impl State {
+    /// Settles the errors up to the time that is told next: the first of the rows' times, or all before `upper`.
+    fn fail_on_error(&mut self, upper: Timestamp) -> Result<(), Error> {
+        let until = self.waiting.first_key_value().map_or(upper, |(at, _)| upper.min(at.saturating_add(1)));
+        while let Some(first) = self.errs.first_entry()
+            && *first.key() < until
+        {
+            for (error, _, diff) in first.remove().iter() {
+                *self.standing.entry(error.to_vec()).or_default() += diff;
+            }
+            self.standing.retain(|_, count| *count != 0);
+            if let Some((error, _)) = self.standing.first_key_value() {
+                return Err(EvalError::decode(error).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lagging(bytes_max: usize) -> Error {
+    Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "the subscriber does not read fast enough")
+        .detail(format!("More than {} MiB of updates were waiting to be read.", bytes_max >> 20))
+        .hint("Subscribe again, with a narrower query, or AS OF the last timestamp that was received.")
+}

@@ -1,0 +1,180 @@
+//! A published arrangement: what the workers of this process show of one fragment to the threads that read it.
+//!
+//! ```text
+//!      worker 0            worker 1                 any session's thread
+//!   compact, publish    compact, publish      hold(t) -> complete(t) -> part(w).. -> read
+//!          \                 /                          or: part(w), t from it
+//!           [part 0] [part 1]   since <= every hold, since <= upper - 1
+//! ```
+//!
+//! A worker stores a part's contents first and its upper after, so that whoever sees the upper finds the contents. What is
+//! read is immutable batches behind `Arc`: reads take no lock and never wait behind maintenance. Contents once loaded
+//! answer any time from their since on, without a hold; a hold is for waiting, or for one time over several arrangements.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use crate::command::DataflowId;
+use crate::spine::Snapshot;
+use crate::storage::Timestamp;
+
+/// The upper of what will not change any more.
+pub const COMPLETE: Timestamp = Timestamp::MAX;
+
+#[derive(Debug)]
+pub struct Published {
+    pub dataflow: DataflowId,
+    parts: Box<[Part]>,
+    holds: Mutex<Holds>,
+    /// The least upper over all workers, those of other processes too.
+    upper: watch::Sender<Timestamp>,
+    /// Uppers of the workers of other processes, in their order after this process's own.
+    remote: Box<[AtomicU64]>,
+}
+
+#[derive(Debug)]
+struct Part {
+    contents: ArcSwap<Contents>,
+    upper: AtomicU64,
+}
+
+/// One worker's batches at one moment.
+#[derive(Debug, Default)]
+pub struct Contents {
+    pub oks: Snapshot,
+    pub errs: Snapshot,
+    /// All updates before it are in the batches.
+    pub upper: Timestamp,
+}
+
+#[derive(Debug, Default)]
+struct Holds {
+    since: Timestamp,
+    held: BTreeMap<Timestamp, usize>,
+}
+
+/// Keeps an arrangement readable at a time until it is dropped.
+#[derive(Debug)]
+pub struct Hold {
+    published: Arc<Published>,
+    at: Timestamp,
+}
+
+impl Published {
+    pub fn new(dataflow: DataflowId, local: usize, remote: usize) -> Published {
+        let part = |_| Part { contents: ArcSwap::from_pointee(Contents::default()), upper: AtomicU64::new(0) };
+        Published {
+            dataflow,
+            parts: (0..local).map(part).collect(),
+            holds: Mutex::default(),
+            upper: watch::Sender::new(0),
+            remote: (0..remote).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    fn holds(&self) -> MutexGuard<'_, Holds> {
+        self.holds.lock().expect("invariant: nothing panics while it has the holds")
+    }
+
+    /// Keeps the arrangement readable at `at`, unless it has been compacted beyond it.
+    pub fn hold(self: &Arc<Self>, at: Timestamp) -> Option<Hold> {
+        let mut holds = self.holds();
+        if at < holds.since {
+            return None;
+        }
+        *holds.held.entry(at).or_default() += 1;
+        Some(Hold { published: self.clone(), at })
+    }
+
+    /// The time to which a worker whose part is complete before `upper` may compact: `min(holds, upper - 1)`. From
+    /// now on no earlier hold is granted.
+    pub fn compaction(&self, upper: Timestamp) -> Timestamp {
+        let mut holds = self.holds();
+        let least = holds.held.keys().next().copied().unwrap_or(Timestamp::MAX);
+        let since = least.min(upper.saturating_sub(1));
+        holds.since = holds.since.max(since);
+        since
+    }
+
+    /// Shows a worker's part: its batches where they changed, then its upper.
+    pub fn publish(&self, worker: usize, contents: &Arc<Contents>, upper: Timestamp) {
+        let part = &self.parts[worker];
+        if !Arc::ptr_eq(&part.contents.load(), contents) {
+            part.contents.store(contents.clone());
+        }
+        part.upper.store(upper, Ordering::Release);
+        self.announce();
+    }
+
+    /// A worker of another process is complete before `upper`.
+    pub fn publish_remote(&self, index: usize, upper: Timestamp) {
+        self.remote[index].store(upper, Ordering::Release);
+        self.announce();
+    }
+
+    fn announce(&self) {
+        let parts = self.parts.iter().map(|part| part.upper.load(Ordering::Acquire));
+        let remote = self.remote.iter().map(|upper| upper.load(Ordering::Acquire));
+        let least = parts.chain(remote).min().unwrap_or(COMPLETE);
+        self.upper.send_if_modified(|upper| {
+            let grown = least > *upper;
+            *upper = least.max(*upper);
+            grown
+        });
+    }
+
+    /// Every update before it is readable, on every worker.
+    pub fn upper(&self) -> Timestamp {
+        *self.upper.borrow()
+    }
+
+    /// Waits until every update at or before `at` is readable. False when the arrangement was dropped instead.
+    pub async fn complete(&self, at: Timestamp) -> bool {
+        self.upper.subscribe().wait_for(|upper| *upper > at).await.is_ok()
+    }
+
+    /// How many workers of this process have a part.
+    pub fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    pub fn has_remote_parts(&self) -> bool {
+        !self.remote.is_empty()
+    }
+
+    /// The part of a worker and the latest time at which it can be read alone.
+    pub fn part(&self, worker: usize) -> (Arc<Contents>, Timestamp) {
+        let part = &self.parts[worker];
+        // The upper is read first: contents loaded after it have all that is before it.
+        let upper = part.upper.load(Ordering::Acquire);
+        let contents = part.contents.load_full();
+        let upper = upper.max(contents.upper);
+        (contents, upper.saturating_sub(1))
+    }
+}
+
+impl Hold {
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    pub fn published(&self) -> &Arc<Published> {
+        &self.published
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut holds = self.published.holds();
+        if let Some(count) = holds.held.get_mut(&self.at) {
+            *count -= 1;
+            if *count == 0 {
+                holds.held.remove(&self.at);
+            }
+        }
+    }
+}

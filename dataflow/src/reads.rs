@@ -1,0 +1,176 @@
+//! Reads of published arrangements on the caller's own thread.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use compiler::scalar::EvalError;
+use compiler::{Error, SqlState};
+
+use crate::command::{Command, Peek};
+use crate::coordinator::CommandSender;
+use crate::coordinator::fragments::Readable;
+use crate::peeks::Peeks;
+use crate::published::{Contents, Hold};
+use crate::spine::route;
+use crate::storage::{Diff, Timestamp};
+
+/// Which records of an arrangement, by the bytes of their keys.
+#[derive(Clone, Debug)]
+pub enum Range {
+    All,
+    /// Records with one of these whole keys.
+    Keys(Vec<Vec<u8>>),
+    /// Records with keys from `from` on, up to and not with `to`.
+    Between { from: Vec<u8>, to: Option<Vec<u8>> },
+}
+
+/// Called with a record's key, its value and its multiplicity.
+pub type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()>;
+
+/// Several arrangements that are all readable at one time, until this is dropped.
+pub struct Read {
+    at: Timestamp,
+    relations: Vec<(Arc<Readable>, Hold)>,
+    commands: CommandSender,
+    peeks: Arc<Peeks>,
+    remote_workers: usize,
+}
+
+impl Readable {
+    /// The time that the arrangement must have passed before a read at `at` is complete.
+    fn needed(&self, at: Timestamp) -> Timestamp {
+        self.clocks.iter().map(|clock| clock.last().min(at)).max().unwrap_or(0)
+    }
+
+    /// Visits the values of one whole key as of now, without a hold. False when that cannot be done on this thread at once:
+    /// the arrangement lags behind what was acknowledged, or lies in other processes too.
+    pub fn point(&self, key: &[u8], visit: &mut dyn FnMut(&[u8], Diff)) -> Result<bool, EvalError> {
+        let published = &self.published;
+        if published.has_remote_parts() || published.upper() <= self.needed(Timestamp::MAX) {
+            return Ok(false);
+        }
+        for part in 0..published.parts() {
+            let (contents, at) = published.part(part);
+            check(&contents, at)?;
+            if part == (route(key) % published.parts() as u64) as usize {
+                contents.oks.lookup(key, at, &mut *visit);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Read {
+    /// Holds each arrangement at the greatest common time; `read_ts` tells the present one.
+    pub(crate) fn new(
+        relations: Vec<Arc<Readable>>,
+        read_ts: impl Fn() -> Timestamp,
+        commands: CommandSender,
+        peeks: Arc<Peeks>,
+        remote_workers: usize,
+    ) -> Read {
+        loop {
+            let at = read_ts();
+            // A hold is refused when the clock has moved on since `at` was taken: try at the newer time.
+            let held: Option<Vec<_>> = relations
+                .iter()
+                .map(|relation| relation.published.hold(at).map(|hold| (relation.clone(), hold)))
+                .collect();
+            if let Some(relations) = held {
+                return Read { at, relations, commands, peeks, remote_workers };
+            }
+        }
+    }
+
+    pub fn timestamp(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Waits until everything that was committed at or before the timestamp is readable.
+    pub async fn complete(&self) -> Result<(), Error> {
+        for (relation, _) in &self.relations {
+            if !relation.published.complete(relation.needed(self.at)).await {
+                return Err(Error::new(SqlState::UNDEFINED_TABLE, "the relation was dropped while it was read"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Visits the records of the index-th arrangement in this process, worker by worker, each in key order.
+    pub fn visit(&self, index: usize, range: &Range, visit: Visit<'_>) -> Result<(), EvalError> {
+        let published = &self.relations[index].0.published;
+        for part in 0..published.parts() {
+            let (contents, _) = published.part(part);
+            check(&contents, self.at)?;
+            if visit_part(&contents, range, self.at, visit).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether part of the index-th arrangement lies in other processes: [`Read::remote`] has those records.
+    pub fn is_remote(&self, index: usize) -> bool {
+        self.relations[index].0.published.has_remote_parts()
+    }
+
+    /// The records (key and value in one) of the workers of other processes.
+    pub async fn remote(&self, index: usize, range: &Range) -> Result<Vec<(Vec<u8>, Diff)>, EvalError> {
+        if !self.is_remote(index) {
+            return Ok(Vec::new());
+        }
+        let (id, answer) = self.peeks.expect(self.remote_workers);
+        let keys = match range {
+            Range::Keys(keys) => Some(keys.clone()),
+            Range::All | Range::Between { .. } => None,
+        };
+        let dataflow = self.relations[index].0.published.dataflow;
+        (self.commands)(Command::Peek(Arc::new(Peek { id, dataflow, at: self.at, keys })));
+        answer.await.unwrap_or_else(|_| Err(EvalError::internal("a process of the group is gone")))
+    }
+}
+
+/// The first evaluation error that the contents hold at `at`.
+fn check(contents: &Contents, at: Timestamp) -> Result<(), EvalError> {
+    if contents.errs.batches.is_empty() {
+        return Ok(());
+    }
+    let mut found = None;
+    let _ = contents.errs.scan(&[], at, |error, _, diff| {
+        if diff > 0 {
+            found = Some(EvalError::decode(error));
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    found.map_or(Ok(()), Err)
+}
+
+fn visit_part(contents: &Contents, range: &Range, at: Timestamp, visit: Visit<'_>) -> ControlFlow<()> {
+    match range {
+        Range::All => contents.oks.scan(&[], at, visit),
+        Range::Keys(keys) => {
+            for key in keys {
+                let mut flow = ControlFlow::Continue(());
+                contents.oks.lookup(key, at, |value, diff| {
+                    if flow.is_continue() {
+                        flow = visit(key, value, diff);
+                    }
+                });
+                flow?;
+            }
+            ControlFlow::Continue(())
+        }
+        Range::Between { from, to } => {
+            let mut outcome = ControlFlow::Continue(());
+            let _ = contents.oks.scan(from, at, |key, value, diff| {
+                if to.as_ref().is_some_and(|to| key >= to.as_slice()) {
+                    return ControlFlow::Break(());
+                }
+                outcome = visit(key, value, diff);
+                outcome
+            });
+            outcome
+        }
+    }
+}

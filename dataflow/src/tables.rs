@@ -1,0 +1,224 @@
+//! A table's present: its published arrangement, and the commits that are not yet in it.
+//!
+//! Keys and UPDATE are decided against the present, under the table's lock, so that they hold in commit order and never wait for
+//! a worker. The lock is given back as soon as the transaction has its place in the log: the next writer sees its rows here
+//! before they are durable. That is safe because a log that fails to make them durable refuses the next one too.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, RwLock};
+
+use compiler::mir::CollectionId;
+use compiler::repr::RowBuf;
+use compiler::repr::row::Datums;
+use compiler::scalar::{EvalError, MfpPlan, Scratch};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::coordinator::fragments::Readable;
+use crate::published::Hold;
+use crate::reads::Range;
+use crate::storage::{Diff, Timestamp, Updates};
+
+/// Commits of one table that are sequenced.
+#[derive(Default)]
+pub struct Table {
+    lock: Arc<tokio::sync::Mutex<()>>,
+    /// In the order of their timestamps; those that the arrangement has are dropped now and then.
+    pending: Mutex<VecDeque<(Timestamp, Arc<Updates>)>>,
+}
+
+/// All tables by id.
+#[derive(Default)]
+pub struct Tables {
+    tables: RwLock<HashMap<CollectionId, Arc<Table>>>,
+}
+
+impl Tables {
+    pub fn create(&self, id: CollectionId) {
+        self.tables.write().expect("invariant: nothing panics while it has the tables").entry(id).or_default();
+    }
+
+    pub fn remove(&self, id: CollectionId) {
+        self.tables.write().expect("invariant: nothing panics while it has the tables").remove(&id);
+    }
+
+    pub fn get(&self, id: CollectionId) -> Option<Arc<Table>> {
+        self.tables.read().expect("invariant: nothing panics while it has the tables").get(&id).cloned()
+    }
+
+    /// A transaction has its place in the log.
+    pub(crate) fn sequenced(&self, time: Timestamp, updates: &[(CollectionId, Arc<Updates>)]) {
+        for (id, updates) in updates {
+            if let Some(table) = self.get(*id) {
+                table.pending().push_back((time, updates.clone()));
+            }
+        }
+    }
+
+    /// The transaction sequenced at `time` was refused.
+    pub(crate) fn refused(&self, time: Timestamp, updates: &[(CollectionId, Arc<Updates>)]) {
+        for (id, _) in updates {
+            if let Some(table) = self.get(*id) {
+                table.pending().retain(|(pending, _)| *pending != time);
+            }
+        }
+    }
+}
+
+impl Table {
+    fn pending(&self) -> std::sync::MutexGuard<'_, VecDeque<(Timestamp, Arc<Updates>)>> {
+        self.pending.lock().expect("invariant: nothing panics while it has a table's commits")
+    }
+
+    pub(crate) async fn lock(&self) -> OwnedMutexGuard<()> {
+        self.lock.clone().lock_owned().await
+    }
+
+    /// Commits after `at`; forgets those that every reader finds in the arrangement.
+    fn after(&self, at: Timestamp) -> Vec<Arc<Updates>> {
+        let mut pending = self.pending();
+        while pending.front().is_some_and(|(time, _)| *time <= at) {
+            pending.pop_front();
+        }
+        pending.iter().map(|(_, updates)| updates.clone()).collect()
+    }
+
+    /// The timestamp of the last transaction that was sequenced and may not be readable yet.
+    pub(crate) fn last_pending(&self) -> Option<Timestamp> {
+        self.pending().back().map(|(time, _)| *time)
+    }
+}
+
+/// A table as it is for whoever has its lock, by one of its arrangements (its own, or an index).
+pub struct Present {
+    readable: Arc<Readable>,
+    hold: Hold,
+    overlay: Overlay,
+}
+
+/// Records that are to be added to and taken from the arrangement's.
+type Overlay = BTreeMap<Vec<u8>, Vec<(Vec<u8>, Diff)>>;
+
+impl Present {
+    /// Takes the present. The caller has the table's lock, and the arrangement is hydrated.
+    pub(crate) fn new(table: &Table, readable: Arc<Readable>) -> Result<Present, EvalError> {
+        let hold = loop {
+            let at = readable.published.upper().saturating_sub(1);
+            if let Some(hold) = readable.published.hold(at) {
+                break hold;
+            }
+        };
+        let mut overlay = Overlay::new();
+        let commits = table.after(hold.at());
+        if !commits.is_empty() {
+            let form = readable.form.as_ref().expect("invariant: a table's arrangements are forms of its rows");
+            let (plan, mut scratch) = (form.plan(), Scratch::default());
+            for updates in commits {
+                overlay_with(&mut overlay, &plan, &mut scratch, readable.layout.key, &updates)?;
+            }
+        }
+        Ok(Present { readable, hold, overlay })
+    }
+
+    /// The records (key, value, multiplicity) in the range, in no particular order.
+    pub fn records(&self, range: &Range, visit: &mut dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()>) -> ControlFlow<()> {
+        let published = &self.readable.published;
+        for part in 0..published.parts() {
+            let (contents, _) = published.part(part);
+            let mut merged = |key: &[u8], value: &[u8], diff: Diff| {
+                let diff = diff + self.overlaid(key, value);
+                if diff == 0 { ControlFlow::Continue(()) } else { visit(key, value, diff) }
+            };
+            match range {
+                Range::All => contents.oks.scan(&[], self.hold.at(), &mut merged)?,
+                Range::Keys(keys) => {
+                    for key in keys {
+                        let mut flow = ControlFlow::Continue(());
+                        contents.oks.lookup(key, self.hold.at(), |value, diff| {
+                            if flow.is_continue() {
+                                flow = merged(key, value, diff);
+                            }
+                        });
+                        flow?;
+                    }
+                }
+                Range::Between { from, to } => {
+                    let mut flow = ControlFlow::Continue(());
+                    let _ = contents.oks.scan(from, self.hold.at(), |key, value, diff| {
+                        if to.as_ref().is_some_and(|to| key >= to.as_slice()) {
+                            return ControlFlow::Break(());
+                        }
+                        flow = merged(key, value, diff);
+                        flow
+                    });
+                    flow?;
+                }
+            }
+        }
+        self.added(range, visit)
+    }
+
+    /// The records of the overlay that the arrangement does not have at all.
+    fn added(&self, range: &Range, visit: &mut dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()>) -> ControlFlow<()> {
+        let within = |key: &Vec<u8>| match range {
+            Range::All => true,
+            Range::Keys(keys) => keys.contains(key),
+            Range::Between { from, to } => key >= from && to.as_ref().is_none_or(|to| key < to),
+        };
+        for (key, records) in self.overlay.iter().filter(|(key, _)| within(key)) {
+            for (value, diff) in records {
+                if *diff != 0 && !self.in_arrangement(key, value) {
+                    visit(key, value, *diff)?;
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn overlaid(&self, key: &[u8], value: &[u8]) -> Diff {
+        if self.overlay.is_empty() {
+            return 0;
+        }
+        let records = self.overlay.get(key).into_iter().flatten();
+        records.filter(|(overlaid, _)| overlaid == value).map(|(_, diff)| diff).sum()
+    }
+
+    fn in_arrangement(&self, key: &[u8], value: &[u8]) -> bool {
+        let published = &self.readable.published;
+        let mut found = false;
+        for part in 0..published.parts() {
+            let (contents, _) = published.part(part);
+            contents.oks.lookup(key, self.hold.at(), |there, _| found |= there == value);
+        }
+        found
+    }
+}
+
+fn overlay_with(
+    overlay: &mut Overlay,
+    plan: &MfpPlan,
+    scratch: &mut Scratch,
+    key_arity: usize,
+    updates: &Updates,
+) -> Result<(), EvalError> {
+    let mut record = RowBuf::default();
+    for (row, _, diff) in updates.iter() {
+        record.clear();
+        if !plan.evaluate_packed(row, scratch, &mut record)? {
+            continue;
+        }
+        let (key, value) = record.bytes().split_at(key_length(record.bytes(), key_arity));
+        let records = overlay.entry(key.to_vec()).or_default();
+        match records.iter_mut().find(|(known, _)| known == value) {
+            Some((_, sum)) => *sum += diff,
+            None => records.push((value.to_vec(), diff)),
+        }
+    }
+    Ok(())
+}
+
+/// How many bytes of a packed record its first `arity` columns take.
+pub fn key_length(record: &[u8], arity: usize) -> usize {
+    let mut datums = Datums::new(record);
+    (0..arity).map_while(|_| datums.skip_one()).map(<[u8]>::len).sum()
+}

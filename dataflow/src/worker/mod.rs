@@ -1,0 +1,225 @@
+//! The data plane: what each worker thread does.
+//!
+//! Carry out commands, let timely work, show what is complete. Commands come through a dataflow of their own that worker 0
+//! feeds and that reaches every worker of every process in one order.
+
+mod commands;
+mod traces;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use compiler::mir::CollectionId;
+use compiler::{Error, SqlState};
+use timely::communication::WorkerGuards;
+use timely::worker::Worker;
+
+use crate::command::{Build, Command, DataflowId, Response, Slice, Tick};
+use crate::coordinator::CommandSender;
+use crate::render::{self, Built, ShardInput};
+use crate::storage::Timestamp;
+
+use commands::Commands;
+use traces::Traces;
+
+/// The longest that a worker sleeps when nothing wakes it.
+const PARK_MAX: Duration = Duration::from_millis(250);
+
+/// Hears what the workers say in process 0.
+pub type Respond = Arc<dyn Fn(Response) + Send + Sync>;
+
+/// Starts the workers of process 0; returns how to command them, and the thread that ends with them.
+pub fn start(config: timely::Config, local_workers: usize, respond: Respond) -> Result<(CommandSender, std::thread::JoinHandle<()>), Error> {
+    let (sender, commands) = commands::channel();
+    let guards = execute(config, local_workers, commands, respond)?;
+    let joiner = std::thread::Builder::new().name("workers".into()).spawn(move || drop(guards));
+    let joiner = joiner.map_err(|error| Error::new(SqlState::OUT_OF_MEMORY, format!("cannot start a thread: {error}")))?;
+    Ok((sender, joiner))
+}
+
+/// Runs the workers of a process other than 0 until the group ends.
+pub fn serve(config: timely::Config, local_workers: usize) -> Result<(), Error> {
+    let (_, commands) = commands::channel();
+    drop(execute(config, local_workers, commands, Arc::new(|_| {}))?);
+    Ok(())
+}
+
+fn execute(
+    config: timely::Config,
+    local_workers: usize,
+    commands: Commands,
+    respond: Respond,
+) -> Result<WorkerGuards<()>, Error> {
+    let run = move |worker: &mut Worker| State::new(worker, local_workers, &commands, respond.clone()).run(worker);
+    timely::execute(config, run)
+        .map_err(|error| Error::new(SqlState::CANNOT_CONNECT_NOW, format!("the workers cannot start: {error}")))
+}
+
+/// What one worker has.
+struct State {
+    /// This worker's number among all, and how many there are.
+    index: usize,
+    /// This worker's number in its process.
+    local: usize,
+    queue: Rc<RefCell<VecDeque<Command>>>,
+    respond: commands::Responder,
+    dataflows: HashMap<DataflowId, Running>,
+    traces: Traces,
+    /// The dataflows that read each shard themselves.
+    readers: BTreeMap<CollectionId, Vec<DataflowId>>,
+}
+
+/// A dataflow as this worker runs it.
+struct Running {
+    built: Built,
+    inputs: BTreeMap<CollectionId, Input>,
+    as_of: Timestamp,
+    until: Option<Timestamp>,
+}
+
+/// A shard's way into a dataflow. Live updates flow from the start; time stands still until the snapshot is loaded.
+struct Input {
+    shard: ShardInput,
+    loaded: bool,
+    upto: Timestamp,
+}
+
+impl State {
+    fn new(worker: &mut Worker, local_workers: usize, commands: &Commands, respond: Respond) -> State {
+        let queue = commands.listen(worker);
+        let respond = commands::Responder::new(worker, local_workers, respond);
+        State {
+            index: worker.index(),
+            local: worker.index() % local_workers,
+            queue,
+            respond,
+            dataflows: HashMap::new(),
+            traces: Traces::default(),
+            readers: BTreeMap::new(),
+        }
+    }
+
+    fn run(mut self, worker: &mut Worker) {
+        loop {
+            while let Some(command) = self.next_command() {
+                if matches!(command, Command::Shutdown) {
+                    return;
+                }
+                self.carry_out(command, worker);
+            }
+            worker.step_or_park(Some(PARK_MAX));
+            self.traces.maintain(self.local, self.index, &self.respond);
+        }
+    }
+
+    fn next_command(&self) -> Option<Command> {
+        self.queue.borrow_mut().pop_front()
+    }
+
+    fn carry_out(&mut self, command: Command, worker: &mut Worker) {
+        match command {
+            Command::Build(build) => self.build(&build, worker),
+            Command::Slice { dataflow, shard, worker, updates } => {
+                if let Some(Slice { updates, permit: _permit }) = updates.0
+                    && worker == self.local
+                    && let Some(input) = self.input(dataflow, shard)
+                {
+                    input.shard.send(&updates);
+                }
+            }
+            Command::Loaded { dataflow, shard, upto } => self.loaded(dataflow, shard, upto),
+            Command::Tick(tick) => self.tick(&tick),
+            Command::Drop(dataflow) => self.drop_dataflow(dataflow, worker),
+            Command::Peek(peek) => self.traces.peek(peek),
+            Command::Compact(sinces) => self.traces.allow_compaction(&sinces),
+            Command::Shutdown => unreachable!("invariant: the loop takes it itself"),
+        }
+    }
+
+    fn build(&mut self, build: &Arc<Build>, worker: &mut Worker) {
+        let imports = self.traces.lend(&build.imports);
+        let sink = self.respond.sink(build, self.index);
+        let mut built = render::build(worker, build, imports, sink);
+        let inputs = std::mem::take(&mut built.inputs);
+        for shard in inputs.keys() {
+            self.readers.entry(*shard).or_default().push(build.id);
+        }
+        if let Some(exports) = built.exports.take() {
+            self.traces.insert(build, exports);
+        }
+        let inputs = inputs
+            .into_iter()
+            .map(|(id, shard)| (id, Input { shard, loaded: false, upto: build.as_of }))
+            .collect();
+        self.dataflows.insert(build.id, Running { built, inputs, as_of: build.as_of, until: build.until });
+        self.respond.send(Response::Built { dataflow: build.id, worker: self.index });
+    }
+
+    fn input(&mut self, dataflow: DataflowId, shard: CollectionId) -> Option<&mut Input> {
+        self.dataflows.get_mut(&dataflow)?.inputs.get_mut(&shard)
+    }
+
+    fn loaded(&mut self, dataflow: DataflowId, shard: CollectionId, upto: Timestamp) {
+        let Some(running) = self.dataflows.get_mut(&dataflow) else { return };
+        let (as_of, until) = (running.as_of, running.until);
+        if let Some(input) = running.inputs.get_mut(&shard) {
+            input.loaded = true;
+            // What is loaded is complete at the as_of, even where the clock has not moved since.
+            input.upto = input.upto.max(upto).max(as_of + 1);
+            input.advance(until);
+        }
+    }
+
+    /// Feeds committed updates and lets time pass. Rows are fed where their shard's part of process 0 lies: a transaction's
+    /// updates go in whole at one worker, exchange spreads them.
+    fn tick(&mut self, tick: &Tick) {
+        for (turn, (shard, updates)) in tick.updates.0.iter().flatten().enumerate() {
+            if turn % self.respond.local_workers() != self.local {
+                continue;
+            }
+            for dataflow in self.readers.get(shard).into_iter().flatten() {
+                let running = self.dataflows.get_mut(dataflow).expect("invariant: readers are running");
+                if let Some(input) = running.inputs.get_mut(shard) {
+                    input.shard.send(updates);
+                }
+            }
+        }
+        for (shard, upto) in &tick.advance {
+            for dataflow in self.readers.get(shard).into_iter().flatten() {
+                let running = self.dataflows.get_mut(dataflow).expect("invariant: readers are running");
+                let until = running.until;
+                if let Some(input) = running.inputs.get_mut(shard) {
+                    input.upto = input.upto.max(*upto);
+                    input.advance(until);
+                }
+            }
+        }
+    }
+
+    fn drop_dataflow(&mut self, dataflow: DataflowId, worker: &mut Worker) {
+        self.traces.remove(dataflow);
+        if let Some(running) = self.dataflows.remove(&dataflow) {
+            for shard in running.inputs.keys() {
+                if let Some(readers) = self.readers.get_mut(shard) {
+                    readers.retain(|reader| *reader != dataflow);
+                }
+            }
+            drop(running.inputs);
+            running.built.close(worker);
+        }
+    }
+}
+
+impl Input {
+    fn advance(&mut self, until: Option<Timestamp>) {
+        if self.loaded {
+            match until {
+                Some(until) if self.upto >= until => self.shard.close(),
+                _ => self.shard.advance_to(self.upto),
+            }
+        }
+    }
+}
