@@ -24,9 +24,18 @@ pub enum Command {
     /// Build a dataflow; its imports were built before.
     Build(Arc<Build>),
     /// A slice of a shard's contents at the dataflow's as_of.
-    Slice { dataflow: DataflowId, shard: CollectionId, worker: usize, updates: Local<Slice> },
+    Slice {
+        dataflow: DataflowId,
+        shard: CollectionId,
+        worker: usize,
+        updates: Local<Slice>,
+    },
     /// All slices of the shard were sent: live updates may advance the input, from now to `upto`.
-    Loaded { dataflow: DataflowId, shard: CollectionId, upto: Timestamp },
+    Loaded {
+        dataflow: DataflowId,
+        shard: CollectionId,
+        upto: Timestamp,
+    },
     /// Committed updates, and the shards that are now complete before a time.
     Tick(Arc<Tick>),
     /// Drop a dataflow and what it arranged. Nothing imports it any more.

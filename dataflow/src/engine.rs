@@ -143,8 +143,11 @@ impl Engine {
             read_ts: read_ts.clone(),
             workers: local_workers + remote_workers,
         });
-        let control = std::thread::Builder::new().name("coordinator".into()).spawn(move || coordinator.run(received));
-        let control = control.map_err(|error| Error::new(SqlState::OUT_OF_MEMORY, format!("cannot start a thread: {error}")))?;
+        let control =
+            std::thread::Builder::new().name("coordinator".into()).spawn(move || coordinator.run(received));
+        let control = control.map_err(|error| {
+            Error::new(SqlState::OUT_OF_MEMORY, format!("cannot start a thread: {error}"))
+        })?;
         let inner = Inner {
             catalog: ArcSwap::from_pointee(catalog),
             changing: tokio::sync::Mutex::default(),
@@ -197,11 +200,17 @@ impl Engine {
         // In a task of its own: a client that goes away does not stop a change half-way.
         let task = tokio::spawn(async move { engine.change(version, changes, writes).await });
         task.await.unwrap_or_else(|error| {
-            Err(Error::new(SqlState::INTERNAL_ERROR, format!("a catalog change was interrupted: {error}")).into())
+            Err(Error::new(SqlState::INTERNAL_ERROR, format!("a catalog change was interrupted: {error}"))
+                .into())
         })
     }
 
-    async fn change(&self, version: u64, changes: Vec<Change>, mut writes: Vec<Write>) -> Result<Timestamp, CommitError> {
+    async fn change(
+        &self,
+        version: u64,
+        changes: Vec<Change>,
+        mut writes: Vec<Write>,
+    ) -> Result<Timestamp, CommitError> {
         let _changing = self.inner.changing.lock().await;
         let before = self.catalog();
         if before.version != version {
@@ -248,7 +257,11 @@ impl Engine {
     }
 
     fn note_running(&self, id: CollectionId, dataflow: DataflowId) {
-        self.inner.running.lock().expect("invariant: nothing panics while it has the list").insert(id, dataflow);
+        self.inner
+            .running
+            .lock()
+            .expect("invariant: nothing panics while it has the list")
+            .insert(id, dataflow);
     }
 
     fn begin_item(&self, item: &Item, catalog: &Catalog) -> Option<oneshot::Receiver<Installed>> {
@@ -269,7 +282,8 @@ impl Engine {
     }
 
     fn stop_item(&self, id: CollectionId, before: &Catalog) {
-        let running = self.inner.running.lock().expect("invariant: nothing panics while it has the list").remove(&id);
+        let running =
+            self.inner.running.lock().expect("invariant: nothing panics while it has the list").remove(&id);
         if let Some(dataflow) = running {
             let _ = self.inner.events.send(Event::Release(dataflow));
         }
@@ -339,7 +353,11 @@ impl Engine {
     }
 
     /// Runs a dataflow once, as of now (or of `as_of`): its rows with their multiplicities. Dropping the future frees it.
-    pub async fn run(&self, dataflow: lir::Dataflow, as_of: Option<Timestamp>) -> Result<Vec<(Vec<u8>, Diff)>, Error> {
+    pub async fn run(
+        &self,
+        dataflow: lir::Dataflow,
+        as_of: Option<Timestamp>,
+    ) -> Result<Vec<(Vec<u8>, Diff)>, Error> {
         let running = self.start(dataflow, as_of, Until::AsOf, None).await?;
         let mut rows = Vec::new();
         loop {
@@ -386,14 +404,18 @@ impl Engine {
             let message = format!("AS OF {as_of} is in the future: the present is {now}");
             return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
         }
-        let mut shards: BTreeSet<CollectionId> = dataflow.fragments.iter().flat_map(|f| f.shards.iter().copied()).collect();
+        let mut shards: BTreeSet<CollectionId> =
+            dataflow.fragments.iter().flat_map(|f| f.shards.iter().copied()).collect();
         if let lir::Body::Stream(node) = &dataflow.body {
             shards.extend(node.shards());
         }
         for shard in shards {
             let since = self.inner.storage.frontiers(ShardId(shard.0)).since;
             if as_of < since {
-                return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, format!("AS OF {as_of} is before {since}, the earliest time that is kept")));
+                return Err(Error::new(
+                    SqlState::INVALID_PARAMETER_VALUE,
+                    format!("AS OF {as_of} is before {since}, the earliest time that is kept"),
+                ));
             }
         }
         Ok(())
@@ -413,7 +435,9 @@ impl Engine {
         if self.inner.events.send(Event::Close(done)).is_ok() {
             let _ = ended.recv();
         }
-        let threads = std::mem::take(&mut *self.inner.threads.lock().expect("invariant: nothing panics while it has the list"));
+        let threads = std::mem::take(
+            &mut *self.inner.threads.lock().expect("invariant: nothing panics while it has the list"),
+        );
         for thread in threads {
             let _ = thread.join();
         }
@@ -479,7 +503,9 @@ impl Drop for Running {
 impl WriteLock {
     fn table(&self, id: CollectionId) -> Result<&Arc<Table>, Error> {
         let found = self.tables.iter().find(|(locked, ..)| *locked == id);
-        found.map(|(_, table, _)| table).ok_or_else(|| Error::new(SqlState::INTERNAL_ERROR, "the table is not locked"))
+        found
+            .map(|(_, table, _)| table)
+            .ok_or_else(|| Error::new(SqlState::INTERNAL_ERROR, "the table is not locked"))
     }
 
     /// Visits the table's records as they are now, by one of its arrangements: what is sequenced counts, durable or not. In no

@@ -53,7 +53,12 @@ impl Output {
     /// For this many workers, keeping at most about `bytes_max` bytes of unread updates (None: no limit).
     pub fn new(workers: usize, bytes_max: Option<usize>) -> Output {
         let state = State { uppers: vec![0; workers], ..State::default() };
-        Output { state: Mutex::new(state), ready: Notify::new(), ready_blocking: Condvar::new(), bytes_max: bytes_max.unwrap_or(usize::MAX) }
+        Output {
+            state: Mutex::new(state),
+            ready: Notify::new(),
+            ready_blocking: Condvar::new(),
+            bytes_max: bytes_max.unwrap_or(usize::MAX),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -62,7 +67,12 @@ impl Output {
 
     /// Takes a worker's updates, all at or beyond its last frontier, and its frontier now: everything before `upper` was
     /// pushed (`Timestamp::MAX` when the worker is done).
-    pub fn push<'a>(&self, worker: usize, updates: impl Iterator<Item = (&'a [u8], Timestamp, Diff)>, upper: Timestamp) {
+    pub fn push<'a>(
+        &self,
+        worker: usize,
+        updates: impl Iterator<Item = (&'a [u8], Timestamp, Diff)>,
+        upper: Timestamp,
+    ) {
         let mut state = self.state();
         if state.closed {
             return;
@@ -121,7 +131,8 @@ impl Output {
             if state.closed {
                 return Ok(None);
             }
-            state = self.ready_blocking.wait(state).expect("invariant: nothing panics while it has an output");
+            state =
+                self.ready_blocking.wait(state).expect("invariant: nothing panics while it has an output");
         }
     }
 

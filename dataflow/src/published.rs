@@ -66,7 +66,8 @@ pub struct Hold {
 
 impl Published {
     pub fn new(dataflow: DataflowId, local: usize, remote: usize) -> Published {
-        let part = |_| Part { contents: ArcSwap::from_pointee(Contents::default()), upper: AtomicU64::new(0) };
+        let part =
+            |_| Part { contents: ArcSwap::from_pointee(Contents::default()), upper: AtomicU64::new(0) };
         Published {
             dataflow,
             parts: (0..local).map(part).collect(),

@@ -21,7 +21,10 @@ pub enum Range {
     /// Records with one of these whole keys.
     Keys(Vec<Vec<u8>>),
     /// Records with keys from `from` on, up to and not with `to`.
-    Between { from: Vec<u8>, to: Option<Vec<u8>> },
+    Between {
+        from: Vec<u8>,
+        to: Option<Vec<u8>>,
+    },
 }
 
 /// Called with a record's key, its value and its multiplicity.
@@ -90,7 +93,10 @@ impl Read {
     pub async fn complete(&self) -> Result<(), Error> {
         for (relation, _) in &self.relations {
             if !relation.published.complete(relation.needed(self.at)).await {
-                return Err(Error::new(SqlState::UNDEFINED_TABLE, "the relation was dropped while it was read"));
+                return Err(Error::new(
+                    SqlState::UNDEFINED_TABLE,
+                    "the relation was dropped while it was read",
+                ));
             }
         }
         Ok(())

@@ -35,7 +35,11 @@ pub struct Tables {
 
 impl Tables {
     pub fn create(&self, id: CollectionId) {
-        self.tables.write().expect("invariant: nothing panics while it has the tables").entry(id).or_default();
+        self.tables
+            .write()
+            .expect("invariant: nothing panics while it has the tables")
+            .entry(id)
+            .or_default();
     }
 
     pub fn remove(&self, id: CollectionId) {
@@ -111,7 +115,8 @@ impl Present {
         let mut overlay = Overlay::new();
         let commits = table.after(hold.at());
         if !commits.is_empty() {
-            let form = readable.form.as_ref().expect("invariant: a table's arrangements are forms of its rows");
+            let form =
+                readable.form.as_ref().expect("invariant: a table's arrangements are forms of its rows");
             let (plan, mut scratch) = (form.plan(), Scratch::default());
             for updates in commits {
                 overlay_with(&mut overlay, &plan, &mut scratch, readable.layout.key, &updates)?;
@@ -121,7 +126,11 @@ impl Present {
     }
 
     /// The records (key, value, multiplicity) in the range, in no particular order.
-    pub fn records(&self, range: &Range, visit: &mut dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()>) -> ControlFlow<()> {
+    pub fn records(
+        &self,
+        range: &Range,
+        visit: &mut dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         let published = &self.readable.published;
         for part in 0..published.parts() {
             let (contents, _) = published.part(part);
@@ -159,7 +168,11 @@ impl Present {
     }
 
     /// The records of the overlay that the arrangement does not have at all.
-    fn added(&self, range: &Range, visit: &mut dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()>) -> ControlFlow<()> {
+    fn added(
+        &self,
+        range: &Range,
+        visit: &mut dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         let within = |key: &Vec<u8>| match range {
             Range::All => true,
             Range::Keys(keys) => keys.contains(key),

@@ -26,15 +26,17 @@ pub fn encode(changes: &[Change], version: u64) -> Result<Updates, Error> {
     for (place, change) in (version..).zip(changes) {
         let mut row = place.to_be_bytes().to_vec();
         let stored = StoredChange::from(change.clone());
-        serde_json::to_writer(&mut row, &stored)
-            .map_err(|error| Error::new(SqlState::INTERNAL_ERROR, format!("a catalog change cannot be written: {error}")))?;
+        serde_json::to_writer(&mut row, &stored).map_err(|error| {
+            Error::new(SqlState::INTERNAL_ERROR, format!("a catalog change cannot be written: {error}"))
+        })?;
         updates.push(&row, 0, 1 as Diff);
     }
     Ok(updates)
 }
 
 fn decode(row: &[u8]) -> Result<Change, Error> {
-    let corrupt = |what: String| Error::new(SqlState::DATA_CORRUPTED, format!("the catalog cannot be read: {what}"));
+    let corrupt =
+        |what: String| Error::new(SqlState::DATA_CORRUPTED, format!("the catalog cannot be read: {what}"));
     let (_, text) = row.split_at_checked(8).ok_or_else(|| corrupt("a row is too short".into()))?;
     let stored: StoredChange = serde_json::from_slice(text).map_err(|error| corrupt(error.to_string()))?;
     Ok(stored.into())

@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 
 use crate::clock::Oracle;
 use crate::coordinator::Event;
-use crate::tables::Tables;
 use crate::storage::{Append, ShardAppend, ShardId, Storage, StorageError, Timestamp, Updates};
+use crate::tables::Tables;
 
 /// Changes of one collection. Their times are set when they are sequenced.
 pub struct Write {
@@ -57,10 +57,7 @@ impl Sequencer {
 
     /// Gives the transaction the next timestamp, adds it to the present of its tables and hands it to the log. The
     /// receiver learns the timestamp when the transaction is durable and visible to reads.
-    pub fn sequence(
-        self: &Arc<Self>,
-        writes: Vec<Write>,
-    ) -> oneshot::Receiver<Result<Timestamp, Error>> {
+    pub fn sequence(self: &Arc<Self>, writes: Vec<Write>) -> oneshot::Receiver<Result<Timestamp, Error>> {
         let (reply, receiver) = oneshot::channel();
         let mut order = self.order();
         order.in_flight += 1;
@@ -74,7 +71,8 @@ impl Sequencer {
             .collect();
         let shards = updates.iter().map(|(collection, updates)| {
             let shard = ShardId(collection.0);
-            let upper = order.uppers.entry(*collection).or_insert_with(|| self.storage.frontiers(shard).upper);
+            let upper =
+                order.uppers.entry(*collection).or_insert_with(|| self.storage.frontiers(shard).upper);
             let lower = std::mem::replace(upper, time + 1);
             ShardAppend { shard, lower, updates: updates.clone() }
         });

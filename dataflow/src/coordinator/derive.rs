@@ -43,7 +43,8 @@ impl Derived {
             match output.wait() {
                 Ok(Some(output::Event::Updates { at, .. })) if at < lower => {}
                 Ok(Some(output::Event::Updates { at, rows })) => {
-                    let updates: Updates = rows.iter().map(|(row, diff)| (row.as_slice(), at, *diff)).collect();
+                    let updates: Updates =
+                        rows.iter().map(|(row, diff)| (row.as_slice(), at, *diff)).collect();
                     self.append(lower, at + 1, Arc::new(updates));
                     lower = at + 1;
                 }
@@ -66,7 +67,9 @@ impl Derived {
                 Ok(()) => this.tell(Some(updates), upper),
                 // Dropped meanwhile, or no room. Nothing later is accepted at a wrong lower, so nothing is lost or doubled:
                 // the stream goes on after a restart.
-                Err(error) => tracing::warn!(%error, shard = this.shard.0, "a derived stream could not append"),
+                Err(error) => {
+                    tracing::warn!(%error, shard = this.shard.0, "a derived stream could not append")
+                }
             }
             let mut order = this.order();
             order.appends -= 1;

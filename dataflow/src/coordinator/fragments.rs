@@ -185,7 +185,12 @@ impl Fragments {
         id
     }
 
-    fn body(&mut self, resolution: &mut Resolution<'_>, node: &lir::Node, output: Option<Arc<Output>>) -> DataflowId {
+    fn body(
+        &mut self,
+        resolution: &mut Resolution<'_>,
+        node: &lir::Node,
+        output: Option<Arc<Output>>,
+    ) -> DataflowId {
         let imports = self.imports(resolution, node);
         let id = self.fresh();
         let mut shards: BTreeSet<_> = node.shards();
@@ -193,8 +198,16 @@ impl Fragments {
             shards.extend(self.entries[import].shards.iter().copied());
         }
         resolution.shards.extend(shards.iter().copied());
-        let entry =
-            Entry { identity: None, layout: None, form: None, users: 0, imports, shards, published: None, output: output.clone() };
+        let entry = Entry {
+            identity: None,
+            layout: None,
+            form: None,
+            users: 0,
+            imports,
+            shards,
+            published: None,
+            output: output.clone(),
+        };
         self.add(resolution, id, entry, BuildBody::Stream(node.clone()), None, output);
         id
     }
@@ -231,8 +244,11 @@ impl Fragments {
         output: Option<Arc<Output>>,
     ) {
         let hold = |import: &DataflowId| {
-            let published = self.entries[import].published.as_ref().expect("invariant: only fragments are imported");
-            published.hold(resolution.as_of).expect("invariant: since <= read_ts, and fragments of the past are not shared")
+            let published =
+                self.entries[import].published.as_ref().expect("invariant: only fragments are imported");
+            published
+                .hold(resolution.as_of)
+                .expect("invariant: since <= read_ts, and fragments of the past are not shared")
         };
         let holds = entry.imports.iter().map(hold).collect();
         let build = Build {
@@ -263,7 +279,8 @@ impl Fragments {
     pub fn show(&self, builds: &[DataflowId]) {
         for id in builds {
             let entry = &self.entries[id];
-            let (Some(identity), Some(published), Some(layout)) = (&entry.identity, &entry.published, &entry.layout)
+            let (Some(identity), Some(published), Some(layout)) =
+                (&entry.identity, &entry.published, &entry.layout)
             else {
                 continue;
             };

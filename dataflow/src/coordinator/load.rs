@@ -39,7 +39,12 @@ pub fn start(load: Load, storage: Storage, commands: CommandSender, events: Send
     });
 }
 
-fn feed(load: &Load, storage: &Storage, commands: &CommandSender, workers: usize) -> Result<(), StorageError> {
+fn feed(
+    load: &Load,
+    storage: &Storage,
+    commands: &CommandSender,
+    workers: usize,
+) -> Result<(), StorageError> {
     let permits = Arc::new(Permits::default());
     let mut worker = 0;
     let mut send = |updates: Arc<Updates>| {
@@ -47,7 +52,12 @@ fn feed(load: &Load, storage: &Storage, commands: &CommandSender, workers: usize
             return;
         }
         let slice = Slice { updates, permit: Arc::new(permits.take()) };
-        commands(Command::Slice { dataflow: load.dataflow, shard: load.shard, worker, updates: slice.into() });
+        commands(Command::Slice {
+            dataflow: load.dataflow,
+            shard: load.shard,
+            worker,
+            updates: slice.into(),
+        });
         worker = (worker + 1) % workers;
     };
     for slice in storage.snapshot(ShardId(load.shard.0), load.as_of.min(load.complete))? {

@@ -41,13 +41,22 @@ pub enum Event {
     /// The user of an installed dataflow is gone.
     Release(DataflowId),
     /// All slices of a shard's snapshot were sent to the dataflow.
-    Loaded { dataflow: DataflowId, shard: CollectionId },
+    Loaded {
+        dataflow: DataflowId,
+        shard: CollectionId,
+    },
     /// A derived stream has appended: its shard is complete before `upper`.
-    Derived { shard: CollectionId, updates: Option<Arc<Updates>>, upper: Timestamp },
+    Derived {
+        shard: CollectionId,
+        updates: Option<Arc<Updates>>,
+        upper: Timestamp,
+    },
     /// A worker says something.
     Response(Response),
     /// Let history go: no read may name a time before this one any more.
-    Forget { shard: CollectionId },
+    Forget {
+        shard: CollectionId,
+    },
     /// Somebody wants the clock to move on although nothing was written.
     Nudge,
     Close(Sender<()>),
@@ -262,7 +271,10 @@ impl Coordinator {
             self.clock(shard).changed(last);
         }
         let updates = updates.map(|updates| vec![(shard, updates)]);
-        (self.commands)(Command::Tick(Arc::new(Tick { updates: Local(updates), advance: vec![(shard, upper)] })));
+        (self.commands)(Command::Tick(Arc::new(Tick {
+            updates: Local(updates),
+            advance: vec![(shard, upper)],
+        })));
     }
 
     fn respond(&mut self, response: Response) {
@@ -276,14 +288,18 @@ impl Coordinator {
                     }
                 }
             }
-            Response::Upper { dataflow, worker, upper } => self.fragments.publish_remote(dataflow, worker, upper),
+            Response::Upper { dataflow, worker, upper } => {
+                self.fragments.publish_remote(dataflow, worker, upper)
+            }
             Response::Updates { dataflow, worker, rows, errs, upper } => {
                 if let Some(output) = self.fragments.output(dataflow) {
                     output.push_errs(borrowed(&errs));
                     output.push(worker, borrowed(&rows), upper);
                 }
             }
-            Response::Peeked { peek, worker, rows, error } => self.fragments.peeked(peek, worker, rows, error),
+            Response::Peeked { peek, worker, rows, error } => {
+                self.fragments.peeked(peek, worker, rows, error)
+            }
         }
     }
 

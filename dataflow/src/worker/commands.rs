@@ -8,16 +8,16 @@ use std::sync::{Arc, Mutex};
 
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::generic::operator::source;
-use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::operators::generic::operator::source;
+use timely::dataflow::operators::vec::Broadcast;
 use timely::scheduling::{Activator, SyncActivator};
 use timely::worker::Worker;
 
+use crate::command::OwnedUpdates;
 use crate::command::{Build, Command, DataflowId, Response};
 use crate::coordinator::CommandSender;
-use crate::command::OwnedUpdates;
 use crate::output::Output;
 use crate::render::Sink;
 use crate::spine::RowsRef;
@@ -58,26 +58,30 @@ impl Commands {
         };
         let wake = self.wake.clone();
         worker.dataflow::<u64, _, _>(|scope| {
-            let commands = source::<_, CapacityContainerBuilder<Vec<Command>>, _, _>(scope, "commands", |capability, info| {
-                if receiver.is_some() {
-                    let activator = scope.worker().sync_activator_for(info.address.to_vec());
-                    *wake.lock().expect("invariant: nothing panics while it wakes") = Some(activator);
-                }
-                let mut feed = receiver.map(|receiver| (receiver, capability));
-                move |output| {
-                    let mut ended = false;
-                    if let Some((receiver, capability)) = &feed {
-                        let mut session = output.session(capability);
-                        while let Ok(command) = receiver.try_recv() {
-                            ended |= matches!(command, Command::Shutdown);
-                            session.give(command);
+            let commands = source::<_, CapacityContainerBuilder<Vec<Command>>, _, _>(
+                scope,
+                "commands",
+                |capability, info| {
+                    if receiver.is_some() {
+                        let activator = scope.worker().sync_activator_for(info.address.to_vec());
+                        *wake.lock().expect("invariant: nothing panics while it wakes") = Some(activator);
+                    }
+                    let mut feed = receiver.map(|receiver| (receiver, capability));
+                    move |output| {
+                        let mut ended = false;
+                        if let Some((receiver, capability)) = &feed {
+                            let mut session = output.session(capability);
+                            while let Ok(command) = receiver.try_recv() {
+                                ended |= matches!(command, Command::Shutdown);
+                                session.give(command);
+                            }
+                        }
+                        if ended {
+                            feed = None;
                         }
                     }
-                    if ended {
-                        feed = None;
-                    }
-                }
-            });
+                },
+            );
             commands.broadcast().sink(Pipeline, "queue", move |(input, _)| {
                 input.for_each(|_, commands| arrived.borrow_mut().extend(commands.drain(..)));
             });
@@ -106,15 +110,19 @@ impl Responder {
         let deliver = respond.clone();
         let activator = worker.dataflow::<u64, _, _>(|scope| {
             let mut activator = None;
-            let answers = source::<_, CapacityContainerBuilder<Vec<Response>>, _, _>(scope, "answers", |capability, info| {
-                activator = Some(scope.activator_for(info.address));
-                let capability: Option<Capability<u64>> = (!direct).then_some(capability);
-                move |output| {
-                    if let Some(capability) = &capability {
-                        output.session(capability).give_iterator(outgoing.borrow_mut().drain(..));
+            let answers = source::<_, CapacityContainerBuilder<Vec<Response>>, _, _>(
+                scope,
+                "answers",
+                |capability, info| {
+                    activator = Some(scope.activator_for(info.address));
+                    let capability: Option<Capability<u64>> = (!direct).then_some(capability);
+                    move |output| {
+                        if let Some(capability) = &capability {
+                            output.session(capability).give_iterator(outgoing.borrow_mut().drain(..));
+                        }
                     }
-                }
-            });
+                },
+            );
             answers.sink(Exchange::new(|_| 0), "deliver", move |(input, _)| {
                 input.for_each(|_, answers| answers.drain(..).for_each(|answer| deliver(answer)));
             });
@@ -165,8 +173,12 @@ fn local_sink(output: Arc<Output>, worker: usize) -> Sink {
     let errs = output.clone();
     let ends = output.clone();
     Sink {
-        oks: Box::new(move |rows: RowsRef<'_>| output.push(worker, rows.iter().map(|(_, row, time, diff)| (row, time, diff)), 0)),
-        errs: Box::new(move |rows: RowsRef<'_>| errs.push_errs(rows.iter().map(|(error, _, time, diff)| (error, time, diff)))),
+        oks: Box::new(move |rows: RowsRef<'_>| {
+            output.push(worker, rows.iter().map(|(_, row, time, diff)| (row, time, diff)), 0)
+        }),
+        errs: Box::new(move |rows: RowsRef<'_>| {
+            errs.push_errs(rows.iter().map(|(error, _, time, diff)| (error, time, diff)))
+        }),
         upper: Box::new(move |upper| ends.push(worker, std::iter::empty(), upper.unwrap_or(Timestamp::MAX))),
     }
 }
@@ -177,8 +189,22 @@ fn remote_sink(dataflow: DataflowId, worker: usize, send: Box<dyn Fn(Response)>)
     let (send_errs, send_upper) = (send.clone(), send.clone());
     let updates = move |rows, errs, upper| Response::Updates { dataflow, worker, rows, errs, upper };
     Sink {
-        oks: Box::new(move |rows| send(updates(rows.iter().map(|(_, row, t, d)| (row.to_vec(), t, d)).collect(), OwnedUpdates::new(), 0))),
-        errs: Box::new(move |rows| send_errs(updates(OwnedUpdates::new(), rows.iter().map(|(key, _, t, d)| (key.to_vec(), t, d)).collect(), 0))),
-        upper: Box::new(move |upper| send_upper(updates(OwnedUpdates::new(), OwnedUpdates::new(), upper.unwrap_or(Timestamp::MAX)))),
+        oks: Box::new(move |rows| {
+            send(updates(
+                rows.iter().map(|(_, row, t, d)| (row.to_vec(), t, d)).collect(),
+                OwnedUpdates::new(),
+                0,
+            ))
+        }),
+        errs: Box::new(move |rows| {
+            send_errs(updates(
+                OwnedUpdates::new(),
+                rows.iter().map(|(key, _, t, d)| (key.to_vec(), t, d)).collect(),
+                0,
+            ))
+        }),
+        upper: Box::new(move |upper| {
+            send_upper(updates(OwnedUpdates::new(), OwnedUpdates::new(), upper.unwrap_or(Timestamp::MAX)))
+        }),
     }
 }

@@ -32,11 +32,16 @@ const PARK_MAX: Duration = Duration::from_millis(250);
 pub type Respond = Arc<dyn Fn(Response) + Send + Sync>;
 
 /// Starts the workers of process 0; returns how to command them, and the thread that ends with them.
-pub fn start(config: timely::Config, local_workers: usize, respond: Respond) -> Result<(CommandSender, std::thread::JoinHandle<()>), Error> {
+pub fn start(
+    config: timely::Config,
+    local_workers: usize,
+    respond: Respond,
+) -> Result<(CommandSender, std::thread::JoinHandle<()>), Error> {
     let (sender, commands) = commands::channel();
     let guards = execute(config, local_workers, commands, respond)?;
     let joiner = std::thread::Builder::new().name("workers".into()).spawn(move || drop(guards));
-    let joiner = joiner.map_err(|error| Error::new(SqlState::OUT_OF_MEMORY, format!("cannot start a thread: {error}")))?;
+    let joiner = joiner
+        .map_err(|error| Error::new(SqlState::OUT_OF_MEMORY, format!("cannot start a thread: {error}")))?;
     Ok((sender, joiner))
 }
 
@@ -53,9 +58,11 @@ fn execute(
     commands: Commands,
     respond: Respond,
 ) -> Result<WorkerGuards<()>, Error> {
-    let run = move |worker: &mut Worker| State::new(worker, local_workers, &commands, respond.clone()).run(worker);
-    timely::execute(config, run)
-        .map_err(|error| Error::new(SqlState::CANNOT_CONNECT_NOW, format!("the workers cannot start: {error}")))
+    let run =
+        move |worker: &mut Worker| State::new(worker, local_workers, &commands, respond.clone()).run(worker);
+    timely::execute(config, run).map_err(|error| {
+        Error::new(SqlState::CANNOT_CONNECT_NOW, format!("the workers cannot start: {error}"))
+    })
 }
 
 /// What one worker has.

@@ -86,7 +86,12 @@ impl Traces {
         let arrangements = &self.arrangements;
         self.peeks.retain(|peek| {
             let Some(arrangement) = arrangements.get(&peek.dataflow) else {
-                responder.send(Response::Peeked { peek: peek.id, worker: index, rows: Vec::new(), error: None });
+                responder.send(Response::Peeked {
+                    peek: peek.id,
+                    worker: index,
+                    rows: Vec::new(),
+                    error: None,
+                });
                 return false;
             };
             if arrangement.upper <= peek.at {
@@ -131,7 +136,9 @@ impl Arrangement {
         match &peek.keys {
             Some(keys) => {
                 for key in keys {
-                    self.shown.oks.lookup(key, peek.at, |value, diff| rows.push(([key, value].concat(), diff)));
+                    self.shown
+                        .oks
+                        .lookup(key, peek.at, |value, diff| rows.push(([key, value].concat(), diff)));
                 }
             }
             None => {

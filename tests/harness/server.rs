@@ -1,0 +1,120 @@
+//! A `tidewater` process (or a group of them) under test, on a port of its own.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use postgres::{Client, NoTls};
+
+use super::Scratch;
+
+/// A running server; killed when it is dropped.
+pub struct Server {
+    processes: Vec<Child>,
+    pub port: u16,
+    _hosts: Option<Scratch>,
+}
+
+/// How many workers and processes, and where the data lies.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    pub workers: usize,
+    pub processes: usize,
+    /// None: `--memory`.
+    pub data_dir: Option<&'a Path>,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options { workers: 1, processes: 1, data_dir: None }
+    }
+}
+
+impl Server {
+    pub fn start(options: Options<'_>) -> Server {
+        let hosts = (options.processes > 1).then(|| hostfile(options.processes));
+        let mut processes = Vec::new();
+        let mut port = 0;
+        // Process 0 says its port once the others have joined, so it is read last.
+        for process in (0..options.processes).rev() {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_tidewater"));
+            command.args(["--listen", "127.0.0.1:0", "-w", &options.workers.to_string()]);
+            match options.data_dir {
+                Some(dir) => command.arg("--data-dir").arg(dir),
+                None => command.arg("--memory"),
+            };
+            if let Some(hosts) = &hosts {
+                let hosts = hosts.path().join("hosts");
+                command
+                    .args(["-n", &options.processes.to_string(), "-p", &process.to_string(), "-h"])
+                    .arg(hosts);
+            }
+            let stdout = if process == 0 { Stdio::piped() } else { Stdio::null() };
+            let mut child = command.stdout(stdout).spawn().expect("the server can be started");
+            if process == 0 {
+                port = announced_port(&mut child);
+            }
+            processes.push(child);
+        }
+        processes.reverse();
+        Server { processes, port, _hosts: hosts }
+    }
+
+    pub fn connect(&self) -> Client {
+        connect(self.port, "tidewater")
+    }
+
+    /// The process that has the listener and the data.
+    pub fn process(&mut self) -> &mut Child {
+        &mut self.processes[0]
+    }
+
+    /// kill -9, at once.
+    pub fn kill(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Connects, retrying for a while: a server may be recovering.
+pub fn connect(port: u16, database: &str) -> Client {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let config = format!("host=127.0.0.1 port={port} user=postgres dbname={database} connect_timeout=30");
+    loop {
+        match Client::connect(&config, NoTls) {
+            Ok(client) => return client,
+            Err(error) if Instant::now() > deadline => panic!("cannot connect: {error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// The server's one line on stdout names its port last.
+fn announced_port(child: &mut Child) -> u16 {
+    let stdout = child.stdout.take().expect("stdout is piped");
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).expect("stdout can be read");
+    let digits = line.trim_end().rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    digits.parse().unwrap_or_else(|_| panic!("the server said {line:?} instead of its port"))
+}
+
+/// Free ports for a group of processes, in a hostfile.
+fn hostfile(processes: usize) -> Scratch {
+    let listeners: Vec<TcpListener> =
+        (0..processes).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+    let lines: Vec<String> = listeners.iter().map(|l| l.local_addr().expect("bound").to_string()).collect();
+    let scratch = Scratch::new("hosts");
+    std::fs::write(scratch.path().join("hosts"), lines.join("\n") + "\n")
+        .expect("the hostfile can be written");
+    scratch
+}
