@@ -34,8 +34,6 @@ use crate::worker;
 
 /// How much a subscriber may lag before it is cut off.
 const SUBSCRIBER_LAG_MAX: usize = 256 << 20;
-/// How long history stays readable by AS OF, in microseconds.
-const RETENTION: Timestamp = 3_600_000_000;
 
 /// What an engine is opened with.
 pub struct Config {
@@ -419,14 +417,6 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    /// Lets go of history that is older than the retention. Called now and then.
-    pub fn compact(&self) {
-        let since = self.read_timestamp().saturating_sub(RETENTION);
-        for item in self.catalog().items().filter(|item| item.has_shard()) {
-            self.inner.storage.allow_compaction(ShardId(item.id.0), since);
-        }
     }
 
     /// Ends the coordinator and the workers and closes storage. Later calls answer that the engine is closed.

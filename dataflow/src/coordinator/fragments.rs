@@ -58,6 +58,8 @@ pub struct Fragments {
     /// For each derived shard, the shards that decide how far it is.
     derived_from: HashMap<CollectionId, BTreeSet<CollectionId>>,
     clocks: HashMap<CollectionId, Arc<ShardClock>>,
+    /// For each shard, those that some dataflow reads together with it; forgotten whenever the dataflows change.
+    together: HashMap<CollectionId, BTreeSet<CollectionId>>,
     peeks: Arc<crate::peeks::Peeks>,
 }
 
@@ -111,6 +113,7 @@ impl Fragments {
             shown,
             derived_from: HashMap::new(),
             clocks: HashMap::new(),
+            together: HashMap::new(),
             peeks,
         }
     }
@@ -261,6 +264,7 @@ impl Fragments {
             published: Local(published),
             output: Local(output),
         };
+        self.together.clear();
         self.entries.insert(id, entry);
         resolution.builds.push((build, holds));
     }
@@ -306,12 +310,21 @@ impl Fragments {
     }
 
     /// Every shard that some dataflow reads together with one of these: they must advance together.
-    pub fn read_with(&self, touched: &BTreeSet<CollectionId>) -> BTreeSet<CollectionId> {
+    pub fn read_with(&mut self, touched: &BTreeSet<CollectionId>) -> BTreeSet<CollectionId> {
         let mut advance = touched.clone();
-        for entry in self.entries.values().filter(|entry| !entry.shards.is_disjoint(touched)) {
-            advance.extend(entry.shards.iter().copied());
+        for shard in touched {
+            let together = self.together.entry(*shard).or_insert_with(|| {
+                let readers = self.entries.values().filter(|entry| entry.shards.contains(shard));
+                readers.flat_map(|entry| entry.shards.iter().copied()).collect()
+            });
+            advance.extend(together.iter().copied());
         }
         advance
+    }
+
+    /// Whether the derived shard takes in what enters the other.
+    pub fn derives_from(&self, derived: CollectionId, shard: CollectionId) -> bool {
+        self.derived_from.get(&derived).is_some_and(|from| from.contains(&shard))
     }
 
     /// Every shard that some dataflow reads.
@@ -354,6 +367,7 @@ impl Fragments {
                 output.close();
             }
             released.extend(entry.imports);
+            self.together.clear();
             dropped.push(id);
         }
         dropped

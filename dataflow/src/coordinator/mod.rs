@@ -29,6 +29,8 @@ use crate::storage::{ShardId, Storage, Timestamp, Update, Updates};
 
 /// How long shards that nothing touches may lag behind the clock.
 const NUDGE: Duration = Duration::from_secs(1);
+/// How long history stays readable by AS OF, in microseconds.
+const RETENTION: Timestamp = 3_600_000_000;
 /// How many events one tick may gather: a tick closes all that is committed in one step.
 const GATHER: usize = 1024;
 
@@ -255,12 +257,24 @@ impl Coordinator {
 
     /// Lets time pass for shards that nothing has touched, so that progress can be seen.
     fn nudge(&mut self) {
+        self.forget_history();
         let Some(now) = self.sequencer.advance() else { return };
         self.read_ts.fetch_max(now, Ordering::AcqRel);
         let shards = self.fragments.shards().into_iter().filter(|shard| !self.derived.contains_key(shard));
         let advance: Vec<_> = shards.map(|shard| (shard, now + 1)).collect();
         if !advance.is_empty() {
             (self.commands)(Command::Tick(Arc::new(Tick { updates: Local::none(), advance })));
+        }
+    }
+
+    /// Lets storage compact what is older than the retention, except what a derived stream has still to take in.
+    fn forget_history(&self) {
+        let since = self.read_ts.load(Ordering::Acquire).saturating_sub(RETENTION);
+        for shard in self.clocks.keys() {
+            let taken_in =
+                self.derived.iter().filter(|(derived, _)| self.fragments.derives_from(**derived, *shard));
+            let least = taken_in.map(|(_, upper)| upper.saturating_sub(1)).min().unwrap_or(Timestamp::MAX);
+            self.storage.allow_compaction(ShardId(shard.0), since.min(least));
         }
     }
 
