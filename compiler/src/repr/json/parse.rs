@@ -103,9 +103,6 @@ impl<'t> Parser<'t, '_> {
         }
         let mut count = 0;
         loop {
-            if count == 0 && token.kind != Kind::End && !starts_value(token) {
-                return Err(self.unexpected("array element or \"]\"", token));
-            }
             self.value(token)?;
             count += 1;
             token = self.token()?;
@@ -198,10 +195,6 @@ impl<'t> Parser<'t, '_> {
         self.at = start + len;
         Ok(Token { kind, text: &rest[..len] })
     }
-}
-
-fn starts_value(token: Token<'_>) -> bool {
-    !matches!(token.kind, Kind::Punctuation(b'}' | b']' | b',' | b':'))
 }
 
 fn is_word(byte: u8) -> bool {

@@ -185,13 +185,18 @@ impl Parser<'_> {
         }
         let mut count = 0;
         let mut nested = None;
+        self.skip_space();
+        if depth > 0 && self.rest.starts_with('}') {
+            return Err(self.unexpected());
+        }
         if !self.take('}') {
             loop {
                 self.skip_space();
                 let is_level = self.rest.starts_with('{');
-                if *nested.get_or_insert(is_level) != is_level
-                    || !is_level && *self.leaf_depth.get_or_insert(depth) != depth
-                {
+                if *nested.get_or_insert(is_level) != is_level {
+                    return Err(self.unexpected());
+                }
+                if !is_level && *self.leaf_depth.get_or_insert(depth) != depth {
                     return Err(self.ragged());
                 }
                 if is_level {

@@ -102,6 +102,11 @@ pub(super) fn explain(refusal: Refusal, typ: &str, text: &str) -> EvalError {
             .hint("Perhaps you need a different \"datestyle\" setting."),
         Refusal::IntervalRange => range(SqlState::INTERVAL_FIELD_OVERFLOW, "interval field value"),
         Refusal::ZoneRange => range(SqlState::INVALID_TIME_ZONE_DISPLACEMENT_VALUE, "time zone displacement"),
+        Refusal::IntervalTotal => EvalError::new(SqlState::DATETIME_FIELD_OVERFLOW, "interval out of range"),
+        Refusal::UnknownZone(zone) => EvalError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            std::format!("time zone \"{zone}\" not recognized"),
+        ),
     }
 }
 
@@ -132,9 +137,6 @@ fn interpret(fields: &[Field], settings: &TextSettings) -> Parsed<Moment> {
         }
     }
     if let Some(special) = special {
-        if !reading.is_blank() {
-            return Err(Refusal::Syntax);
-        }
         return Ok(match special {
             Name::Epoch => Moment::Epoch,
             Name::Infinity => Moment::Infinity,
@@ -162,14 +164,6 @@ fn number(digits: &str) -> Parsed<i64> {
 }
 
 impl Reading {
-    fn is_blank(&self) -> bool {
-        self.year.is_none()
-            && self.month.is_none()
-            && self.day.is_none()
-            && self.time.is_none()
-            && self.days.is_none()
-    }
-
     fn has_day_and_month(&self) -> bool {
         self.month.is_some() && self.day.is_some() || self.days.is_some()
     }
@@ -195,7 +189,7 @@ impl Reading {
     fn time_or_zone(&mut self, field: &Field, label: Option<Name>) -> Parsed<()> {
         let text = field.text.as_str();
         if !text.starts_with(|c: char| c.is_ascii_digit()) && label.is_none() {
-            let zone = TimeZone::named(text).ok_or(Refusal::Syntax)?;
+            let zone = TimeZone::named(text).ok_or_else(|| Refusal::UnknownZone(text.to_owned()))?;
             return self.set_zone(Zone::Named(zone));
         }
         if label.is_some_and(|label| label != Name::TimeFollows) {
@@ -415,9 +409,6 @@ impl Reading {
         };
         let first = days_from_civil(year, month as u32, 1);
         if let Some(day_of_year) = self.day_of_year {
-            if day_of_year == 366 && days_from_civil(year + 1, 1, 1) - first < 366 {
-                return Err(Refusal::OutOfRange);
-            }
             self.days = Some(first + day_of_year - 1);
         } else if day > days_in_month(year, month as u32) as i64 {
             return Err(Refusal::OutOfRange);

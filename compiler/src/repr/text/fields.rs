@@ -26,14 +26,18 @@ pub(super) struct Field {
 }
 
 /// Why a date, time or interval is refused; the type and literal complete the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     Syntax,
     OutOfRange,
     /// A month or day out of range, perhaps because the fields are in another order.
     MonthOrDay,
+    /// A part of an interval that is too large by itself.
     IntervalRange,
+    /// Parts of an interval that are too large together.
+    IntervalTotal,
     ZoneRange,
+    UnknownZone(String),
 }
 
 const MAX_FIELDS: usize = 25;

@@ -29,6 +29,7 @@ pub fn parse_interval(text: &str) -> Result<Interval> {
 /// An interval under construction, wide enough that only the end needs a check.
 #[derive(Clone, Copy, Default)]
 struct Sum {
+    years: i128,
     months: i128,
     days: i128,
     micros: i128,
@@ -79,14 +80,17 @@ impl Sum {
     }
 
     fn add_years(&mut self, whole: i128, fraction: f64, years: i128) {
-        self.months += whole * years * 12 + (fraction * years as f64 * 12.0).round_ties_even() as i128;
+        self.years += whole * years;
+        self.months += (fraction * years as f64 * 12.0).round_ties_even() as i128;
     }
 
     fn finish(self, negate: bool) -> Parsed<Interval> {
         let sign = if negate { -1 } else { 1 };
         let part = |value: i128| i32::try_from(sign * value).map_err(|_| Refusal::OutOfRange);
         let micros = i64::try_from(sign * self.micros).map_err(|_| Refusal::OutOfRange)?;
-        Ok(Interval::new(part(self.months)?, part(self.days)?, micros))
+        let (years, months, days) = (part(self.years)?, part(self.months)?, part(self.days)?);
+        let months = i32::try_from(years as i64 * 12 + months as i64).map_err(|_| Refusal::IntervalTotal)?;
+        Ok(Interval::new(months, days, micros))
     }
 }
 
@@ -165,7 +169,7 @@ fn read_amount(text: &str, unit: Option<Unit>, sum: &mut Sum, seen: &mut Vec<Uni
     };
     let value = if digits.is_empty() { 0 } else { whole(digits)? };
     let unit = unit.unwrap_or(Unit::Second);
-    mark(&[if unit == Unit::Week { Unit::Day } else { unit }], seen)?;
+    mark(&[unit], seen)?;
     sum.add(unit, sign * value, sign as f64 * fraction)?;
     Ok(if unit == Unit::Hour { Unit::Day } else { unit })
 }

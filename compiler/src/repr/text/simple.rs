@@ -3,6 +3,8 @@
 use std::fmt::Write;
 
 use bumpalo::Bump;
+use num_bigint::BigUint;
+use num_traits::FromPrimitive;
 
 use super::{Result, invalid_syntax, is_space, write_display};
 use crate::error::SqlState;
@@ -159,10 +161,40 @@ pub fn format_float(value: f64, out: &mut String) {
     }
 }
 
-/// The shortest significant digits of a positive number and the power of ten of the first.
+/// The shortest significant digits of a positive number and the power of ten of the first. PostgreSQL does not use digits
+/// that lie exactly between two float8s, although rounding to even would read them back.
 fn shortest_digits(value: f64) -> (String, i32) {
     let mut buffer = ryu::Buffer::new();
-    let text = buffer.format_finite(value);
+    let (digits, exponent) = split_scientific(buffer.format_finite(value));
+    if !is_midpoint(&digits, exponent, value) {
+        return (digits, exponent);
+    }
+    (digits.len()..17)
+        .map(|fraction| split_scientific(&std::format!("{value:.fraction$e}")))
+        .find(|(digits, exponent)| {
+            std::format!("0.{digits}e{}", exponent + 1).parse() == Ok(value)
+                && !is_midpoint(digits, *exponent, value)
+        })
+        .unwrap_or((digits, exponent))
+}
+
+/// Whether a number's digits are exactly half way to the next float8 in either direction. So few digits can only be for
+/// large whole numbers.
+fn is_midpoint(digits: &str, exponent: i32, value: f64) -> bool {
+    const LEAST: f64 = 1e16;
+    const MOST: f64 = 1e40;
+    if !(LEAST..MOST).contains(&value) {
+        return false;
+    }
+    let exact = |value: f64| BigUint::from_f64(value).expect("invariant: finite and positive");
+    let zeros = (exponent + 1 - digits.len() as i32).max(0) as u32;
+    let decimal = digits.parse::<BigUint>().expect("invariant: digits") * BigUint::from(10u32).pow(zeros);
+    let twice = decimal * 2u32;
+    [value.next_up(), value.next_down()].iter().any(|near| exact(*near) + exact(value) == twice)
+}
+
+/// Significant digits and the power of ten of the first, of a number in ryu's or Rust's format.
+fn split_scientific(text: &str) -> (String, i32) {
     let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
     let exponent: i32 = exponent.parse().expect("invariant: ryu writes a number after e");
     let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
