@@ -10,8 +10,6 @@
 
 pub mod print;
 
-pub use crate::keyword;
-
 use std::ops::Range;
 
 use crate::error::Error;
@@ -1121,6 +1119,8 @@ pub enum ExprKind {
     },
     Call(Box<Call>),
     Exists(Box<Query>),
+    /// `(e).*` where a value may stand.
+    FieldStar(Box<Expr>),
     /// A subquery as a value.
     Subquery(Box<Query>),
     /// `ARRAY(SELECT ..)`.
@@ -1357,6 +1357,19 @@ pub enum IntervalFields {
     HourToMinute,
     HourToSecond,
     MinuteToSecond,
+}
+
+impl TypeName {
+    /// A type without modifiers.
+    pub fn plain(name: Name) -> TypeName {
+        let position = name.position();
+        TypeName { name, modifiers: Vec::new(), fields: None, dimensions: 0, setof: false, position }
+    }
+
+    /// A type by PostgreSQL's internal name.
+    pub fn builtin(name: &str, position: u32) -> TypeName {
+        TypeName::plain(Name { parts: vec![Ident { name: name.to_owned(), position }] })
+    }
 }
 
 impl Opt {

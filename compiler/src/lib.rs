@@ -12,6 +12,7 @@ pub mod keyword;
 pub mod lir;
 pub mod mir;
 pub mod optimize;
+pub mod parse;
 pub mod plan;
 pub mod repr;
 pub mod scalar;

@@ -2,6 +2,7 @@
 
 use super::Printer;
 use crate::ast::*;
+use crate::keyword;
 
 impl Printer {
     pub(super) fn expr(&mut self, expr: &Expr) {
@@ -19,6 +20,11 @@ impl Printer {
             ExprKind::QualifiedStar(name) => {
                 self.name(name);
                 self.text(".*");
+            }
+            ExprKind::FieldStar(operand) => {
+                self.text("(");
+                self.expr(operand);
+                self.text(").*");
             }
             ExprKind::Default => self.text("DEFAULT"),
             ExprKind::Unary { op, operand } => {
@@ -111,12 +117,6 @@ impl Printer {
                 });
                 match right {
                     QuantifiedOver::Query(query) => self.subquery(query),
-                    // A subquery that is a value must not read back as the set of its rows.
-                    QuantifiedOver::Array(array) if matches!(array.kind, ExprKind::Subquery(_)) => {
-                        self.text("((");
-                        self.expr(array);
-                        self.text("))");
-                    }
                     QuantifiedOver::Array(array) => {
                         self.text("(");
                         self.expr(array);
@@ -162,6 +162,7 @@ impl Printer {
             | ExprKind::Parameter(_)
             | ExprKind::Column(_)
             | ExprKind::QualifiedStar(_)
+            | ExprKind::FieldStar(_)
             | ExprKind::Default
             | ExprKind::Case { .. }
             | ExprKind::Cast { .. }
