@@ -1,19 +1,30 @@
 //! One client: its socket, the tasks that read and write it, and the conversation between them.
+//!
+//! [`simple`] and [`extended`] are the two ways of asking, [`rows`] sends results, [`copy`] speaks COPY's part of the
+//! protocol. Errors end a statement ([`Failure::Statement`]) or the conversation ([`Failure::Conversation`]).
 
+mod copy;
+mod extended;
 mod inbox;
 mod outbox;
+mod rows;
+mod simple;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use compiler::plan::Notice as PlanNotice;
 use compiler::{Error, SqlState};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 use crate::execute::Executor;
-use crate::message::{BackendMessage, FrontendMessage, Severity, TransactionStatus, is_extended};
+use crate::message::{
+    BackendMessage, FrontendMessage, Notice, NoticeSeverity, Severity, TransactionStatus, is_extended,
+};
 use crate::server::{Seat, Sessions};
-use crate::session::{Interrupt, Parameters};
+use crate::session::{Cause, Interrupt, Parameters, Session, TransactionState};
 use crate::startup::{Opening, Startup, Version, negotiate};
 use inbox::{Inbound, Inbox};
 use outbox::{Disconnected, Outbox};
@@ -37,7 +48,7 @@ async fn converse(
     socket: TcpStream,
     buf: BytesMut,
     startup: Startup,
-    _executor: Executor,
+    executor: Executor,
     sessions: Arc<Sessions>,
 ) {
     let (read, write) = socket.into_split();
@@ -48,7 +59,9 @@ async fn converse(
         Ok((taken, parameters)) => {
             let interrupt = Arc::clone(&seat.insert(taken).interrupt);
             let inbox = Inbox::new(read, buf, Arc::clone(&interrupt));
-            let mut connection = Connection { inbox, out, interrupt, parameters, skipping: false };
+            let Startup { user, database, .. } = startup;
+            let session = Session::new(executor, Arc::clone(&interrupt), parameters, user, database);
+            let mut connection = Connection { inbox, out, interrupt, session, skipping: false };
             let ended = connection.run().await;
             out = connection.out;
             ended
@@ -83,7 +96,7 @@ struct Connection {
     inbox: Inbox,
     out: Outbox,
     interrupt: Arc<Interrupt>,
-    parameters: Parameters,
+    session: Session,
     /// An extended message failed: all is passed over until Sync.
     skipping: bool,
 }
@@ -96,9 +109,33 @@ enum Ended {
     Fatal(Error),
 }
 
+/// What an error ends.
+enum Failure {
+    Statement(Error),
+    Conversation(Ended),
+}
+
 impl From<Disconnected> for Ended {
     fn from(_: Disconnected) -> Ended {
         Ended::Left
+    }
+}
+
+impl From<Disconnected> for Failure {
+    fn from(_: Disconnected) -> Failure {
+        Failure::Conversation(Ended::Left)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Statement(error)
+    }
+}
+
+impl From<Ended> for Failure {
+    fn from(ended: Ended) -> Failure {
+        Failure::Conversation(ended)
     }
 }
 
@@ -116,50 +153,157 @@ impl Connection {
 
     /// Waits for what the client says next, and answers it.
     async fn next(&mut self) -> Result<(), Ended> {
-        let inbound = tokio::select! {
-            inbound = self.inbox.next() => inbound.ok_or(Ended::Left)?,
-            error = self.interrupt.shutdown() => return Err(Ended::Fatal(error)),
-        };
-        match inbound {
+        match self.hear(self.idle_limit()).await? {
             Inbound::Message(message) => self.message(message).await,
-            Inbound::Malformed { tag, error } => self.malformed(tag, &error).await,
-            Inbound::Lost(lost) => {
-                Err(Ended::Fatal(Error::new(SqlState::PROTOCOL_VIOLATION, lost.to_string())))
-            }
+            Inbound::Malformed { tag, error } => self.malformed(tag, error).await,
+            Inbound::Lost(lost) => Err(Ended::Fatal(violation(lost.to_string()))),
         }
+    }
+
+    /// The next message. The server's end and a client that is silent for too long end the conversation.
+    async fn hear(&mut self, limit: Option<(Duration, Error)>) -> Result<Inbound, Ended> {
+        let silence = async {
+            match limit {
+                Some((limit, error)) => {
+                    tokio::time::sleep(limit).await;
+                    error
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            error = self.interrupt.shutdown() => Err(Ended::Fatal(error)),
+            inbound = self.inbox.next() => inbound.ok_or(Ended::Left),
+            error = silence => Err(Ended::Fatal(error)),
+        }
+    }
+
+    /// How long the client may say nothing, and what it is told then.
+    fn idle_limit(&self) -> Option<(Duration, Error)> {
+        let (name, code, state) = match self.session.state() {
+            TransactionState::Idle => {
+                ("idle_session_timeout", SqlState::IDLE_SESSION_TIMEOUT, "idle-session")
+            }
+            TransactionState::Block | TransactionState::Failed => (
+                "idle_in_transaction_session_timeout",
+                SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                "idle-in-transaction",
+            ),
+            TransactionState::Implicit => return None,
+        };
+        let limit = self.session.parameters.timeout(name)?;
+        Some((limit, Error::new(code, format!("terminating connection due to {state} timeout"))))
     }
 
     async fn message(&mut self, message: FrontendMessage) -> Result<(), Ended> {
         match message {
-            FrontendMessage::Sync => {
-                self.skipping = false;
-                self.ready().await
-            }
             FrontendMessage::Terminate => Err(Ended::Left),
+            FrontendMessage::Sync => self.sync().await,
+            // COPY's messages mean nothing outside of it: what is left of one that failed comes here.
+            FrontendMessage::CopyData(_) | FrontendMessage::CopyDone | FrontendMessage::CopyFail(_) => Ok(()),
             _ if self.skipping => Ok(()),
-            FrontendMessage::Flush => Ok(self.out.flush().await?),
-            _ => {
-                let error = Error::unsupported("statements are not supported");
-                self.out.put(BackendMessage::Error { severity: Severity::Error, error: &error });
+            FrontendMessage::Query(sql) => self.query(sql).await,
+            FrontendMessage::FunctionCall => {
+                self.report(Error::unsupported("function calls by message are not supported"));
                 self.ready().await
             }
+            FrontendMessage::Password => {
+                Err(Ended::Fatal(violation("invalid frontend message type 112".to_owned())))
+            }
+            FrontendMessage::Flush => Ok(self.out.flush().await?),
+            extended => match self.extended(extended).await {
+                Ok(()) => Ok(()),
+                Err(Failure::Conversation(ended)) => Err(ended),
+                Err(Failure::Statement(error)) => {
+                    self.skipping = true;
+                    self.report(error);
+                    Ok(())
+                }
+            },
         }
     }
 
-    async fn malformed(&mut self, tag: u8, error: &Error) -> Result<(), Ended> {
+    async fn malformed(&mut self, tag: u8, error: Error) -> Result<(), Ended> {
         if self.skipping {
             return Ok(());
         }
-        self.out.put(BackendMessage::Error { severity: Severity::Error, error });
+        self.report(error);
         self.skipping = is_extended(tag);
         if self.skipping { Ok(()) } else { self.ready().await }
     }
 
+    /// Tells the client of an error, which its transaction does not survive.
+    fn report(&mut self, error: Error) {
+        self.session.fail();
+        self.say_notices();
+        self.out.put(BackendMessage::Error { severity: Severity::Error, error: &error });
+    }
+
+    /// Sends what the session noticed, as far as the client wants to know.
+    fn say_notices(&mut self) {
+        let notices = self.session.take_notices();
+        if notices.is_empty() {
+            return;
+        }
+        let least = match self.session.parameters.known("client_min_messages") {
+            "error" => return,
+            "warning" => NoticeSeverity::Warning,
+            "notice" => NoticeSeverity::Notice,
+            "log" => NoticeSeverity::Log,
+            _ => NoticeSeverity::Debug,
+        };
+        for notice in notices.into_iter().map(to_message).filter(|notice| notice.severity >= least) {
+            self.out.put(BackendMessage::Notice(&notice));
+        }
+    }
+
+    /// Says that the next message can come, and what has changed.
     async fn ready(&mut self) -> Result<(), Ended> {
+        self.say_notices();
         let out = &mut self.out;
-        self.parameters
+        self.session
+            .parameters
             .report_changes(|name, value| out.put(BackendMessage::ParameterStatus { name, value }));
-        self.out.put(BackendMessage::ReadyForQuery(TransactionStatus::Idle));
+        out.put(BackendMessage::ReadyForQuery(match self.session.state() {
+            TransactionState::Idle | TransactionState::Implicit => TransactionStatus::Idle,
+            TransactionState::Block => TransactionStatus::InBlock,
+            TransactionState::Failed => TransactionStatus::Failed,
+        }));
         Ok(self.out.flush().await?)
     }
+
+    /// Begins a statement: forgets interrupts that were meant for another one, and sets the clock.
+    fn begin_statement(&self) -> Timer {
+        self.interrupt.begin_statement();
+        let timer = self.session.parameters.timeout("statement_timeout").map(|limit| {
+            let interrupt = Arc::clone(&self.interrupt);
+            tokio::spawn(async move {
+                tokio::time::sleep(limit).await;
+                interrupt.request(Cause::Timeout);
+            })
+        });
+        Timer(timer)
+    }
+}
+
+/// Interrupts a statement that takes too long; dropped when it ends.
+struct Timer(Option<JoinHandle<()>>);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
+}
+
+fn to_message(notice: PlanNotice) -> Notice {
+    let severity = if notice.warning { NoticeSeverity::Warning } else { NoticeSeverity::Notice };
+    let PlanNotice { code, message, detail, hint, .. } = notice;
+    Notice { severity, text: Error { detail, hint, ..Error::new(code, message) } }
+}
+
+fn violation(message: String) -> Error {
+    Error::new(SqlState::PROTOCOL_VIOLATION, message)
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::copy::format::CsvFormat;
+use compiler::plan::CsvFormat;
 use compiler::{Error, SqlState};
 
 /// The fields of a line; `None` is NULL. `force_null` and `force_not_null` are about columns in the line's order.

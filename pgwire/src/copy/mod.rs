@@ -5,16 +5,15 @@
 
 mod binary;
 mod csv;
-pub mod format;
 mod json;
 mod lines;
 mod text;
 
 use std::borrow::Cow;
 
-use crate::copy::format::CopyFormat;
 use bumpalo::Bump;
 use bytes::BytesMut;
+use compiler::plan::CopyFormat;
 use compiler::repr::row::Datums;
 use compiler::repr::text::{self as repr_text, TextSettings};
 use compiler::repr::{Datum, Type};
@@ -268,7 +267,7 @@ impl CopyWriter {
         match &self.format {
             CopyFormat::Text(format) if format.header => text::put_line(names, format, &mut self.line),
             CopyFormat::Csv(format) if format.header => {
-                let unforced = crate::copy::format::CsvFormat { force_quote: Vec::new(), ..format.clone() };
+                let unforced = compiler::plan::CsvFormat { force_quote: Vec::new(), ..format.clone() };
                 csv::put_line(names, &unforced, &mut self.line);
             }
             CopyFormat::Binary => {
@@ -332,5 +331,66 @@ impl CopyWriter {
         self.line.clear();
         self.line.extend_from_slice(&trailer);
         Some(&self.line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use compiler::plan::TextFormat;
+
+    use super::*;
+
+    fn read(format: CopyFormat, data: &str) -> Result<Vec<String>, String> {
+        let target = Target {
+            table: "t".to_owned(),
+            columns: vec![("a".to_owned(), Type::Text), ("b".to_owned(), Type::Text)],
+            settings: TextSettings::default(),
+        };
+        let mut rows = Vec::new();
+        let mut reader = CopyReader::new(target, format);
+        let mut sink = |cells: &[Option<Datum<'_>>]| {
+            rows.push(format!("{cells:?}"));
+            Ok(())
+        };
+        let data = data.as_bytes();
+        let result = data.chunks(3).try_for_each(|piece| reader.push(piece, &mut sink));
+        match result.and_then(|()| reader.finish(&mut sink)) {
+            Ok(()) => Ok(rows),
+            Err(error) => Err(format!("{error}; {}", error.context.as_deref().unwrap_or_default())),
+        }
+    }
+
+    fn text() -> CopyFormat {
+        CopyFormat::Text(TextFormat { delimiter: b'\t', null: "\\N".to_owned(), header: true })
+    }
+
+    #[test]
+    fn errors_name_line_and_column() {
+        let cases = [
+            (text(), "a\tb\nx", "22P04: missing data for column \"b\"; COPY t, line 2: \"x\""),
+            (
+                text(),
+                "a\tb\nx\ty\tz\n",
+                "22P04: extra data after last expected column; COPY t, line 2: \"x\ty\tz\"",
+            ),
+            (
+                text(),
+                "a\tb\nx\ty\nx\\377\ty",
+                "22021: invalid byte sequence for encoding \"UTF8\": 0xff; COPY t, line 3",
+            ),
+            (
+                CopyFormat::Json,
+                "{\"a\": \"x\"}\n{\"c\": 1}",
+                "22P04: key \"c\" is not a column of the COPY; COPY t, line 2: \"{\"c\": 1}\"",
+            ),
+            (
+                CopyFormat::Json,
+                "{\"a\": \"\\u0000\"}",
+                "22P05: unsupported Unicode escape sequence; COPY t, line 1, column a: \"\"\\u0000\"\"",
+            ),
+        ];
+        for (format, data, expected) in cases {
+            assert_eq!(read(format, data).unwrap_err(), expected);
+        }
     }
 }

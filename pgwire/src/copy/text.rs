@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::copy::format::TextFormat;
+use compiler::plan::TextFormat;
 
 /// The fields of a line; `None` is NULL. Escapes can make any byte, so these are bytes.
 pub fn split<'a>(line: &'a [u8], format: &TextFormat, fields: &mut Vec<Option<Cow<'a, [u8]>>>) {

@@ -1,7 +1,407 @@
 //! A session: what a client has set, prepared and begun. It knows nothing of messages.
+//!
+//! Every statement is compiled, session statements too, and [`Session::start`] carries it out: what changes the session
+//! here, what reads or changes collections through [`Executor`]. Portals and cursors are one thing under two names, as in
+//! PostgreSQL: a statement with its parameters, and how far its rows were read.
+//!
+//! ```text
+//!              BEGIN                      error
+//!   Idle ----------------> Block -----------------> Failed
+//!    |  ^  COMMIT, ROLLBACK  |                         |  only COMMIT and ROLLBACK get through
+//!    |  +--------------------+-------------------------+
+//!    +--> Implicit --(BEGIN)--> Block
+//!           +--> Idle at Sync, at the end of a simple query, or by an error
+//! ```
 
+mod control;
+mod cursor;
 mod interrupt;
 mod parameters;
+mod portal;
+mod rows;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use compiler::ast::{Spanned, Statement};
+use compiler::plan::{Context, Notice, OutputColumn, Plan};
+use compiler::repr::text::TextSettings;
+use compiler::repr::{Row, Type};
+use compiler::{Error, SqlState};
+
+use crate::execute::{CopyIn, CopyOut, Executor, Transaction};
 
 pub use interrupt::{Cause, Interrupt};
 pub use parameters::{DEFINITIONS, Parameters, Reach, SERVER_VERSION};
+pub use portal::{Portal, PortalKind, PortalState, Prepared};
+pub use rows::{Positioned, ResultRows, RowSet, Rows, Tag};
+
+/// Where the session stands, see the picture above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionState {
+    Idle,
+    Implicit,
+    Block,
+    Failed,
+}
+
+/// What a statement answers.
+pub enum Answer {
+    Rows(ResultRows),
+    /// The client is to send rows.
+    CopyIn(Box<CopyIn>),
+    CopyOut(Box<CopyOut>),
+    Done(Tag),
+}
+
+/// One client's session.
+pub struct Session {
+    pub parameters: Parameters,
+    executor: Executor,
+    interrupt: Arc<Interrupt>,
+    user: String,
+    database: String,
+    state: TransactionState,
+    transaction: Transaction,
+    /// `None` is an empty text, which can be prepared and executed too.
+    statements: HashMap<String, Option<Arc<Prepared>>>,
+    portals: HashMap<String, Portal>,
+    notices: Vec<Notice>,
+}
+
+impl Session {
+    pub fn new(
+        executor: Executor,
+        interrupt: Arc<Interrupt>,
+        parameters: Parameters,
+        user: String,
+        database: String,
+    ) -> Session {
+        Session {
+            parameters,
+            executor,
+            interrupt,
+            user,
+            database,
+            state: TransactionState::Idle,
+            transaction: Transaction::default(),
+            statements: HashMap::new(),
+            portals: HashMap::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    pub fn state(&self) -> TransactionState {
+        self.state
+    }
+
+    pub fn interrupt(&self) -> &Arc<Interrupt> {
+        &self.interrupt
+    }
+
+    /// What was noticed since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// How values are read and printed for this client.
+    pub fn settings(&self) -> TextSettings {
+        TextSettings { timezone: self.parameters.time_zone().clone(), now: Some(self.transaction.now()) }
+    }
+
+    /// The statements of a text. A mistake in one is a mistake in all: nothing of the text is carried out.
+    pub fn parse(&self, sql: &str) -> Result<Vec<Spanned<Statement>>, Error> {
+        self.executor.parse(sql)
+    }
+
+    /// Refuses, in a failed block, all that does not end it.
+    pub fn check_not_failed(&self, statement: &Statement) -> Result<(), Error> {
+        let ends = matches!(
+            statement,
+            Statement::Commit { .. } | Statement::Rollback { .. } | Statement::RollbackTo(_)
+        );
+        if self.state == TransactionState::Failed && !ends {
+            return Err(failed());
+        }
+        Ok(())
+    }
+
+    /// Compiles a statement; `hints` are the parameter types that the client declared.
+    pub fn compile(
+        &mut self,
+        statement: Arc<Statement>,
+        hints: Vec<Option<Type>>,
+    ) -> Result<Prepared, Error> {
+        self.begin_implicit();
+        let compiled = self.executor.compile(&statement, &self.context(hints.clone())?, &self.transaction)?;
+        Ok(Prepared::new(statement, hints, compiled, self.parameters.planning()))
+    }
+
+    /// The same statement if it still means the same, or else as it is meant now. Its columns may not have changed.
+    pub fn refresh(&mut self, prepared: &Arc<Prepared>) -> Result<Arc<Prepared>, Error> {
+        self.begin_implicit();
+        if prepared.settings.same(&self.parameters.planning())
+            && self.executor.is_current(&prepared.compiled, &self.transaction)
+        {
+            return Ok(Arc::clone(prepared));
+        }
+        let again = self.compile(Arc::clone(&prepared.statement), prepared.hints.clone())?;
+        if again.columns != prepared.columns {
+            return Err(Error::unsupported("cached plan must not change result type"));
+        }
+        Ok(Arc::new(again))
+    }
+
+    fn context(&self, parameter_types: Vec<Option<Type>>) -> Result<Context, Error> {
+        let parameters =
+            self.parameters.all().map(|(name, value, _)| (name.to_ascii_lowercase(), value.to_owned()));
+        Ok(Context {
+            search_path: search_path(self.parameters.known("search_path"), &self.user)?,
+            settings: self.settings(),
+            parameters: parameters.collect::<BTreeMap<_, _>>(),
+            user: self.user.clone(),
+            database: self.database.clone(),
+            now: Some(self.transaction.now()),
+            parameter_types,
+        })
+    }
+
+    /// The columns of the rows that a statement returns, if it returns rows.
+    pub fn columns(&self, prepared: &Prepared) -> Option<Arc<[OutputColumn]>> {
+        match &prepared.compiled.plan {
+            Plan::Show { parameter } => Some(control::show_columns(parameter.as_deref())),
+            Plan::Fetch(fetch) if !fetch.moves => self.cursor_columns(&fetch.cursor.name),
+            Plan::Execute { name, .. } => self.columns(self.statements.get(name)?.as_ref()?),
+            _ => prepared.columns.clone(),
+        }
+    }
+
+    pub fn portal_columns(&self, portal: &Portal) -> Option<Arc<[OutputColumn]>> {
+        match &portal.state {
+            PortalState::Open(open) => Some(Arc::clone(&open.columns)),
+            PortalState::Bound | PortalState::Done => self.columns(portal.prepared.as_ref()?),
+        }
+    }
+
+    // ---- statements and portals ----
+
+    /// Keeps a statement under a name. The unnamed one gives way to the next; others must be new.
+    pub fn keep(&mut self, name: String, prepared: Option<Prepared>) -> Result<(), Error> {
+        if !name.is_empty() && self.statements.contains_key(&name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(Error::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
+        }
+        self.statements.insert(name, prepared.map(Arc::new));
+        Ok(())
+    }
+
+    pub fn statement(&self, name: &str) -> Result<&Option<Arc<Prepared>>, Error> {
+        self.statements.get(name).ok_or_else(|| {
+            let message = match name {
+                "" => "unnamed prepared statement does not exist".to_owned(),
+                name => format!("prepared statement \"{name}\" does not exist"),
+            };
+            Error::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
+        })
+    }
+
+    pub fn forget_statement(&mut self, name: &str) {
+        self.statements.remove(name);
+    }
+
+    /// Makes a portal of a statement and its parameters.
+    pub fn bind(&mut self, name: String, portal: Portal) -> Result<(), Error> {
+        if !name.is_empty() && self.portals.contains_key(&name) {
+            return Err(Error::new(SqlState::DUPLICATE_CURSOR, format!("cursor \"{name}\" already exists")));
+        }
+        self.portals.insert(name, portal);
+        Ok(())
+    }
+
+    /// The statement of this name as it is meant now, for a portal to be made of it.
+    pub fn statement_to_bind(&mut self, name: &str) -> Result<Option<Arc<Prepared>>, Error> {
+        let Some(prepared) = self.statement(name)?.clone() else { return Ok(None) };
+        self.check_not_failed(&prepared.statement)?;
+        let current = self.refresh(&prepared)?;
+        if !Arc::ptr_eq(&current, &prepared) {
+            self.statements.insert(name.to_owned(), Some(Arc::clone(&current)));
+        }
+        Ok(Some(current))
+    }
+
+    pub fn portal(&self, name: &str) -> Result<&Portal, Error> {
+        self.portals.get(name).ok_or_else(|| no_portal(name))
+    }
+
+    /// Takes a portal out, to be put back with [`Session::put_portal`] unless it fails.
+    pub fn take_portal(&mut self, name: &str) -> Result<Portal, Error> {
+        self.portals.remove(name).ok_or_else(|| no_portal(name))
+    }
+
+    pub fn put_portal(&mut self, name: String, portal: Portal) {
+        self.portals.insert(name, portal);
+    }
+
+    pub fn close_portal(&mut self, name: &str) {
+        self.portals.remove(name);
+    }
+
+    // ---- transactions ----
+
+    /// A statement outside a block begins a transaction of its own.
+    pub fn begin_implicit(&mut self) {
+        if self.state == TransactionState::Idle {
+            self.state = TransactionState::Implicit;
+            self.parameters.begin();
+            self.transaction = self.executor.begin();
+        }
+    }
+
+    /// Ends the transaction that no BEGIN began: at Sync, or after the last statement of a simple query.
+    pub async fn end_implicit(&mut self) -> Result<(), Error> {
+        if self.state == TransactionState::Implicit { self.commit().await } else { Ok(()) }
+    }
+
+    async fn commit(&mut self) -> Result<(), Error> {
+        let transaction = std::mem::take(&mut self.transaction);
+        self.state = TransactionState::Idle;
+        match self.executor.commit(transaction).await {
+            Ok(()) => {
+                self.parameters.commit();
+                self.portals.retain(|_, portal| portal.outlives_commit());
+                Ok(())
+            }
+            Err(error) => {
+                self.rollback();
+                Err(error)
+            }
+        }
+    }
+
+    fn rollback(&mut self) {
+        self.transaction = Transaction::default();
+        self.state = TransactionState::Idle;
+        self.parameters.rollback();
+        self.portals.retain(|_, portal| portal.outlives_rollback());
+    }
+
+    /// An error: a block waits for its end, an implicit transaction is over.
+    pub fn fail(&mut self) {
+        match self.state {
+            TransactionState::Block => {
+                self.state = TransactionState::Failed;
+                self.transaction = Transaction::default();
+                self.portals.retain(|_, portal| portal.outlives_rollback());
+            }
+            TransactionState::Implicit => self.rollback(),
+            TransactionState::Idle | TransactionState::Failed => {}
+        }
+    }
+
+    // ---- carrying out ----
+
+    /// Carries out a compiled statement up to its first row.
+    pub async fn start(&mut self, prepared: &Arc<Prepared>, values: &Row) -> Result<Answer, Error> {
+        self.check_not_failed(&prepared.statement)?;
+        self.begin_implicit();
+        self.notices.extend(prepared.compiled.notices.iter().cloned());
+        match &prepared.compiled.plan {
+            Plan::Execute { name, args } => {
+                let empty = || Error::unsupported("EXECUTE of an empty statement is not supported");
+                let inner = self.statement_to_bind(name)?.ok_or_else(empty)?;
+                let values = self.evaluate_arguments(name, &inner, args)?;
+                self.start_compiled(&inner, &values).await
+            }
+            plan if control::is_control(plan) => self.control(prepared, values).await,
+            _ => self.start_compiled(prepared, values).await,
+        }
+    }
+
+    /// Carries out what reads or changes collections.
+    async fn start_compiled(&mut self, prepared: &Prepared, values: &Row) -> Result<Answer, Error> {
+        if self.parameters.is_on("transaction_read_only")
+            && let Some(words) = self.executor.writes(&prepared.compiled.plan)
+        {
+            let message = format!("cannot execute {words} in a read-only transaction");
+            return Err(Error::new(SqlState::READ_ONLY_SQL_TRANSACTION, message));
+        }
+        let settings = self.settings();
+        self.executor.start(prepared, values, settings, &mut self.transaction, &self.interrupt).await
+    }
+
+    /// The rows of a COPY FROM are all there.
+    pub async fn finish_copy_in(&mut self, copy: Box<CopyIn>) -> Result<u64, Error> {
+        self.executor.finish_copy_in(*copy, &mut self.transaction, &self.interrupt).await
+    }
+
+    fn warn(&mut self, code: SqlState, message: &str) {
+        self.notices.push(Notice { warning: true, ..Notice::new(code, message) });
+    }
+}
+
+/// `25P02`.
+fn failed() -> Error {
+    let message = "current transaction is aborted, commands ignored until end of transaction block";
+    Error::new(SqlState::IN_FAILED_SQL_TRANSACTION, message)
+}
+
+fn no_portal(name: &str) -> Error {
+    Error::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
+}
+
+/// The schemas of a search_path: identifiers between commas, `"$user"` for the user's own.
+fn search_path(text: &str, user: &str) -> Result<Vec<String>, Error> {
+    let mut schemas = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let (name, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted_identifier(quoted).ok_or_else(|| bad_search_path(text))?,
+            None => {
+                let end = rest.find(',').unwrap_or(rest.len());
+                (rest[..end].trim_end().to_lowercase(), &rest[end..])
+            }
+        };
+        schemas.push(if name == "$user" { user.to_owned() } else { name });
+        rest = match after.trim_start() {
+            "" => "",
+            after => after.strip_prefix(',').ok_or_else(|| bad_search_path(text))?.trim_start(),
+        };
+    }
+    Ok(schemas)
+}
+
+/// An identifier whose opening quote is gone, and what follows its closing one.
+fn quoted_identifier(text: &str) -> Option<(String, &str)> {
+    let mut name = String::new();
+    let mut rest = text;
+    loop {
+        let (part, after) = rest.split_once('"')?;
+        name.push_str(part);
+        match after.strip_prefix('"') {
+            Some(more) => {
+                name.push('"');
+                rest = more;
+            }
+            None => return Some((name, after)),
+        }
+    }
+}
+
+fn bad_search_path(text: &str) -> Error {
+    let message = format!("invalid value for parameter \"search_path\": \"{text}\"");
+    Error::new(SqlState::INVALID_PARAMETER_VALUE, message).detail("List syntax is invalid.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_paths_are_lists_of_identifiers() {
+        assert_eq!(search_path("\"$user\", public", "ann").unwrap(), ["ann", "public"]);
+        assert_eq!(search_path("A , \"B\"\"c\",d", "ann").unwrap(), ["a", "B\"c", "d"]);
+        assert_eq!(search_path("", "ann").unwrap(), Vec::<String>::new());
+        assert!(search_path("\"a", "ann").is_err());
+        assert!(search_path("\"a\" b", "ann").is_err());
+    }
+}

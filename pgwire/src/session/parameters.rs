@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use compiler::repr::datetime::TimeZone;
 use compiler::{Error, SqlState};
 
 /// What is reported as `server_version`: clients choose their catalog queries by it.
@@ -33,6 +34,8 @@ enum Kind {
         unit: Unit,
     },
     OneOf(&'static [&'static str]),
+    /// As [`Kind::OneOf`], of which only the first is what we do.
+    FirstOf(&'static [&'static str]),
     Text,
     DateStyle,
     Encoding,
@@ -78,7 +81,7 @@ const fn reported(
 pub static DEFINITIONS: &[Definition] = &[
     reported("application_name", Kind::Text, "", "Sets the application name to be reported in statistics and logs."),
     parameter("backslash_quote", Kind::OneOf(&["safe_encoding", "on", "off"]), "safe_encoding", "Sets whether \"\\'\" is allowed in string literals."),
-    parameter("bytea_output", Kind::OneOf(&["hex", "escape"]), "hex", "Sets the output format for bytea."),
+    parameter("bytea_output", Kind::FirstOf(&["hex", "escape"]), "hex", "Sets the output format for bytea."),
     parameter("check_function_bodies", Kind::Bool, "on", "Check routine bodies during creation; there are none."),
     reported("client_encoding", Kind::Encoding, "UTF8", "Sets the client's character set encoding."),
     parameter("client_min_messages", MESSAGES, "notice", "Sets the message levels that are sent to the client."),
@@ -89,12 +92,12 @@ pub static DEFINITIONS: &[Definition] = &[
     parameter("default_transaction_isolation", ISOLATION, "serializable", "Sets the transaction isolation level of each new transaction."),
     reported("default_transaction_read_only", Kind::Bool, "off", "Sets the default read-only status of new transactions."),
     parameter("escape_string_warning", Kind::Bool, "on", "Warn about backslash escapes in ordinary string literals."),
-    parameter("extra_float_digits", Kind::Int { min: -15, max: 3, unit: Unit::None }, "1", "Sets the number of digits displayed for floating-point values."),
+    parameter("extra_float_digits", Kind::Int { min: 1, max: 3, unit: Unit::None }, "1", "Sets the number of digits displayed for floating-point values: the shortest that read back the same."),
     parameter("idle_in_transaction_session_timeout", TIMEOUT, "0", "Sets the maximum allowed idle time between queries, when in a transaction."),
     parameter("idle_session_timeout", TIMEOUT, "0", "Sets the maximum allowed idle time between queries, when not in a transaction."),
     reported("in_hot_standby", Kind::Fixed, "off", "Shows whether hot standby is currently active."),
     reported("integer_datetimes", Kind::Fixed, "on", "Shows whether datetimes are integer based."),
-    reported("IntervalStyle", Kind::OneOf(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]), "postgres", "Sets the display format for interval values."),
+    reported("IntervalStyle", Kind::FirstOf(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]), "postgres", "Sets the display format for interval values."),
     reported("is_superuser", Kind::Fixed, "on", "Shows whether the current user is a superuser."),
     parameter("jit", Kind::Bool, "off", "Allow JIT compilation; there is none."),
     parameter("lc_collate", Kind::Fixed, "C", "Shows the collation order locale."),
@@ -145,6 +148,21 @@ pub struct Parameters {
     before: Arc<Values>,
     /// What the client has been told.
     reported: Option<Arc<Values>>,
+    /// The zone that `TimeZone` names.
+    zone: TimeZone,
+}
+
+/// The values that the meaning of a statement's text rests on.
+#[derive(Clone)]
+pub struct Planning(Arc<Values>);
+
+impl Planning {
+    pub fn same(&self, other: &Planning) -> bool {
+        let of =
+            |values: &Values, name| Arc::clone(&values.known[find(name).expect("invariant: in DEFINITIONS")]);
+        let names = ["search_path", "TimeZone", "DateStyle"];
+        Arc::ptr_eq(&self.0, &other.0) || names.iter().all(|name| of(&self.0, name) == of(&other.0, name))
+    }
 }
 
 /// How far a SET reaches.
@@ -184,7 +202,30 @@ impl Parameters {
             current: Arc::clone(&values),
             before: values,
             reported: None,
+            zone: TimeZone::utc(),
         }
+        .with_zone()
+    }
+
+    fn with_zone(mut self) -> Parameters {
+        self.read_zone();
+        self
+    }
+
+    /// Called whenever [`Parameters::current`] may have another zone.
+    fn read_zone(&mut self) {
+        if self.zone.name() != self.known("TimeZone") {
+            self.zone = zone(self.known("TimeZone")).expect("invariant: a zone was set");
+        }
+    }
+
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// The values that a plan compiled now rests on.
+    pub fn planning(&self) -> Planning {
+        Planning(Arc::clone(&self.current))
     }
 
     /// The value of `name` as SHOW prints it.
@@ -235,6 +276,7 @@ impl Parameters {
     pub fn reset_all(&mut self) {
         self.session = Arc::clone(&self.initial);
         self.current = Arc::clone(&self.initial);
+        self.read_zone();
     }
 
     fn put(&mut self, place: &Place, value: Option<Arc<str>>, reach: Reach) {
@@ -242,19 +284,31 @@ impl Parameters {
             Arc::make_mut(&mut self.session).put(place, value.clone());
         }
         Arc::make_mut(&mut self.current).put(place, value);
+        self.read_zone();
     }
 
+    /// A transaction begins, with the modes that are the session's defaults.
     pub fn begin(&mut self) {
         self.before = Arc::clone(&self.session);
+        for mode in ["transaction_isolation", "transaction_read_only", "transaction_deferrable"] {
+            let default = find(&format!("default_{mode}")).expect("invariant: each mode has a default");
+            let mode = find(mode).expect("invariant: in DEFINITIONS");
+            if self.current.known[mode] != self.current.known[default] {
+                let value = Arc::clone(&self.current.known[default]);
+                Arc::make_mut(&mut self.current).known[mode] = value;
+            }
+        }
     }
 
     pub fn commit(&mut self) {
         self.current = Arc::clone(&self.session);
+        self.read_zone();
     }
 
     pub fn rollback(&mut self) {
         self.session = Arc::clone(&self.before);
         self.current = Arc::clone(&self.before);
+        self.read_zone();
     }
 
     /// Tells `report` each reported parameter that changed since the last call; all of them at the first.
@@ -269,11 +323,6 @@ impl Parameters {
                 report(definition.name, value);
             }
         }
-    }
-
-    /// Whether `extra_float_digits` asks for the shortest text that reads back the same, or for fewer digits.
-    pub fn extra_float_digits(&self) -> i32 {
-        self.known("extra_float_digits").parse().expect("invariant: an integer was set")
     }
 
     /// `None` when there is no limit.
@@ -358,10 +407,19 @@ impl Kind {
             },
             Kind::Int { min, max, unit } => integer(name, value, *min, *max, *unit),
             Kind::OneOf(choices) => one_of(name, value, choices),
+            Kind::FirstOf(choices) => match one_of(name, value, choices)? {
+                first if first == choices[0] => Ok(first),
+                other => {
+                    Err(Error::unsupported(format!("parameter \"{name}\" cannot be set to \"{other}\"")))
+                }
+            },
             Kind::Text => Ok(value.to_owned()),
             Kind::DateStyle => date_style(name, value),
             Kind::Encoding => encoding(value),
-            Kind::TimeZone => Ok(value.to_owned()),
+            Kind::TimeZone => {
+                let zone = zone(value).ok_or_else(|| invalid(name, value))?;
+                Ok(zone.name().to_owned())
+            }
             Kind::Fixed => Err(fixed(name)),
         }
     }
@@ -416,6 +474,13 @@ fn units(unit: Unit) -> &'static [(&'static str, i64)] {
     }
 }
 
+/// A duration as SET takes it, milliseconds where no unit is given.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    parse_int(text, Unit::Milliseconds)
+        .and_then(|millis| u64::try_from(millis).ok())
+        .map(Duration::from_millis)
+}
+
 fn parse_int(text: &str, unit: Unit) -> Option<i64> {
     let text = text.trim();
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
@@ -454,6 +519,18 @@ fn date_style(name: &str, value: &str) -> Result<String, Error> {
         };
     }
     Ok(format!("ISO, {order}"))
+}
+
+/// A zone by what SET says, or by the name that a fixed offset is shown as: `<-03:30>+03:30`.
+fn zone(text: &str) -> Option<TimeZone> {
+    let Some((offset, _)) = text.strip_prefix('<').and_then(|rest| rest.split_once('>')) else {
+        return TimeZone::setting(text);
+    };
+    let sign = if offset.starts_with('-') { -1 } else { 1 };
+    let mut parts = offset.get(1..)?.split(':').map(|part| part.parse::<u8>().ok().map(i32::from));
+    let (hours, minutes, seconds) =
+        (parts.next()??, parts.next().unwrap_or(Some(0))?, parts.next().unwrap_or(Some(0))?);
+    Some(TimeZone::fixed(sign * (hours * 3600 + minutes * 60 + seconds))).filter(|zone| zone.name() == text)
 }
 
 fn encoding(value: &str) -> Result<String, Error> {
@@ -540,6 +617,19 @@ mod tests {
         assert_eq!(p.show("application_name").unwrap(), "a");
         p.reset("application_name", Reach::Session).unwrap();
         assert_eq!(p.show("application_name").unwrap(), "");
+    }
+
+    #[test]
+    fn zones_are_kept_by_a_name_that_can_be_set_again() {
+        for (value, shown) in [("utc", "UTC"), ("europe/paris", "Europe/Paris"), ("-3.5", "<-03:30>+03:30")] {
+            let mut parameters = Parameters::default();
+            parameters.set("timezone", value, Reach::Session).unwrap();
+            assert_eq!((parameters.known("TimeZone"), parameters.time_zone().name()), (shown, shown));
+        }
+        assert_eq!(
+            set("timezone", "x").unwrap_err(),
+            "22023: invalid value for parameter \"TimeZone\": \"x\""
+        );
     }
 
     #[test]
