@@ -15,9 +15,12 @@ const ONE_LENGTH: u32 = 4;
 /// No row and no block may be larger: lengths and counts have 32 bits.
 pub(super) const MAX_BYTES: usize = 1 << 30;
 
+/// What an update takes beside its row, at most.
+const UPDATE_BYTES: usize = 20;
+
 /// An upper bound of what [`encode`] appends.
 pub(super) fn encoded_len(updates: &Updates) -> usize {
-    8 + updates.len() * 20 + updates.row_bytes()
+    8 + updates.len() * UPDATE_BYTES + updates.row_bytes()
 }
 
 fn all_equal<T: PartialEq>(values: impl IntoIterator<Item = T>) -> bool {
@@ -47,6 +50,9 @@ pub(super) fn encode(updates: &Updates, out: &mut Vec<u8>) {
 pub(super) fn decode(bytes: &[u8]) -> Option<Updates> {
     let mut fields = Fields { rest: bytes };
     let (count, columns) = (fields.u32()? as usize, fields.u32()?);
+    if count > MAX_BYTES / UPDATE_BYTES {
+        return None; // Rather than expand a column of one value to a size that nobody wrote.
+    }
     let stored = |bit: u32| if columns & bit != 0 { count.min(1) } else { count };
     let mut column = |bit: u32, width: usize| fields.bytes(stored(bit).checked_mul(width)?);
     let times = column(ONE_TIME, 8)?;

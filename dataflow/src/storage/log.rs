@@ -381,3 +381,54 @@ impl Log {
 fn answer(waiting: Vec<Waiting>, why: &StorageError) {
     waiting.into_iter().for_each(|waiting| (waiting.completion)(Err(why.clone())));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Updates;
+    use super::*;
+
+    fn bytes(entry: &Entry) -> Vec<u8> {
+        let mut out = Vec::new();
+        entry.encode(&mut out);
+        assert!(out.len() <= entry.encoded_len());
+        out
+    }
+
+    fn append() -> Entry {
+        let updates: Updates = [(&b"one"[..], 7, 1), (b"two", 8, -1)].into_iter().collect();
+        let part = |shard, updates: &Updates| ShardAppend {
+            shard: ShardId(shard),
+            lower: 7,
+            updates: Arc::new(updates.clone()),
+        };
+        Entry::Append(Append { upper: 9, shards: vec![part(3, &updates), part(4, &Updates::new())] })
+    }
+
+    #[test]
+    fn entries_read_back() {
+        let Some(Entry::Append(read)) = Entry::decode(&bytes(&append())) else {
+            panic!("an append reads back")
+        };
+        assert_eq!((read.upper, read.shards.len()), (9, 2));
+        assert_eq!((read.shards[0].shard, read.shards[0].lower), (ShardId(3), 7));
+        let updates: Vec<_> = read.shards[0].updates.iter().collect();
+        assert_eq!(updates, vec![(&b"one"[..], 7, 1), (b"two", 8, -1)]);
+        assert!(read.shards[1].updates.is_empty());
+        assert!(matches!(Entry::decode(&bytes(&Entry::Reserve(5))), Some(Entry::Reserve(5))));
+        assert!(matches!(Entry::decode(&bytes(&Entry::Drop(ShardId(6)))), Some(Entry::Drop(ShardId(6)))));
+    }
+
+    #[test]
+    fn what_is_no_entry_is_refused_and_never_panics() {
+        let whole = bytes(&append());
+        for len in 0..whole.len() {
+            assert!(Entry::decode(&whole[..len]).is_none(), "cut to {len} bytes");
+        }
+        // Flipped bits may make another entry; they must not make a panic.
+        for bit in 0..8 * whole.len() {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let _ = Entry::decode(&flipped);
+        }
+    }
+}

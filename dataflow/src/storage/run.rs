@@ -230,3 +230,79 @@ impl Writer {
         let _ = self.disk.remove(&name(self.identity.number));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Memory;
+    use super::*;
+
+    const STORE: u64 = 5;
+
+    fn two_shards(disk: &Arc<dyn Disk>) -> Run {
+        let mut writer = Writer::create(disk, STORE, 3, 17).expect("memory does not fail");
+        for shard in [ShardId(1), ShardId(9)] {
+            for n in 0..100_000u64 {
+                let chunk = writer.chunk_of(shard).expect("memory does not fail");
+                chunk.push(&n.to_be_bytes(), n + shard.0, 1);
+                writer.spill().expect("memory does not fail");
+            }
+        }
+        writer.finish().expect("memory does not fail").expect("there are updates")
+    }
+
+    fn rows(run: &Run, shard: ShardId) -> usize {
+        let extents = run.extents(shard).iter();
+        extents.map(|&extent| run.chunk(shard, extent).expect("whole").len()).sum()
+    }
+
+    #[test]
+    fn a_run_reads_back_by_shard() {
+        let disk: Arc<dyn Disk> = Arc::new(Memory::default());
+        let place = two_shards(&disk).place;
+        let run = Run::open(&disk, STORE, place).expect("whole");
+        assert_eq!(run.shards().collect::<Vec<_>>(), vec![ShardId(1), ShardId(9)]);
+        assert_eq!(
+            (rows(&run, ShardId(1)), rows(&run, ShardId(9)), rows(&run, ShardId(2))),
+            (100_000, 100_000, 0)
+        );
+        let latest: Vec<_> = run.extents(ShardId(9)).iter().map(|extent| extent.latest).collect();
+        assert_eq!(latest, vec![CHUNK_ROWS as u64 + 8, 100_008]);
+        assert!(run.bytes_of(ShardId(1)) > 800_000);
+    }
+
+    #[test]
+    fn damage_is_named_when_it_is_read() {
+        let disk: Arc<dyn Disk> = Arc::new(Memory::default());
+        let run = two_shards(&disk);
+        let extent = run.extents(ShardId(9))[0];
+        disk.reuse(&name(3))
+            .expect("is there")
+            .write_at(extent.offset + 1_000, b"!")
+            .expect("memory does not fail");
+        assert_eq!(rows(&run, ShardId(1)), 100_000, "the other shard is whole");
+        let damage = format!("run-000000000003: offset {}: the checksum is wrong", extent.offset);
+        assert_eq!(run.chunk(ShardId(9), extent), Err(StorageError::Corrupt(damage)));
+        let place = Place { footer: run.place.footer - 8, ..run.place };
+        assert!(Run::open(&disk, STORE, place).is_err(), "no footer there");
+    }
+
+    #[test]
+    fn an_obsolete_run_goes_with_its_last_reader() {
+        let disk: Arc<dyn Disk> = Arc::new(Memory::default());
+        let run = Arc::new(two_shards(&disk));
+        let reader = run.clone();
+        run.make_obsolete();
+        drop(run);
+        assert_eq!(rows(&reader, ShardId(1)), 100_000);
+        drop(reader);
+        assert_eq!(disk.list().expect("lists"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_run_of_nothing_leaves_no_file() {
+        let disk: Arc<dyn Disk> = Arc::new(Memory::default());
+        let writer = Writer::create(&disk, STORE, 1, 1).expect("memory does not fail");
+        assert!(writer.finish().expect("memory does not fail").is_none());
+        assert_eq!(disk.list().expect("lists"), Vec::<String>::new());
+    }
+}

@@ -429,3 +429,50 @@ fn the_catalog_is_a_set_of_rows() {
     assert_eq!(catalog_rows(&storage, 3), Ok(vec![b"table a".to_vec(), b"table b".to_vec()]));
     assert_eq!(catalog_rows(&storage, 4), Ok(vec![b"table a".to_vec()]));
 }
+
+#[test]
+fn a_directory_holds_a_store_and_one_process_at_a_time() {
+    let path = std::env::temp_dir().join(format!("tidewater-store-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    let open = || Storage::open(Arc::new(Directory::open(&path)?), small());
+    let (storage, _) = open().expect("a fresh directory");
+    (0..300u64).for_each(|n| insert(&storage, 1, &n.to_be_bytes()).expect("room enough"));
+    match open() {
+        Err(StorageError::Unavailable(why)) => assert!(why.contains("is in use"), "{why}"),
+        other => panic!("opened twice: {:?}", other.map(|(_, recovered)| recovered)),
+    }
+    storage.close().expect("the disk is whole");
+    drop(storage);
+    let (storage, recovered) = open().expect("it was closed");
+    assert_eq!(recovered.shards[&ShardId(1)].upper, 300);
+    assert_eq!(contents(&storage, 1, 1_000).len(), 300);
+    drop(storage);
+    std::fs::remove_dir_all(&path).expect("it is there");
+}
+
+#[test]
+fn reading_while_writing_and_compacting_sees_whole_prefixes() {
+    let (storage, _) = open(&Memory::default());
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for time in 0..3_000u64 {
+                let old = time.saturating_sub(1).to_be_bytes();
+                let new = time.to_be_bytes();
+                let updates: &[Update<'_>] =
+                    if time == 0 { &[(&new, 0, 1)] } else { &[(&old, time, -1), (&new, time, 1)] };
+                let shards = vec![part(1, time, updates), part(2, time, &[(b"count", time, 1)])];
+                storage.append_and_wait(Append { upper: time + 1, shards }).expect("room enough");
+                storage.allow_compaction(ShardId(1), time.saturating_sub(50));
+            }
+        });
+        while !writer.is_finished() {
+            let Some(as_of) = storage.frontiers(ShardId(1)).upper.checked_sub(1) else { continue };
+            let Ok(slices) = storage.snapshot(ShardId(1), as_of) else { continue };
+            let rows: Vec<_> = slices.map(|slice| slice.expect("not damaged")).collect();
+            let rows: Vec<_> = rows.iter().flat_map(|slice| slice.iter()).collect();
+            assert_eq!(rows, vec![(&as_of.to_be_bytes()[..], as_of, 1)]);
+            assert_eq!(contents(&storage, 2, as_of), vec![(b"count".to_vec(), as_of as i64 + 1)]);
+        }
+        writer.join().expect("the writer ends");
+    });
+}
