@@ -5,8 +5,10 @@
 
 pub mod ast;
 pub mod catalog;
+pub mod decorrelate;
 pub mod error;
 pub mod explain;
+pub mod hir;
 pub mod interpret;
 pub mod keyword;
 pub mod lir;

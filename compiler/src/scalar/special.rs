@@ -28,6 +28,8 @@ functions! { pub(super) FUNCTIONS;
         "1 = 2" => "f" = { |_, a: Datum<'_>, b: Datum<'_>| compare(a, b).is_eq() };
     /// The value that stands for all values equal to this one.
     "canonical"(AnyElement) -> AnyElement, special(): "1" => "1" = { raw canonical };
+    /// The bytes by which a value is told from others, NULL included: what joins NULL with NULL.
+    "key"(Any) -> Bytea, never_null(), special(): "NULL" => "\\xfe" = { raw key_bytes };
     /// The same value under another type that stores it alike.
     "relabel"(Any) -> Any, called_by_cast(), fast(Fast::Relabel): "1" => "1" = { |_, a: Datum<'_>| a };
 }
@@ -37,6 +39,12 @@ fn canonical<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalE
     let mut packed = Vec::new();
     canonical::encode_canonical(value, &mut packed);
     Ok(row::decode_first(cx.arena.alloc_slice_copy(&packed)).0)
+}
+
+fn key_bytes<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalError> {
+    let mut packed = Vec::new();
+    canonical::encode_canonical(args[0], &mut packed);
+    Ok(Datum::Bytes(cx.arena.alloc_slice_copy(&packed)))
 }
 
 macro_rules! known {
@@ -52,6 +60,8 @@ macro_rules! known {
 }
 
 known! {
+    /// A value's key, NULL's included.
+    key = "key Any";
     /// `a IS NULL`.
     is_null = "is null Any";
     /// `NOT a`.
