@@ -12,6 +12,7 @@ pub mod hir;
 pub mod interpret;
 pub mod keyword;
 pub mod lir;
+pub mod lower;
 pub mod mir;
 pub mod optimize;
 pub mod parse;

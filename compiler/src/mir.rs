@@ -255,6 +255,21 @@ impl Rel {
     }
 
     /// Calls `f` on the scalar expressions of this node (not of its children), aggregates' arguments included.
+    pub fn for_each_scalar<'a>(&'a self, mut f: impl FnMut(&'a ScalarExpr)) {
+        match self {
+            Rel::Map { scalars: exprs, .. }
+            | Rel::Filter { predicates: exprs, .. }
+            | Rel::FlatMap { args: exprs, .. } => exprs.iter().for_each(f),
+            Rel::Join { equivalences, .. } => equivalences.iter().flatten().for_each(f),
+            Rel::Reduce { group_key, aggregates, .. } => {
+                group_key.iter().for_each(&mut f);
+                aggregates.iter().flat_map(AggregateExpr::exprs).for_each(f);
+            }
+            Rel::TopK { order, .. } => order.iter().map(|key| &key.expr).for_each(f),
+            _ => {}
+        }
+    }
+
     pub fn for_each_scalar_mut(&mut self, mut f: impl FnMut(&mut ScalarExpr)) {
         match self {
             Rel::Map { scalars: exprs, .. }
@@ -265,6 +280,7 @@ impl Rel {
                 group_key.iter_mut().for_each(&mut f);
                 aggregates.iter_mut().flat_map(AggregateExpr::exprs_mut).for_each(f);
             }
+            Rel::TopK { order, .. } => order.iter_mut().map(|key| &mut key.expr).for_each(f),
             _ => {}
         }
     }

@@ -66,8 +66,9 @@ impl Arrangement {
             }
             _ => None,
         };
-        let places: Vec<Option<usize>> =
-            (0..typ.arity()).map(|c| key.iter().enumerate().position(|(i, e)| exact(i, e) == Some(c))).collect();
+        let places: Vec<Option<usize>> = (0..typ.arity())
+            .map(|c| key.iter().enumerate().position(|(i, e)| exact(i, e) == Some(c)))
+            .collect();
         let value: Vec<usize> = (0..typ.arity()).filter(|column| places[*column].is_none()).collect();
         let columns: Vec<usize> = places
             .iter()
@@ -85,13 +86,11 @@ impl Arrangement {
         let arity = typ.arity();
         let outputs: Vec<usize> = (arity..arity + key.len()).chain(value.iter().copied()).collect();
         let to_record = Mfp::new(arity).map(canonical_key.iter().cloned()).project(outputs);
-        let key_columns: Vec<Option<usize>> = key
-            .iter()
-            .map(|expr| match expr {
-                ScalarExpr::Column(column) => Some(*column),
-                _ => None,
-            })
-            .collect();
+        let key_columns = key.iter().map(|expr| match expr {
+            ScalarExpr::Column(column) => Some(*column),
+            _ => None,
+        });
+        let key_columns: Vec<Option<usize>> = key_columns.collect();
         let layout = Layout {
             key: key.len(),
             typ: RelationType {
@@ -100,7 +99,7 @@ impl Arrangement {
             },
             unique: typ.keys.iter().any(|unique| unique.iter().all(|c| key_columns.contains(&Some(*c)))),
             columns,
-            key_columns,
+            key_columns: key_columns.into_iter().collect::<Option<_>>().unwrap_or_default(),
         };
         Arrangement { layout, to_record, key: canonical_key, value }
     }
@@ -118,7 +117,8 @@ impl Arrangement {
 
 /// The collection's keys as columns of the record, through the arrangement's key where they stand there.
 fn record_keys(keys: &[Vec<usize>], columns: &[usize], key_columns: &[Option<usize>]) -> Vec<Vec<usize>> {
-    let place = |column: &usize| key_columns.iter().position(|key| *key == Some(*column)).unwrap_or(columns[*column]);
+    let place =
+        |column: &usize| key_columns.iter().position(|key| *key == Some(*column)).unwrap_or(columns[*column]);
     keys.iter()
         .map(|key| {
             let mut key: Vec<usize> = key.iter().map(place).collect();
@@ -193,45 +193,13 @@ impl Fragments {
         Some(places[published.0])
     }
 
-    /// The shards that a node depends on.
+    /// The shards that a node depends on, through fragments too.
     pub fn shards_of(&self, node: &Node) -> BTreeSet<CollectionId> {
-        let mut shards = BTreeSet::new();
-        visit(node, &mut |node| match &node.op {
-            Op::Shard { id, .. } => drop(shards.insert(*id)),
-            op => {
-                for fragment in fragments_of(op) {
-                    shards.extend(&self.list[fragment.0].shards);
-                }
-            }
-        });
-        shards
-    }
-}
-
-/// Calls `f` on a node and all below it.
-pub fn visit(node: &Node, f: &mut impl FnMut(&Node)) {
-    crate::mir::deep(|| {
-        f(node);
-        node.op.children().into_iter().for_each(|child| visit(child, f));
-    })
-}
-
-/// The fragments that a node itself reads.
-fn fragments_of(op: &Op) -> Vec<FragmentIndex> {
-    let of_input = |input: &JoinInput| match input {
-        JoinInput::Fragment(fragment) => Some(*fragment),
-        JoinInput::Collection { .. } => None,
-    };
-    match op {
-        Op::Arranged { fragment, .. } => vec![*fragment],
-        Op::Join(Join::Linear { first, stages }) => {
-            of_input(first).into_iter().chain(stages.iter().filter_map(|stage| of_input(&stage.right))).collect()
+        let mut shards = node.shards();
+        for fragment in node.fragments() {
+            shards.extend(&self.list[fragment.0].shards);
         }
-        Op::Join(Join::Delta { paths }) => paths
-            .iter()
-            .flat_map(|path| [path.source].into_iter().chain(path.stages.iter().map(|stage| stage.fragment)))
-            .collect(),
-        _ => vec![],
+        shards
     }
 }
 
@@ -255,7 +223,7 @@ fn renumber_fragments(node: &mut Node, places: &[FragmentIndex]) {
         }
         _ => {}
     }
-    node.op.children_mut().into_iter().for_each(|child| renumber_fragments(child, places));
+    node.children_mut().into_iter().for_each(|child| renumber_fragments(child, places));
 }
 
 /// Numbers all nodes of a dataflow, fragments first, parents before children.
@@ -273,6 +241,6 @@ fn number(node: &mut Node, next: &mut u32) {
     crate::mir::deep(|| {
         node.id = crate::lir::NodeId(*next);
         *next += 1;
-        node.op.children_mut().into_iter().for_each(|child| number(child, next));
+        node.children_mut().into_iter().for_each(|child| number(child, next));
     })
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::deep;
-use crate::scalar::{Func, Nulls, ScalarExpr, Volatility, special};
+use crate::repr::{ColumnType, Type};
+use crate::scalar::{Func, Nulls, ScalarExpr, Syntax, Volatility, special};
 
 /// The two sides of `a = b`.
 pub fn as_equality(predicate: &ScalarExpr) -> Option<(&ScalarExpr, &ScalarExpr)> {
@@ -69,4 +70,44 @@ pub fn null_with(expr: &ScalarExpr) -> BTreeSet<usize> {
 /// Whether the function compares two values of one type, so that it cannot tell equal ones apart.
 pub fn is_comparison(func: Func) -> bool {
     matches!(func.name, "=" | "<>" | "<" | "<=" | ">" | ">=") || func == special::equals()
+}
+
+/// The operand under casts that keep the value's encoding: to a wider integer, between texts. What joins or is looked up by the cast
+/// joins and is found by the operand.
+pub fn without_widening<'e>(expr: &'e ScalarExpr, columns: &[ColumnType]) -> &'e ScalarExpr {
+    let mut inner = expr;
+    while let ScalarExpr::Call { func, args, typ } = inner
+        && func.syntax == Syntax::Cast
+        && let [operand] = &args[..]
+        && widens(&operand.typ(columns).typ, typ)
+    {
+        inner = operand;
+    }
+    inner
+}
+
+fn widens(from: &Type, to: &Type) -> bool {
+    let width = |typ: &Type| match typ {
+        Type::Int2 => Some(2),
+        Type::Int4 => Some(4),
+        Type::Int8 => Some(8),
+        _ => None,
+    };
+    match (width(from), width(to)) {
+        (Some(from), Some(to)) => from <= to,
+        _ => is_text(from) && matches!(to, Type::Text | Type::Varchar(None)),
+    }
+}
+
+fn is_text(typ: &Type) -> bool {
+    matches!(typ, Type::Text | Type::Varchar(_) | Type::Name)
+}
+
+/// Whether equal values of the two types have equal key encodings.
+pub fn same_key_encoding(a: &Type, b: &Type) -> bool {
+    let integer = |typ: &Type| matches!(typ, Type::Int2 | Type::Int4 | Type::Int8 | Type::Oid);
+    match (a, b) {
+        (a, b) if a == b => true,
+        (a, b) => integer(a) && integer(b) || is_text(a) && is_text(b),
+    }
 }

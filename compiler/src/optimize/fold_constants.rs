@@ -132,8 +132,7 @@ fn can_compute(rel: &Rel) -> bool {
 /// Whether every expression has one value for given columns: nothing volatile, no parameter.
 fn scalars_are_known(rel: &Rel) -> bool {
     let mut known = true;
-    let mut copy = rel.clone();
-    copy.for_each_scalar_mut(|scalar| {
+    rel.for_each_scalar(|scalar| {
         known &= scalar.volatility() == Volatility::Immutable
             && !scalar.any(&mut |e| matches!(e, ScalarExpr::Parameter(..)));
     });

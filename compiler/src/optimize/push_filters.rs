@@ -21,7 +21,7 @@ pub fn push_filters(rel: Rel) -> Rel {
 #[derive(Default)]
 struct Pusher {
     /// Of the definitions in scope, which columns can hold error cells.
-    locals: Fallible,
+    locals: Fallible<'static>,
 }
 
 impl Pusher {

@@ -1,19 +1,23 @@
 //! Which columns can hold an error cell, so that reading them can fail.
 //!
-//! Passes must not evaluate what can fail on rows that the query does not reach. Catalog collections are taken to
-//! hold none: a query that reads a failing view may fail on any of its rows, as a scan would.
+//! Passes must not evaluate what can fail on rows that the query does not reach. Passes take catalog collections to hold
+//! none: a query that reads a failing view may fail on any of its rows, as a scan would. The lowering knows better.
 
 use std::collections::BTreeMap;
 
-use crate::mir::{Id, LocalId, Rel, deep};
+use crate::mir::{CollectionId, Id, LocalId, Rel, deep};
 use crate::repr::Datum;
 use crate::scalar::{AggregateExpr, AggregateFunc, ScalarExpr};
 
-/// What is known of the definitions in scope.
-#[derive(Clone, Debug, Default)]
-pub struct Fallible {
+/// What is known of the definitions in scope, and of the catalog's collections.
+#[derive(Default)]
+pub struct Fallible<'a> {
     locals: BTreeMap<LocalId, Vec<bool>>,
+    collections: Option<OfCollection<'a>>,
 }
+
+/// For each column of a collection, whether it can hold an error cell.
+pub type OfCollection<'a> = Box<dyn Fn(CollectionId) -> Vec<bool> + 'a>;
 
 /// Whether evaluating the expression on a row can fail, when these columns can hold error cells.
 pub fn fails(expr: &ScalarExpr, fallible: &[bool]) -> bool {
@@ -27,7 +31,12 @@ pub fn aggregate_fails(aggregate: &AggregateExpr, fallible: &[bool]) -> bool {
         || aggregate.exprs().any(|expr| fails(expr, fallible))
 }
 
-impl Fallible {
+impl<'a> Fallible<'a> {
+    /// With what the catalog knows of its collections.
+    pub fn over(collections: OfCollection<'a>) -> Fallible<'a> {
+        Fallible { locals: BTreeMap::new(), collections: Some(collections) }
+    }
+
     pub fn define(&mut self, id: LocalId, value: &Rel) {
         let columns = self.columns(value);
         self.locals.insert(id, columns);
@@ -47,12 +56,12 @@ impl Fallible {
             Rel::Get { id: Id::Local(id), typ } => {
                 self.locals.get(id).cloned().unwrap_or_else(|| vec![true; typ.arity()])
             }
-            Rel::Get { typ, .. } => vec![false; typ.arity()],
-            Rel::Let { id, value, body } => {
-                let mut inner = self.clone();
-                inner.define(*id, value);
-                inner.columns(body)
-            }
+            Rel::Get { id: Id::Global(id), typ } => match &self.collections {
+                Some(collections) => collections(*id),
+                None => vec![false; typ.arity()],
+            },
+            // Definitions stand at the root, where callers define them one by one.
+            Rel::Let { body, .. } => self.columns(body),
             Rel::Project { input, outputs } => {
                 let columns = self.columns(input);
                 outputs.iter().map(|column| columns[*column]).collect()
@@ -88,6 +97,32 @@ impl Fallible {
                 }
                 columns
             }
+        })
+    }
+
+    /// Whether evaluating `rel` itself can raise an error that stands for the whole collection. Catalog collections' own errors do not
+    /// count.
+    pub fn may_fail(&self, rel: &Rel) -> bool {
+        deep(|| {
+            let own = match rel {
+                Rel::Constant { rows, .. } => rows.is_err(),
+                Rel::Filter { input, predicates } => {
+                    let fallible = self.columns(input);
+                    predicates.iter().any(|predicate| fails(predicate, &fallible))
+                }
+                Rel::FlatMap { input, func, args } => {
+                    let fallible = self.columns(input);
+                    func.can_error || args.iter().any(|arg| fails(arg, &fallible))
+                }
+                Rel::Join { inputs, equivalences } => {
+                    let fallible: Vec<bool> = inputs.iter().flat_map(|input| self.columns(input)).collect();
+                    equivalences.iter().flatten().any(|expr| fails(expr, &fallible))
+                }
+                _ => false,
+            };
+            let mut below = false;
+            rel.for_each_child(|child| below = below || self.may_fail(child));
+            own || below
         })
     }
 }
