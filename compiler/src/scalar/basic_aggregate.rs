@@ -2,11 +2,11 @@
 
 use bumpalo::Bump;
 
-use super::EvalError;
 use super::aggregate::AggregateFunc;
+use super::{EvalError, json_build};
 use crate::error::SqlState;
 use crate::repr::array::Dimension;
-use crate::repr::{Array, Datum};
+use crate::repr::{Array, Datum, Json};
 
 /// The result for arguments with their multiplicities, in this order.
 pub(super) fn fold<'a>(
@@ -18,7 +18,12 @@ pub(super) fn fold<'a>(
     match func {
         AggregateFunc::StringAgg => Ok(string_agg(repeated, arena)),
         AggregateFunc::ArrayAgg => array_agg(repeated, arena),
-        _ => Err(EvalError::new(SqlState::FEATURE_NOT_SUPPORTED, "jsonb aggregates are not supported yet")),
+        AggregateFunc::JsonbAgg => {
+            let values: Vec<Json<'a>> = repeated.map(|args| json_build::of(args[0], arena)).collect();
+            Ok(if values.is_empty() { Datum::Null } else { Datum::Json(Json::array(values, arena)) })
+        }
+        AggregateFunc::JsonbObjectAgg => jsonb_object_agg(repeated, arena),
+        _ => Err(EvalError::internal("an aggregate of another class was folded as basic")),
     }
 }
 
@@ -90,4 +95,24 @@ fn stack_arrays<'a>(first: Array<'a>, values: &[Datum<'a>], arena: &'a Bump) -> 
     let mut dimensions = vec![Dimension { length: values.len() as u32, lower: 1 }];
     dimensions.extend(shape);
     Ok(Datum::Array(Array::pack_in(elements, &dimensions, arena)))
+}
+
+fn jsonb_object_agg<'a, 'r>(
+    rows: impl Iterator<Item = &'r [Datum<'a>]>,
+    arena: &'a Bump,
+) -> Result<Datum<'a>, EvalError>
+where
+    'a: 'r,
+{
+    let mut pairs = Vec::new();
+    for args in rows {
+        if args[0].is_null() {
+            return Err(EvalError::new(SqlState::INVALID_PARAMETER_VALUE, "field name must not be null"));
+        }
+        pairs.push((json_build::key_of(args[0])?, json_build::of(args[1], arena)));
+    }
+    if pairs.is_empty() {
+        return Ok(Datum::Null);
+    }
+    Ok(Datum::Json(Json::object(pairs.iter().map(|(key, value)| (key.as_str(), *value)), arena)))
 }

@@ -303,7 +303,7 @@ functions! { pub(super) FUNCTIONS;
     /// The integer as a relation's identifier.
     "regclass"(Int8) -> Regclass, errs(), cast(Implicit): "bigint '1259'::regclass::oid" => "1259" = { |_, a: i64| oid(a) };
     /// The integer as a type's identifier.
-    "regtype"(Int4) -> Regtype, cast(Implicit): "23::regtype::oid" => "23" = { |_, a: i64| a as u32 as i64 };
+    "regtype"(Int4) -> Regtype, cast(Implicit): "23::regtype" => "integer" = { |_, a: i64| a as u32 as i64 };
     /// The integer as a function's identifier.
     "regproc"(Int4) -> Regproc, cast(Implicit): "23::regproc::oid" => "23" = { |_, a: i64| a as u32 as i64 };
     /// The code of the character.

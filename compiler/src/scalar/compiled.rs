@@ -61,8 +61,8 @@ enum Literal {
 
 /// Trees deeper than this check the stack before they are evaluated.
 const DEPTH_UNCHECKED: usize = 64;
-/// More than a level of evaluation takes, in development builds too.
-const STACK_PER_LEVEL: usize = 2 * 1024;
+/// More than a level of evaluation takes.
+const STACK_PER_LEVEL: usize = if cfg!(debug_assertions) { 16 * 1024 } else { 2 * 1024 };
 
 impl CompiledExpr {
     /// Compiles an expression over columns that are found in the caller's slots.

@@ -20,7 +20,7 @@ use crate::error::SqlState;
 use crate::repr::{ColumnType, Datum, Row, Type, row};
 
 /// A function of one row.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ScalarExpr {
     /// The input's column of this index.
     Column(usize),
@@ -38,6 +38,26 @@ pub enum ScalarExpr {
     If { cond: Box<ScalarExpr>, then: Box<ScalarExpr>, els: Box<ScalarExpr> },
     /// The first operand that is not NULL; those after it are not evaluated. All have one type.
     Coalesce(Vec<ScalarExpr>),
+}
+
+/// As derived, but on a stack that grows.
+impl Clone for ScalarExpr {
+    fn clone(&self) -> ScalarExpr {
+        with_stack(|| match self {
+            ScalarExpr::Column(index) => ScalarExpr::Column(*index),
+            ScalarExpr::Literal(row, typ) => ScalarExpr::Literal(row.clone(), typ.clone()),
+            ScalarExpr::Parameter(index, typ) => ScalarExpr::Parameter(*index, typ.clone()),
+            ScalarExpr::Call { func, args, typ } => {
+                ScalarExpr::Call { func: *func, args: args.clone(), typ: typ.clone() }
+            }
+            ScalarExpr::And(operands) => ScalarExpr::And(operands.clone()),
+            ScalarExpr::Or(operands) => ScalarExpr::Or(operands.clone()),
+            ScalarExpr::If { cond, then, els } => {
+                ScalarExpr::If { cond: cond.clone(), then: then.clone(), els: els.clone() }
+            }
+            ScalarExpr::Coalesce(operands) => ScalarExpr::Coalesce(operands.clone()),
+        })
+    }
 }
 
 /// Stack that an expression's recursion keeps in reserve, and by how much it grows: chains of a hundred thousand

@@ -7,8 +7,8 @@ use bumpalo::Bump;
 use num_bigint::BigInt;
 use serde::{Deserialize, Serialize};
 
+use super::EvalError;
 use super::aggregate::{AggregateFunc, StaticNumeric};
-use super::{EvalError, datetime};
 use crate::error::SqlState;
 use crate::repr::{Datum, Interval, Numeric, NumericBuf};
 
@@ -108,7 +108,7 @@ pub(super) fn finish<'a>(
         SumNumeric(known) => Ok(Datum::Numeric(scaled_sum(known, sums, arena))),
         AvgNumeric(known) => mean(scaled_sum(known, sums, arena), count, arena),
         SumInterval => interval_sum(sums).map(Datum::Interval),
-        AvgInterval => datetime::divide_interval(interval_sum(sums)?, count as f64).map(Datum::Interval),
+        AvgInterval => interval_sum(sums)?.checked_div(count as f64).map(Datum::Interval),
         BoolAnd => Ok(Datum::Bool(sums[1] == count)),
         BoolOr => Ok(Datum::Bool(sums[1] > 0)),
         _ => Err(EvalError::internal("an aggregate without lanes was finished as one with")),

@@ -11,8 +11,10 @@ mod declare;
 
 pub mod aggregate;
 mod arithmetic;
+mod array;
 mod basic_aggregate;
 mod cast;
+mod catalog;
 mod comparison;
 mod compiled;
 mod datetime;
@@ -23,6 +25,7 @@ mod expr;
 mod fast;
 mod function;
 mod json;
+mod json_build;
 pub mod lanes;
 mod math;
 mod mfp;
@@ -59,6 +62,11 @@ static TABLES: &[&[&[Function]]] = &[
     &[special::FUNCTIONS, comparison::FUNCTIONS, arithmetic::FUNCTIONS, cast::FUNCTIONS],
     &[math::NUMERIC, math::FLOAT, math::INTEGER],
     &[string::FUNCTIONS, string::QUOTING, pattern::FUNCTIONS],
+    &[datetime::ARITHMETIC, datetime::CASTS, datetime::FUNCTIONS, datetime::CLOCK],
+    &[array::FUNCTIONS, json::FUNCTIONS, catalog::FUNCTIONS],
     comparison::OPERATORS,
     arithmetic::INTEGERS,
 ];
+
+#[cfg(test)]
+mod tests;

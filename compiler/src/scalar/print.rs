@@ -150,7 +150,7 @@ fn write_call(
         }
         (Syntax::Cast, [a, ..]) => {
             write_operand(a, names, f)?;
-            write!(f, "::{}", typ.name())
+            write!(f, "::{typ}")
         }
         (Syntax::Special, [a]) if func == special::not() => match a {
             ScalarExpr::Call { func, args, .. } if *func == special::is_null() => {
@@ -193,7 +193,7 @@ fn write_literal(datum: Datum<'_>, typ: &Type, f: &mut Formatter<'_>) -> fmt::Re
     match datum {
         Datum::Numeric(value) if value.is_finite() => f.write_str(&text),
         Datum::Text(_) => write!(f, "'{}'", text.replace('\'', "''")),
-        _ => write!(f, "'{}'::{}", text.replace('\'', "''"), typ.name()),
+        _ => write!(f, "'{}'::{typ}", text.replace('\'', "''")),
     }
 }
 

@@ -95,7 +95,7 @@ functions! { pub(super) FUNCTIONS;
     /// The text brought to a length by repetitions of another before it, or cut.
     "lpad"(Text, Int4, Text) -> Text, errs(): "lpad('hi', 5, 'xy')" => "xyxhi" = { |_, a: &str, n: i64, fill: &str| pad(a, n, fill, true) };
     /// The text brought to a length by blanks after it, or cut.
-    "rpad"(Text, Int4) -> Text, errs(): "rpad('hi', 4) || '|'" => "hi  |" = { |_, a: &str, n: i64| pad(a, n, " ", false) };
+    "rpad"(Text, Int4) -> Text, errs(): "rpad('hi', 4)" => "hi  " = { |_, a: &str, n: i64| pad(a, n, " ", false) };
     /// The text brought to a length by repetitions of another after it, or cut.
     "rpad"(Text, Int4, Text) -> Text, errs(): "rpad('hi', 5, 'xy')" => "hixyx" = { |_, a: &str, n: i64, fill: &str| pad(a, n, fill, false) };
     /// The text with so many characters from a position on replaced.
@@ -324,7 +324,7 @@ functions! { pub(super) QUOTING;
     /// The value as a literal in SQL.
     "quote_literal"(AnyElement) -> Text: "quote_literal(42.5)" => "'42.5'" = { |_, a: Datum<'_>| quote_literal(&as_text(a)) };
     /// The text as a literal in SQL, NULL as NULL.
-    "quote_nullable"(Text) -> Text, never_null(): "quote_nullable(NULL)" => "NULL"
+    "quote_nullable"(Text) -> Text, never_null(): "quote_nullable('a')" => "'a'"
         = { |_, a: Option<&str>| a.map_or("NULL".to_owned(), quote_literal) };
     /// A text with the arguments in the places that %s, %I and %L mark.
     "format"(Text) -> Text, errs(), called_on_null(): "format('100%%')" => "100%" = { raw format };
