@@ -95,6 +95,9 @@ impl Published {
     /// now on no earlier hold is granted.
     pub fn compaction(&self, upper: Timestamp) -> Timestamp {
         let mut holds = self.holds();
+        if upper == COMPLETE {
+            return holds.since; // It is readable at every time from now on.
+        }
         let least = holds.held.keys().next().copied().unwrap_or(Timestamp::MAX);
         let since = least.min(upper.saturating_sub(1));
         holds.since = holds.since.max(since);

@@ -12,16 +12,17 @@
 mod batch;
 mod bytes;
 mod chunk;
+mod merge;
 mod rows;
 mod snapshot;
 
 use differential_dataflow::batcher::merge::MergeBatcher;
 use differential_dataflow::operators::arrange::TraceAgent;
 use differential_dataflow::operators::arrange::arrangement::{Arranged, arrange_core};
+use differential_dataflow::trace::Span;
 use differential_dataflow::trace::implementations::OffsetList;
 use differential_dataflow::trace::implementations::ord_neu::{OrdValBatch, OrdValBuilder};
 use differential_dataflow::trace::implementations::spine_fueled::Spine;
-use differential_dataflow::trace::wrappers::frontier::{BatchFrontier, TraceFrontier};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{ExchangeCore, Pipeline};
@@ -29,6 +30,7 @@ use timely::dataflow::channels::pact::{ExchangeCore, Pipeline};
 pub use batch::ArcBatch;
 pub use bytes::BytesContainer;
 pub use chunk::{RowChunker, RowMerger};
+pub use merge::{Keys, Values};
 pub use rows::{Columns, Rows, RowsRef};
 pub use snapshot::{Snapshot, upper};
 
@@ -50,12 +52,10 @@ pub type RowBatcher = MergeBatcher<RowChunker, RowMerger, OrdValBuilder<RowLayou
 pub type RowsBuilder = CapacityContainerBuilder<Rows>;
 /// A stream of packed updates.
 pub type RowStream<'s> = Stream<'s, Timestamp, Rows>;
-/// An arrangement of this dataflow's own.
-pub type OwnArranged<'s> = Arranged<'s, RowTrace>;
-/// An arrangement as operators read it: times below the dataflow's as_of are moved up to it, those beyond its until are hidden.
-pub type RowArranged<'s> = Arranged<'s, TraceFrontier<RowTrace>>;
-/// A batch of a [`RowArranged`].
-pub type FrontierBatch = BatchFrontier<RowBatch, Timestamp>;
+/// The batches of an arrangement as they are made, each with the interval of times it covers.
+pub type BatchStream<'s> = Stream<'s, Timestamp, Vec<Span<Timestamp, RowBatch>>>;
+/// An arrangement in the dataflow that is being built: its own, or one that was lent.
+pub type Arrangement<'s> = Arranged<'s, RowTrace>;
 
 const _: () = {
     const fn readable_from_any_thread<T: Send + Sync>() {}
@@ -97,7 +97,7 @@ pub fn by_key() -> ExchangeCore<RowsBuilder, fn(&Update<'_>) -> u64> {
 }
 
 /// Arranges rows by their key, on the worker that owns it.
-pub fn arrange<'s>(stream: RowStream<'s>, name: &str) -> OwnArranged<'s> {
+pub fn arrange<'s>(stream: RowStream<'s>, name: &str) -> Arrangement<'s> {
     if stream.scope().peers() == 1 {
         return arrange_core::<_, _, RowBatcher, RowSpine>(stream, Pipeline, name, RowBatcher::new);
     }
@@ -105,7 +105,7 @@ pub fn arrange<'s>(stream: RowStream<'s>, name: &str) -> OwnArranged<'s> {
 }
 
 /// Arranges rows that are with the owner of their key already.
-pub fn arrange_here<'s>(stream: RowStream<'s>, name: &str) -> OwnArranged<'s> {
+pub fn arrange_here<'s>(stream: RowStream<'s>, name: &str) -> Arrangement<'s> {
     arrange_core::<_, _, RowBatcher, RowSpine>(stream, Pipeline, name, RowBatcher::new)
 }
 

@@ -177,6 +177,12 @@ impl Rows {
         columns.diffs.extend_from_slice(rows.diffs);
     }
 
+    /// Whether the container should be sent on, or set aside for another.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.size() >= CONTAINER_BYTES
+    }
+
     pub fn clear(&mut self) {
         self.received = None;
         self.columns.clear();
@@ -255,7 +261,7 @@ impl DrainContainer for Rows {
 impl SizableContainer for Rows {
     #[inline]
     fn at_capacity(&self) -> bool {
-        self.size() >= CONTAINER_BYTES
+        self.is_full()
     }
 
     fn ensure_capacity(&mut self, stash: &mut Option<Self>) {

@@ -71,7 +71,7 @@ fn snapshots_answer_every_time_since_they_may() {
             let since = time.saturating_sub(if time / 50 % 2 == 0 { 0 } else { 5 });
             trace.set_logical_compaction(AntichainRef::new(&[since]));
             trace.set_physical_compaction(AntichainRef::new(&[time + 1]));
-            let snapshot = Snapshot::of(&mut trace).expect("the trace is open");
+            let snapshot = Snapshot::of(&mut trace);
             assert!(snapshot.is_current(&trace));
             for (at, model) in history.iter().filter(|(at, _)| snapshot.since <= *at) {
                 check(&snapshot, *at, model);

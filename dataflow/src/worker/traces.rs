@@ -68,7 +68,7 @@ impl Traces {
     /// Compacts and shows what has moved on.
     pub(super) fn maintain(&mut self, worker: usize, index: usize, responder: &Responder) {
         for (dataflow, arrangement) in &mut self.arrangements {
-            let Some(upper) = arrangement.exports.upper() else { continue };
+            let upper = arrangement.exports.upper();
             if upper == arrangement.upper {
                 continue;
             }

@@ -1,0 +1,185 @@
+//! A collection between operators, and what operators write it with.
+//!
+//! A collection is two streams: `oks`, its rows, and `errs`, the evaluation errors that are the collection's and not one
+//! row's (a predicate, a join key or a table function that failed). An err is a row whose key is the packed error. The stream
+//! of errs is absent where nothing can fail, which spares every operator downstream an edge.
+
+use std::collections::VecDeque;
+
+use compiler::scalar::EvalError;
+use timely::container::{ContainerBuilder, NoopBuilder, PushInto};
+use timely::dataflow::Scope;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::{Capability, Concatenate, InputCapability};
+
+use crate::spine::{Diff, RowStream, Rows, RowsBuilder, Timestamp};
+
+/// A collection in the dataflow that is being built.
+#[derive(Clone)]
+pub struct Collection<'s> {
+    pub oks: RowStream<'s>,
+    pub errs: Option<RowStream<'s>>,
+}
+
+impl<'s> Collection<'s> {
+    /// A collection in which nothing can fail.
+    pub fn infallible(oks: RowStream<'s>) -> Collection<'s> {
+        Collection { oks, errs: None }
+    }
+
+    /// The same rows with more errors.
+    pub fn with_errs(self, more: impl IntoIterator<Item = Option<RowStream<'s>>>) -> Collection<'s> {
+        let scope = self.oks.scope();
+        let errs = std::iter::once(self.errs).chain(more);
+        Collection { oks: self.oks, errs: concatenate(scope, errs.flatten().collect()) }
+    }
+}
+
+/// The streams as one; none if there are none.
+pub fn concatenate<'s>(
+    scope: Scope<'s, Timestamp>,
+    mut streams: Vec<RowStream<'s>>,
+) -> Option<RowStream<'s>> {
+    match streams.len() {
+        0 | 1 => streams.pop(),
+        _ => Some(scope.concatenate(streams)),
+    }
+}
+
+/// Rows and errors on their way out of an operator.
+#[derive(Default)]
+pub struct Emit {
+    oks: RowsBuilder,
+    errs: RowsBuilder,
+    packed: Vec<u8>,
+}
+
+impl Emit {
+    #[inline]
+    pub fn ok(&mut self, key: &[u8], value: &[u8], time: Timestamp, diff: Diff) {
+        self.oks.push_into((key, value, time, diff));
+    }
+
+    /// A row of which the first `key_len` bytes are the key.
+    #[inline]
+    pub fn row(&mut self, row: &[u8], key_len: usize, time: Timestamp, diff: Diff) {
+        let (key, value) = row.split_at(key_len);
+        self.ok(key, value, time, diff);
+    }
+
+    #[cold]
+    pub fn err(&mut self, error: &EvalError, time: Timestamp, diff: Diff) {
+        self.packed.clear();
+        error.encode(&mut self.packed);
+        self.errs.push_into((&self.packed[..], &[][..], time, diff));
+    }
+}
+
+/// The right to write to an operator's outputs at a time and after.
+pub struct Held {
+    oks: Capability<Timestamp>,
+    errs: Option<Capability<Timestamp>>,
+}
+
+impl Held {
+    /// The time from which on updates may be written.
+    pub fn time(&self) -> Timestamp {
+        *self.oks.time()
+    }
+
+    /// Gives up the right to write before `time`. A time before this one's own changes nothing.
+    pub fn downgrade(&mut self, time: Timestamp) {
+        let held = std::iter::once(&mut self.oks).chain(&mut self.errs);
+        held.for_each(|capability| {
+            let _ = capability.try_downgrade(&time);
+        });
+    }
+}
+
+type Output = OutputBuilder<Timestamp, NoopBuilder<Rows>>;
+
+/// The outputs of an operator that gives a [`Collection`].
+pub struct Outputs {
+    oks: Output,
+    errs: Option<Output>,
+    pub emit: Emit,
+}
+
+impl Outputs {
+    /// Adds the outputs to an operator; `fallible` says whether it may ever emit an error.
+    pub fn new<'s>(
+        builder: &mut OperatorBuilder<'s, Timestamp>,
+        fallible: bool,
+    ) -> (Outputs, Collection<'s>) {
+        let (oks, ok_stream) = builder.new_output();
+        let errs = fallible.then(|| builder.new_output());
+        let (errs, err_stream) = errs.unzip();
+        let outputs = Outputs {
+            oks: oks.into_output(),
+            errs: errs.map(IntoOutput::into_output),
+            emit: Emit::default(),
+        };
+        (outputs, Collection { oks: ok_stream, errs: err_stream })
+    }
+
+    /// Keeps the right to answer a message; nothing if the message carries none.
+    pub fn retain(&self, capability: &InputCapability<Timestamp>) -> Option<Held> {
+        let oks = capability.retain_least(0)?;
+        let errs = self.errs.as_ref().and_then(|_| capability.retain_least(1));
+        Some(Held { oks, errs })
+    }
+
+    /// The right that an operator has from the start.
+    pub fn initial(&self, capabilities: Vec<Capability<Timestamp>>) -> Held {
+        let mut capabilities = capabilities.into_iter();
+        let oks = capabilities.next().expect("invariant: one capability per output");
+        Held { oks, errs: capabilities.next() }
+    }
+
+    /// Sends the containers that are full.
+    pub fn send_full(&mut self, held: &Held) {
+        self.send(held, RowsBuilder::extract);
+    }
+
+    /// Sends all that was emitted. What was emitted under one right must be sent before it is given up.
+    pub fn flush(&mut self, held: &Held) {
+        self.send(held, RowsBuilder::finish);
+    }
+
+    fn send(&mut self, held: &Held, take: fn(&mut RowsBuilder) -> Option<&mut Rows>) {
+        give(&mut self.oks, &held.oks, &mut self.emit.oks, take);
+        match (&mut self.errs, &held.errs) {
+            (Some(errs), Some(capability)) => give(errs, capability, &mut self.emit.errs, take),
+            _ => debug_assert!(
+                take(&mut self.emit.errs).is_none(),
+                "invariant: only a fallible operator emits errors"
+            ),
+        }
+    }
+}
+
+fn give(
+    output: &mut Output,
+    capability: &Capability<Timestamp>,
+    builder: &mut RowsBuilder,
+    take: fn(&mut RowsBuilder) -> Option<&mut Rows>,
+) {
+    while let Some(container) = take(builder) {
+        output.activate().session_with_builder(capability).give_container(container);
+        container.clear();
+    }
+}
+
+trait IntoOutput {
+    fn into_output(self) -> Output;
+}
+
+impl IntoOutput for timely::dataflow::channels::pushers::Output<Timestamp, Rows> {
+    fn into_output(self) -> Output {
+        OutputBuilder::from(self)
+    }
+}
+
+/// Work that an operator has accepted and not finished, each piece with the right to answer it.
+pub type Todo<W> = VecDeque<(Held, W)>;

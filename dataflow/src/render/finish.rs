@@ -1,0 +1,160 @@
+//! The map-filter-project at the end of an operator: from a group's columns, or a join's match, to the output's row.
+
+use compiler::repr::{Datum, RowBuf, row};
+use compiler::scalar::{EvalError, Mfp, MfpPlan, Scratch};
+
+use super::bundle::Emit;
+use crate::spine::{Diff, Timestamp};
+
+/// How many of a node's output columns are the key of the rows it emits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyed {
+    /// The whole row is the key.
+    Whole,
+    /// So many leading columns.
+    First(usize),
+    /// So many leading columns, to be joined by: an error in one is the collection's, since it is equal to nothing.
+    Joined(usize),
+}
+
+impl Keyed {
+    /// The length of a packed row's key.
+    pub fn key_len(self, packed: &[u8]) -> usize {
+        match self {
+            Keyed::Whole => packed.len(),
+            Keyed::First(columns) | Keyed::Joined(columns) => {
+                let rest = (0..columns).fold(packed, |rest, _| row::split_first(rest).1);
+                packed.len() - rest.len()
+            }
+        }
+    }
+}
+
+/// What is done to each row on its way out of a node: the node's own map-filter-project and those of whoever reads it.
+#[derive(Clone, Debug)]
+pub struct Last {
+    mfp: Option<Mfp>,
+    pub keyed: Keyed,
+}
+
+impl Last {
+    /// Nothing but to say what is key.
+    pub fn keyed(keyed: Keyed) -> Last {
+        Last { mfp: None, keyed }
+    }
+
+    pub fn new(mfp: &Mfp, keyed: Keyed) -> Last {
+        Last { mfp: Some(mfp.clone()), keyed }
+    }
+
+    /// This, after another map-filter-project.
+    pub fn after(self, first: &Mfp) -> Last {
+        let mfp = match self.mfp {
+            Some(mfp) => first.clone().then(mfp),
+            None => first.clone(),
+        };
+        Last { mfp: Some(mfp), keyed: self.keyed }
+    }
+
+    /// Whether rows are to be left as they are, all of each the key.
+    pub fn is_nothing(&self) -> bool {
+        self.keyed == Keyed::Whole && self.mfp.as_ref().is_none_or(Mfp::is_identity)
+    }
+
+    /// What is key, if nothing but that is to be said.
+    pub fn only_splits(&self) -> Option<Keyed> {
+        (self.mfp.is_none() && !matches!(self.keyed, Keyed::Joined(_))).then_some(self.keyed)
+    }
+
+    /// Whether it can fail a row: a predicate can, on an error cell at least, and a key to be joined by.
+    pub fn is_fallible(&self) -> bool {
+        matches!(self.keyed, Keyed::Joined(_))
+            || self.mfp.as_ref().is_some_and(|mfp| !mfp.predicates.is_empty())
+    }
+
+    pub fn finisher(&self) -> Finisher {
+        let plan = self.mfp.as_ref().map(|mfp| match self.keyed {
+            Keyed::Whole => MfpPlan::keyed(mfp, mfp.output_arity()),
+            Keyed::First(columns) | Keyed::Joined(columns) => MfpPlan::keyed(mfp, columns),
+        });
+        Finisher {
+            plan,
+            keyed: self.keyed,
+            scratch: Scratch::default(),
+            out: RowBuf::default(),
+            result: Ok(false),
+        }
+    }
+}
+
+/// A map-filter-project at work, and its last result.
+pub struct Finisher {
+    plan: Option<MfpPlan>,
+    keyed: Keyed,
+    scratch: Scratch,
+    out: RowBuf,
+    result: Result<bool, EvalError>,
+}
+
+impl Finisher {
+    /// Evaluates the row that is the concatenation of these parts.
+    #[inline]
+    pub fn run(&mut self, parts: &[&[u8]]) {
+        self.out.clear();
+        self.result = match &self.plan {
+            Some(plan) => plan.evaluate_parts(parts, &mut self.scratch, &mut self.out),
+            None => {
+                parts.iter().for_each(|part| self.out.extend(part));
+                self.scratch.key_len = self.keyed.key_len(self.out.bytes());
+                Ok(true)
+            }
+        };
+        if matches!(self.keyed, Keyed::Joined(_)) && self.result == Ok(true) {
+            let error = first_error(&self.out.bytes()[..self.scratch.key_len]);
+            self.result = error.map_or(Ok(true), Err);
+        }
+    }
+
+    /// There is no row.
+    pub fn absent(&mut self) {
+        self.result = Ok(false);
+    }
+
+    /// The row and the length of its key, if there is one.
+    pub fn row(&self) -> Option<(&[u8], usize)> {
+        matches!(self.result, Ok(true)).then(|| (self.out.bytes(), self.scratch.key_len))
+    }
+
+    pub fn error(&self) -> Option<&EvalError> {
+        self.result.as_ref().err()
+    }
+
+    pub fn emit(&self, time: Timestamp, diff: Diff, emit: &mut Emit) {
+        match &self.result {
+            Ok(true) => emit.row(self.out.bytes(), self.scratch.key_len, time, diff),
+            Ok(false) => {}
+            Err(error) => emit.err(error, time, diff),
+        }
+    }
+
+    /// Emits what must be added to this result for it to become `next`.
+    pub fn emit_change(&self, next: &Finisher, time: Timestamp, emit: &mut Emit) {
+        if self.result == next.result && (self.row().is_none() || self.out.bytes() == next.out.bytes()) {
+            return;
+        }
+        self.emit(time, -1, emit);
+        next.emit(time, 1, emit);
+    }
+}
+
+/// The first error cell among packed datums.
+pub fn first_error(mut cells: &[u8]) -> Option<EvalError> {
+    while !cells.is_empty() {
+        let (cell, rest) = row::split_first(cells);
+        if let Datum::Error(error) = row::decode_first(cell).0 {
+            return Some(error.to_owned());
+        }
+        cells = rest;
+    }
+    None
+}

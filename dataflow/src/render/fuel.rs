@@ -1,0 +1,42 @@
+//! Fuel: how long an operator may work before it lets the worker go on.
+//!
+//! An operator that is not done keeps its place and asks to be run again, so that no dataflow's hydration holds up what
+//! another has to answer. Time is the measure, because what a row costs is not known beforehand.
+
+use std::time::{Duration, Instant};
+
+/// How long one operator works at a time.
+const BUDGET: Duration = Duration::from_millis(1);
+
+/// How many units of work (a row, a key) are done between looks at the clock.
+const UNITS_PER_LOOK: u32 = 64;
+
+/// What is left of an operator's turn.
+pub struct Fuel {
+    until: Instant,
+    units: u32,
+}
+
+impl Fuel {
+    /// A turn that begins now. Some work is always done, however short the turn.
+    pub fn new() -> Fuel {
+        Fuel { until: Instant::now() + BUDGET, units: UNITS_PER_LOOK }
+    }
+
+    /// Counts one unit of work; false when the turn is over.
+    #[inline]
+    pub fn spend(&mut self) -> bool {
+        self.spend_many(1)
+    }
+
+    /// Counts units of work; false when the turn is over.
+    #[inline]
+    pub fn spend_many(&mut self, units: u32) -> bool {
+        if let Some(left) = self.units.checked_sub(units) {
+            self.units = left;
+            return true;
+        }
+        self.units = UNITS_PER_LOOK;
+        Instant::now() < self.until
+    }
+}

@@ -1,0 +1,221 @@
+//! The half join, of which delta joins are made: a stream's updates looked up in an arrangement as it was at their times.
+//!
+//! An update at t finds what the arrangement holds before t, or at t inclusive where the plan says so; of two relations
+//! that change at the same time exactly one sees the other. The trace must not be compacted to t for that, but to t - 1:
+//! compacted to t, what came at t and what came before cannot be told apart, and matches are lost.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use differential_dataflow::trace::TraceReader;
+use timely::dataflow::channels::pact::{ParallelizationContract, Pipeline};
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::progress::Antichain;
+use timely::progress::frontier::MutableAntichain;
+
+use crate::render::bounds::Bounds;
+use crate::render::bundle::{Collection, Held, Outputs};
+use crate::render::finish::{Finisher, Last};
+use crate::render::fuel::Fuel;
+use crate::spine::{Arrangement, Keys, RowBatch, RowStream, RowTrace, Rows, Timestamp, by_key};
+
+/// Looks up keyed rows in an arrangement. `inclusive`: updates of the arrangement at a row's own time are seen.
+/// `closure` is over key ++ the row's value ++ the arrangement's value.
+pub fn half_join<'s>(
+    stream: RowStream<'s>,
+    arrangement: Arrangement<'s>,
+    inclusive: bool,
+    closure: &Last,
+    bounds: Bounds,
+) -> Collection<'s> {
+    match stream.scope().peers() {
+        1 => half_join_by(stream, Pipeline, arrangement, inclusive, closure, bounds),
+        _ => half_join_by(stream, by_key(), arrangement, inclusive, closure, bounds),
+    }
+}
+
+fn half_join_by<'s>(
+    stream: RowStream<'s>,
+    pact: impl ParallelizationContract<Timestamp, Rows>,
+    arrangement: Arrangement<'s>,
+    inclusive: bool,
+    closure: &Last,
+    bounds: Bounds,
+) -> Collection<'s> {
+    let scope = stream.scope();
+    let mut builder = OperatorBuilder::new("HalfJoin".to_owned(), scope);
+    let mut updates = builder.new_input(stream, pact);
+    let mut changes = builder.new_input(arrangement.stream, Pipeline);
+    let (mut outputs, collection) = Outputs::new(&mut builder, closure.is_fallible());
+    let activator = scope.activator_for(Rc::clone(&builder.operator_info().address));
+    let finisher = closure.finisher();
+    builder.build(move |_| {
+        let mut waiting = Waiting { times: BTreeMap::new(), held: None, current: None };
+        let mut lookups = Lookups { trace: Some(arrangement.trace), inclusive, bounds, finisher };
+        move |frontiers: &[MutableAntichain<Timestamp>]| {
+            updates.for_each(|capability, rows| {
+                if let Some(held) = outputs.retain(&capability) {
+                    waiting.add(held, rows);
+                }
+            });
+            changes.for_each(|_, spans| spans.clear());
+            if !waiting.work(&mut lookups, &frontiers[1], &mut outputs) {
+                activator.activate();
+            }
+            lookups.release(waiting.first_time(), &frontiers[0]);
+        }
+    });
+    collection
+}
+
+/// Updates whose time the arrangement has not completed, and those being looked up.
+struct Waiting {
+    times: BTreeMap<Timestamp, Vec<Rows>>,
+    /// The right to answer all of them.
+    held: Option<Held>,
+    current: Option<(Timestamp, Current)>,
+}
+
+/// The updates of one time, by position in the order of their keys.
+struct Current {
+    chunks: Vec<Rows>,
+    order: Vec<u32>,
+    next: usize,
+}
+
+impl Waiting {
+    fn add(&mut self, held: Held, rows: &mut Rows) {
+        let arrived = rows.borrow();
+        for (key, value, time, diff) in arrived.iter() {
+            let chunks = self.times.entry(time).or_default();
+            if chunks.last().is_none_or(Rows::is_full) {
+                chunks.push(Rows::default());
+            }
+            chunks.last_mut().expect("invariant: one was pushed").push(key, value, time, diff);
+        }
+        if self.held.as_ref().is_none_or(|least| held.time() < least.time()) {
+            self.held = Some(held);
+        }
+    }
+
+    /// The least time that is not looked up.
+    fn first_time(&self) -> Option<Timestamp> {
+        let current = self.current.as_ref().map(|(time, _)| *time);
+        current.or_else(|| self.times.first_key_value().map(|(time, _)| *time))
+    }
+
+    /// Looks up what the arrangement has completed until fuel is spent; false when there is more.
+    fn work(
+        &mut self,
+        lookups: &mut Lookups,
+        complete: &MutableAntichain<Timestamp>,
+        outputs: &mut Outputs,
+    ) -> bool {
+        let Some(mut held) = self.held.take() else { return true };
+        let mut fuel = Fuel::new();
+        let finished = loop {
+            if self.current.is_none() {
+                let Some(entry) =
+                    self.times.first_entry().filter(|entry| lookups.can(*entry.key(), complete))
+                else {
+                    break true;
+                };
+                let (time, chunks) = entry.remove_entry();
+                self.current = Some((time, Current { chunks, order: Vec::new(), next: 0 }));
+            }
+            let Some((time, current)) = &mut self.current else { break true };
+            if !lookups.look_up(*time, current, &mut fuel, outputs, &held) {
+                break false;
+            }
+            self.current = None;
+        };
+        outputs.flush(&held);
+        if let Some(time) = self.first_time() {
+            held.downgrade(time);
+            self.held = Some(held);
+        }
+        finished
+    }
+}
+
+/// The arrangement, and what becomes of a match.
+struct Lookups {
+    trace: Option<RowTrace>,
+    inclusive: bool,
+    bounds: Bounds,
+    finisher: Finisher,
+}
+
+impl Lookups {
+    /// Whether an arrangement of this frontier has all that an update at `time` may see.
+    fn can(&self, time: Timestamp, complete: &MutableAntichain<Timestamp>) -> bool {
+        match self.inclusive {
+            true => !complete.less_equal(&time),
+            false => !complete.less_than(&time),
+        }
+    }
+
+    /// Looks up a time's updates, chunk by chunk in the order of their keys, until fuel is spent; true when all were.
+    fn look_up(
+        &mut self,
+        time: Timestamp,
+        current: &mut Current,
+        fuel: &mut Fuel,
+        outputs: &mut Outputs,
+        held: &Held,
+    ) -> bool {
+        // What is before the dataflow's first time is presented at it: an update at that time does not see it exclusively.
+        let limit = if self.inclusive { Some(time) } else { time.checked_sub(1) };
+        let Some(limit) = limit.filter(|limit| *limit >= self.bounds.as_of) else { return true };
+        let Some(trace) = &mut self.trace else { return true };
+        let mut through = Antichain::new();
+        trace.read_upper(&mut through);
+        let batches: Vec<RowBatch> =
+            trace.batches_through(through.borrow()).expect("invariant: a trace can be read at its upper");
+        while let Some(rows) = current.chunks.last() {
+            if current.order.is_empty() {
+                let rows = rows.borrow();
+                current.order.extend(0..rows.len() as u32);
+                current.order.sort_unstable_by_key(|row| rows.key(*row as usize));
+            }
+            let mut keys = Keys::new(batches.iter().map(|batch| &*batch.0));
+            while current.next < current.order.len() {
+                let (key, kept, time, diff) = rows.borrow().get(current.order[current.next] as usize);
+                current.next += 1;
+                keys.seek(key);
+                let mut values = keys.values(key);
+                let mut read = 1;
+                while let Some((value, sum)) = values.next(limit) {
+                    read += 1;
+                    if sum != 0 {
+                        self.finisher.run(&[key, kept, value]);
+                        self.finisher.emit(time, diff.wrapping_mul(sum), &mut outputs.emit);
+                    }
+                }
+                outputs.send_full(held);
+                if !fuel.spend_many(read) && current.next < current.order.len() {
+                    return false;
+                }
+            }
+            current.chunks.pop();
+            current.order.clear();
+            current.next = 0;
+        }
+        true
+    }
+
+    /// Lets the trace forget what no update that is waiting or may come can tell apart.
+    fn release(&mut self, waiting: Option<Timestamp>, updates: &MutableAntichain<Timestamp>) {
+        let first = waiting.into_iter().chain(updates.frontier().first().copied()).min();
+        let Some(first) = first else {
+            self.trace = None;
+            return;
+        };
+        if let Some(trace) = &mut self.trace {
+            trace.set_logical_compaction(Antichain::from_elem(first.saturating_sub(1)).borrow());
+            let mut upper = Antichain::new();
+            trace.read_upper(&mut upper);
+            trace.set_physical_compaction(upper.borrow());
+        }
+    }
+}
