@@ -1,7 +1,7 @@
 //! Arrays: packed elements in row-major order, then their shape.
 //!
 //! ```text
-//! element ... element 00  dimensions  (length, if there are several dimensions; lower bound) ...
+//! element ... element 00  dimensions  lengths, if there are several dimensions  lower bounds
 //! ```
 //! PostgreSQL compares the elements, then their number (the end tag), then the shape, which is part of equality.
 
@@ -142,20 +142,20 @@ fn read_shape(elements: &[u8], shape: &[u8]) -> Option<Vec<Dimension>> {
     let mut dimensions = Vec::with_capacity(count as usize);
     for _ in 0..count {
         let length = if count == 1 { row::arity(elements) as i64 } else { take_int(&mut rest)? };
-        let lower = take_int(&mut rest)?;
-        dimensions.push(Dimension { length: u32::try_from(length).ok()?, lower: i32::try_from(lower).ok()? });
+        dimensions.push(Dimension { length: u32::try_from(length).ok()?, lower: 0 });
+    }
+    for dimension in &mut dimensions {
+        dimension.lower = i32::try_from(take_int(&mut rest)?).ok()?;
     }
     rest.is_empty().then_some(dimensions)
 }
 
 fn encode_shape(dimensions: &[Dimension], out: &mut Vec<u8>) {
     out.push(dimensions.len() as u8);
-    for dimension in dimensions {
-        if dimensions.len() > 1 {
-            encode_int(dimension.length as i64, out);
-        }
-        encode_int(dimension.lower as i64, out);
+    if dimensions.len() > 1 {
+        dimensions.iter().for_each(|dimension| encode_int(dimension.length as i64, out));
     }
+    dimensions.iter().for_each(|dimension| encode_int(dimension.lower as i64, out));
 }
 
 fn take_int(rest: &mut &[u8]) -> Option<i64> {

@@ -17,6 +17,9 @@ pub mod row;
 pub mod text;
 pub mod types;
 
+#[cfg(test)]
+mod properties;
+
 pub use array::Array;
 pub use canonical::{canonicalize, encode_canonical, encode_sort_key};
 pub use datum::Datum;

@@ -14,7 +14,7 @@
 
 use num_bigint::{BigInt, BigUint, Sign};
 
-use super::{Numeric, NumericBuf, Repr};
+use super::{MAX_INTEGER_DIGITS, MAX_SCALE, Numeric, NumericBuf, Repr};
 use crate::repr::row::tag;
 
 const BIAS: i32 = 0x80;
@@ -244,8 +244,11 @@ pub(in crate::repr) fn read_finite(bytes: &[u8], tags: Tags) -> Option<(Numeric<
     }
 }
 
-/// Whether the scale shows all digits.
+/// Whether the scale shows all digits, and the number is within numeric's range.
 fn is_whole(parts: &Parts<'_>) -> bool {
+    if parts.exponent > MAX_INTEGER_DIGITS as i32 / 2 || parts.scale > MAX_SCALE {
+        return false;
+    }
     let last = parts.digits().last().unwrap_or(0);
     parts.shift() >= 0 || parts.shift() == -1 && last % 10 == 0
 }
@@ -266,6 +269,7 @@ fn small_mantissa(parts: &Parts<'_>) -> Option<Option<i128>> {
         digits.try_fold(0u128, |value, digit| value.checked_mul(100)?.checked_add(digit as u128))
     };
     let scaled = magnitude.and_then(|magnitude| match (half, shift) {
+        _ if parts.digits.is_empty() => Some(0),
         (Some(digit), _) => magnitude.checked_mul(10)?.checked_add(digit as u128 / 10),
         (None, 0) => Some(magnitude),
         (None, _) => magnitude.checked_mul(super::pow10(shift as u32)?),
