@@ -132,6 +132,7 @@ impl Sequencer {
 pub fn refused(error: StorageError) -> Error {
     let code = match &error {
         StorageError::Refused(_) => SqlState::DISK_FULL,
+        StorageError::TooLarge(_) => SqlState::PROGRAM_LIMIT_EXCEEDED,
         StorageError::Mismatch { .. } => SqlState::SERIALIZATION_FAILURE,
         StorageError::Compacted { .. } => SqlState::INVALID_PARAMETER_VALUE,
         StorageError::Corrupt(_) => SqlState::DATA_CORRUPTED,

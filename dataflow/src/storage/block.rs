@@ -12,8 +12,8 @@ const ONE_TIME: u32 = 1;
 const ONE_DIFF: u32 = 2;
 const ONE_LENGTH: u32 = 4;
 
-/// No row and no block may be larger: lengths and counts have 32 bits.
-pub(super) const MAX_BYTES: usize = 1 << 30;
+/// No block may be larger: lengths and counts have 32 bits, those of the record around it too.
+pub(super) const MAX_BYTES: usize = u32::MAX as usize - (1 << 16);
 
 /// What an update takes beside its row, at most.
 const UPDATE_BYTES: usize = 20;

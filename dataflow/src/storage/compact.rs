@@ -111,7 +111,7 @@ fn wait_for_idleness<'a>(
 
 /// Makes the next segment's space ahead, so that a commit does not wait for it. If that fails, the log tries itself.
 fn make_spare(shared: &Shared, size: usize) {
-    let spare = Spare::create(&*shared.disk, shared.next_spare.fetch_add(1, Ordering::Relaxed), size);
+    let spare = Spare::create(&*shared.disk, shared.new_spare(), size);
     let mut state = shared.state();
     state.spare_wanted = None;
     match spare {
@@ -238,7 +238,7 @@ fn reclaim(shared: &Shared, covered: &[Arc<Sealed>]) {
             state.spare.is_none() && state.phase == Phase::Open && sealed.size == shared.options.segment_bytes
         };
         let reclaimed = match wanted {
-            true => Spare::recycle(&*shared.disk, sealed.number).map(|spare| {
+            true => Spare::recycle(&*shared.disk, sealed.number, shared.new_spare()).map(|spare| {
                 let mut state = shared.state();
                 state.spare_wanted = None;
                 state.spare.replace(spare)

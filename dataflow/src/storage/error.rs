@@ -10,6 +10,8 @@ pub enum StorageError {
     Compacted { shard: ShardId, as_of: Timestamp, since: Timestamp },
     /// There is no room, or no new file can be made. Nothing was written; the same append may succeed later.
     Refused(String),
+    /// The transaction is larger than any record can be. Nothing was written, and trying again does not help.
+    TooLarge(String),
     /// A write or sync of the log failed: whether the append survives is known only after opening again. The store
     /// answers this to everything from now on; a server ends its process here. Also after [`super::Storage::close`].
     Stopped(String),
@@ -29,6 +31,7 @@ impl fmt::Display for StorageError {
                 write!(f, "shard {shard} cannot be read as of {as_of}: its history begins at {since}")
             }
             StorageError::Refused(why)
+            | StorageError::TooLarge(why)
             | StorageError::Stopped(why)
             | StorageError::Corrupt(why)
             | StorageError::Unavailable(why) => f.write_str(why),

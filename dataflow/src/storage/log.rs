@@ -16,7 +16,6 @@ use super::state::{Phase, Shared, State};
 use super::{Append, Completion, ShardAppend, ShardId, StorageError, Timestamp, block};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// So many full segments may wait for their checkpoint before commits wait for it: this bounds memory.
@@ -113,6 +112,11 @@ pub(super) struct Admission {
 impl Admission {
     /// Compare-and-append: whether the entry may follow those admitted before it.
     pub(super) fn admit(&mut self, state: &State, entry: &Entry) -> Result<(), StorageError> {
+        let (size, max) = (entry.encoded_len(), block::MAX_BYTES);
+        if size > max {
+            let why = format!("a transaction of {size} bytes is too large: at most {max} are possible");
+            return Err(StorageError::TooLarge(why));
+        }
         match entry {
             Entry::Reserve(_) => {}
             Entry::Drop(shard) => drop(self.uppers.insert(*shard, 0)),
@@ -145,6 +149,8 @@ enum Work {
     Group(Vec<Waiting>),
     /// The next entry needs a segment with room for a payload of this size.
     Rotate(usize),
+    /// The next entry is larger than a segment.
+    Alone(Waiting),
     /// The log is idle: make room for a checkpoint of what it holds.
     Seal,
     /// Commits pause: prove the last ones.
@@ -165,6 +171,7 @@ impl Log {
             match self.wait() {
                 Work::Group(group) => self.commit(group),
                 Work::Rotate(payload) => self.make_room(payload),
+                Work::Alone(waiting) => self.commit_alone(waiting),
                 Work::Seal => self.seal_idle(),
                 Work::Mark => self.mark(),
                 Work::Refuse(queue, why) => answer(queue, &why),
@@ -184,7 +191,11 @@ impl Log {
             if let Some(first) = state.queue.front() {
                 let size = first.size;
                 let group = self.take_group(&mut state.queue);
-                return if group.is_empty() { Work::Rotate(size) } else { Work::Group(group) };
+                return match group.is_empty() {
+                    false => Work::Group(group),
+                    true if size <= self.shared.options.segment_bytes => Work::Rotate(size),
+                    true => Work::Alone(state.queue.pop_front().expect("invariant: it was at the front")),
+                };
             }
             if state.phase != Phase::Open {
                 return Work::Close;
@@ -311,31 +322,57 @@ impl Log {
     /// Makes the next segment, with room for so large a payload, and leaves the present one to the checkpoints.
     fn rotate(&mut self, payload: usize) -> Result<(), StorageError> {
         self.wait_for_checkpoint()?;
+        let shared = &self.shared;
         let size = self.next_size(size_for(payload));
-        let ready = self.shared.state().spare.take().filter(|spare| spare.size >= size);
-        let created = match ready {
-            Some(spare) => Ok(spare),
-            None => Spare::create(
-                &*self.shared.disk,
-                self.shared.next_spare.fetch_add(1, Ordering::Relaxed),
-                size,
-            ),
-        };
-        let created = created.map_err(Failure::Retry);
-        let created = created
-            .and_then(|spare| Segment::create(&*self.shared.disk, self.shared.store, self.next, spare));
-        let next = created.map_err(|failure| {
-            self.shared.stop_if_unknown(&failure);
-            let why = format!("no new log segment could be made: {failure}");
-            match failure {
-                Failure::Retry(_) => StorageError::Refused(why),
-                Failure::Stop(_) => StorageError::Stopped(why),
-            }
-        })?;
+        let ready = shared.state().spare.take().filter(|spare| spare.size >= size);
+        let spare = ready.map_or_else(|| Spare::create(&*shared.disk, shared.new_spare(), size), Ok);
+        let next = spare
+            .map_err(Failure::Retry)
+            .and_then(|spare| Segment::create(&*shared.disk, shared.store, self.next, spare));
+        let next = next.map_err(|failure| self.no_segment(failure))?;
+        self.begin(next);
+        Ok(())
+    }
+
+    fn no_segment(&self, failure: Failure) -> StorageError {
+        self.shared.stop_if_unknown(&failure);
+        let why = format!("no new log segment could be made: {failure}");
+        match failure {
+            Failure::Retry(_) => StorageError::Refused(why),
+            Failure::Stop(_) => StorageError::Stopped(why),
+        }
+    }
+
+    /// Goes on with the next segment; the present one is full.
+    fn begin(&mut self, next: Segment) {
         let full = std::mem::replace(&mut self.segment, next);
         if !full.is_empty() {
             self.seal(&full);
         }
+    }
+
+    /// Makes an entry durable that is larger than a segment: as a segment of its own, which is written before it gets its
+    /// name. Its space need not be set aside, since without the name nothing has happened.
+    fn commit_alone(&mut self, waiting: Waiting) {
+        let written = self.write_alone(&waiting.entry);
+        if written.is_ok() {
+            let sequence = self.next;
+            // The mark behind it takes a sequence too.
+            self.next += 2;
+            self.show(sequence, std::iter::once(&waiting.entry));
+        }
+        (waiting.completion)(written);
+    }
+
+    fn write_alone(&mut self, entry: &Entry) -> Result<(), StorageError> {
+        Admission::default().admit(&self.shared.state(), entry)?;
+        self.wait_for_checkpoint()?;
+        let shared = &self.shared;
+        let number = shared.new_spare();
+        let segment =
+            Segment::create_whole(&*shared.disk, shared.store, self.next, number, |out| entry.encode(out));
+        let segment = segment.map_err(|failure| self.no_segment(failure))?;
+        self.begin(segment);
         Ok(())
     }
 

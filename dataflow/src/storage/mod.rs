@@ -165,7 +165,7 @@ impl Storage {
 
     /// Appends a transaction. Many may be in flight; they are decided in the order of the calls, and `completion` is
     /// called in that order too, once the updates are durable and visible to reads. It is called exactly once, on the
-    /// log's thread, or on this one if the store is closed; it must be quick and must not wait.
+    /// log's thread and never from within this call; it must be quick and must not wait.
     ///
     /// The times of the updates lie between the shard's lower and the append's upper; anything else is a mistake in the
     /// caller, and panics.
@@ -204,23 +204,18 @@ impl Storage {
         self.submit(Entry::Drop(shard), Box::new(completion));
     }
 
+    /// Completions never run in here: the caller may hold a lock that they take.
     fn submit(&self, entry: Entry, completion: Completion) {
         let size = entry.encoded_len();
-        if size > block::MAX_BYTES {
-            let why = format!(
-                "a transaction of {size} bytes is too large: at most {} are possible",
-                block::MAX_BYTES
-            );
-            return completion(Err(StorageError::Refused(why)));
-        }
         let mut state = self.shared.state();
-        if state.phase != Phase::Open {
+        if state.phase == Phase::Open {
+            state.queue.push_back(Waiting { entry, size, completion });
             drop(state);
-            return completion(Err(StorageError::Stopped("the store is closed".into())));
+            self.shared.arrived.notify_one();
+        } else {
+            let closed = StorageError::Stopped("the store is closed".into());
+            std::thread::spawn(move || completion(Err(closed)));
         }
-        state.queue.push_back(Waiting { entry, size, completion });
-        drop(state);
-        self.shared.arrived.notify_one();
     }
 
     /// Where a shard can be read and written; `(0, 0)` for one that was never written.

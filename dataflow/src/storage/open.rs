@@ -19,7 +19,6 @@ use super::state::{Shared, State};
 use super::{Options, Recovered, StorageError};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What opening gives: the shared state, the log ready to run, and what was found.
 pub(super) struct Opened {
@@ -135,8 +134,7 @@ fn recovered(state: &State, warnings: Vec<String>) -> Recovered {
 fn begin_log(shared: &Shared, number: u64) -> Result<Segment, StorageError> {
     let disk = &*shared.disk;
     let size = shared.options.first_segment_bytes.min(shared.options.segment_bytes);
-    let spare =
-        Spare::create(disk, shared.next_spare.fetch_add(1, Ordering::Relaxed), size).map_err(unavailable)?;
+    let spare = Spare::create(disk, shared.new_spare(), size).map_err(unavailable)?;
     let segment = Segment::create(disk, shared.store, number, spare).map_err(failed)?;
     let mut manifest = shared.manifest.lock().expect("invariant: no holder of this lock panics");
     if manifest.clean {

@@ -65,9 +65,14 @@ pub(super) struct Spare {
     pub(super) size: usize,
 }
 
+fn spare_name(number: u64) -> String {
+    format!("spare-{number}.tmp")
+}
+
 impl Spare {
+    /// Numbers tell spares apart that exist at the same time.
     pub(super) fn create(disk: &dyn Disk, number: u64, size: usize) -> io::Result<Spare> {
-        let name = format!("spare-{number}.tmp");
+        let name = spare_name(number);
         let mut file = disk.create(&name)?;
         let zeros = vec![0; size.min(1 << 20)];
         let filled = (0..size)
@@ -80,10 +85,10 @@ impl Spare {
     }
 
     /// Takes over a segment whose records are all in runs that the durable manifest names.
-    pub(super) fn recycle(disk: &dyn Disk, number: u64) -> io::Result<Spare> {
-        let size = disk.len(&self::name(number))? as usize;
-        let name = format!("spare-{number}.tmp");
-        disk.rename(&self::name(number), &name)?;
+    pub(super) fn recycle(disk: &dyn Disk, segment: u64, number: u64) -> io::Result<Spare> {
+        let size = disk.len(&self::name(segment))? as usize;
+        let name = spare_name(number);
+        disk.rename(&self::name(segment), &name)?;
         Ok(Spare { file: disk.reuse(&name)?, name, size })
     }
 
@@ -124,6 +129,42 @@ impl Segment {
         let proven = number - 1;
         let (buffer, ends_with_mark) = (Vec::new(), false);
         Ok(Segment { file, identity, size, end: HEADER, proven, buffer, pushed: proven, ends_with_mark })
+    }
+
+    /// Makes a segment of one record and the mark behind it; both are durable when it returns. The mark may prove the
+    /// record before the sync, because the name comes after it. After an error nothing needs to be undone.
+    pub(super) fn create_whole(
+        disk: &dyn Disk,
+        store: u64,
+        number: u64,
+        spare: u64,
+        payload: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Segment, Failure> {
+        let identity = Identity { kind: KIND, store, number };
+        let mut bytes = identity.header().to_vec();
+        let start = frame::begin(&mut bytes);
+        payload(&mut bytes);
+        identity.finish(&mut bytes, start, start, number, number - 1);
+        let start = frame::begin(&mut bytes);
+        identity.finish(&mut bytes, start, start, number + 1, number);
+        let temporary = spare_name(spare);
+        let mut file = disk.create(&temporary)?;
+        if let Err(error) = file.write_at(0, &bytes).and_then(|()| file.sync()) {
+            let _ = disk.remove(&temporary);
+            return Err(Failure::Retry(error));
+        }
+        publish(disk, &temporary, &name(number))?;
+        let (size, last) = (bytes.len(), number + 1);
+        Ok(Segment {
+            file,
+            identity,
+            size,
+            end: size,
+            proven: last,
+            buffer: Vec::new(),
+            pushed: last,
+            ends_with_mark: true,
+        })
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -329,7 +370,7 @@ mod tests {
         let mut log = segment(&disk, 4096);
         (1..=5).for_each(|sequence| push(&mut log, sequence, b"old"));
         log.commit().expect("memory does not fail");
-        let spare = Spare::recycle(&disk, 1).expect("is there");
+        let spare = Spare::recycle(&disk, 1, 1).expect("is there");
         let mut log = Segment::create(&disk, STORE, 6, spare).expect("memory does not fail");
         push(&mut log, 6, b"new");
         log.commit().expect("memory does not fail");

@@ -46,7 +46,9 @@ fn open(disk: &Simulated) -> Result<(Storage, Recovered), StorageError> {
 
 fn row(id: u64) -> Vec<u8> {
     let mut row = id.to_be_bytes().to_vec();
-    row.resize(8 + (id as usize * 37) % 300, id as u8);
+    // Now and then one is larger than a segment.
+    let len = if id % 41 == 40 { 9_000 } else { (id as usize * 37) % 300 };
+    row.resize(8 + len, id as u8);
     row
 }
 
@@ -241,7 +243,7 @@ fn lives(seed: u64) {
         let (storage, recovered) = open(&disk).expect("a disk that lost power but nothing durable opens");
         model.check(&storage, &recovered);
         disk.set_faults(random_faults(&mut random));
-        let commits = random.below(120);
+        let commits = random.below(80);
         model.work(&storage, &mut random, commits);
         if random.below(4) == 0 {
             let _ = storage.close();
@@ -294,7 +296,7 @@ fn each_seed(seeds: std::ops::Range<u64>, check: impl Fn(u64)) {
 
 #[test]
 fn power_losses_and_faults() {
-    each_seed(0..250, lives);
+    each_seed(0..200, lives);
 }
 
 /// Opens, works until there was a checkpoint and a compaction, and closes, with the power going off after so many

@@ -8,7 +8,7 @@ use super::run::Run;
 use super::segment::{Failure, Spare};
 use super::{Frontiers, Options, ShardId, Timestamp, Updates};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ pub(super) struct Shared {
     /// The durable manifest. Locked while the next one is written; before the state where both are.
     pub(super) manifest: Mutex<Manifest>,
     pub(super) next_run: AtomicU64,
-    pub(super) next_spare: AtomicU64,
+    next_spare: AtomicU64,
 }
 
 pub(super) struct State {
@@ -247,6 +247,11 @@ impl Shared {
         state: MutexGuard<'a, State>,
     ) -> MutexGuard<'a, State> {
         condition.wait(state).expect("invariant: no holder of this lock panics")
+    }
+
+    /// A number that no other spare of this life has.
+    pub(super) fn new_spare(&self) -> u64 {
+        self.next_spare.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Waits; true if the time ran out.

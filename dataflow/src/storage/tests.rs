@@ -406,6 +406,22 @@ fn a_missing_segment_is_named() {
 }
 
 #[test]
+fn completions_never_run_within_the_call() {
+    let (storage, _) = open(&Memory::default());
+    storage.close().expect("memory does not fail");
+    let lock = Arc::new(Mutex::new(()));
+    let (held, taken) = (lock.lock().expect("nobody panics"), lock.clone());
+    let (send, receive) = channel();
+    storage.append(Append { upper: 1, shards: vec![] }, move |outcome| {
+        let _lock = taken.lock().expect("nobody panics");
+        send.send(outcome).expect("the test waits");
+    });
+    drop(held);
+    let closed = StorageError::Stopped("the store is closed".into());
+    assert_eq!(receive.recv().expect("it is answered"), Err(closed));
+}
+
+#[test]
 fn the_last_handle_may_go_on_the_logs_thread() {
     let disk = Memory::default();
     let (storage, _) = open(&disk);
