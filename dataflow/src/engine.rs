@@ -69,7 +69,7 @@ struct Inner {
     remote_workers: usize,
     /// What each catalog item keeps running.
     running: Mutex<std::collections::HashMap<CollectionId, DataflowId>>,
-    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    control: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
 /// The right to change some tables: nobody else changes them meanwhile.
@@ -128,7 +128,7 @@ impl Engine {
 
         let responses = events.clone();
         let respond = Arc::new(move |response| drop(responses.send(Event::Response(response))));
-        let (commands, workers) = worker::start(config.timely, config.workers, respond)?;
+        let commands = worker::start(config.timely, config.workers, respond)?;
         let local_workers = config.workers;
         let remote_workers = (config.processes - 1) * config.workers;
         let (shown, peeks) = (Arc::new(Shown::default()), Arc::new(Peeks::default()));
@@ -160,7 +160,7 @@ impl Engine {
             local_workers,
             remote_workers,
             running: Mutex::default(),
-            threads: Mutex::new(vec![workers, control]),
+            control: Mutex::new(Some(control)),
         };
         let engine = Engine { inner: Arc::new(inner) };
         let catalog = engine.catalog();
@@ -419,17 +419,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends the coordinator and the workers and closes storage. Later calls answer that the engine is closed.
+    /// Ends the coordinator and the workers and closes storage. Later calls answer that the engine is closed. Workers are told, not
+    /// waited for: what they are computing can be computed again.
     pub fn close(&self) {
         let (done, ended) = channel();
         if self.inner.events.send(Event::Close(done)).is_ok() {
             let _ = ended.recv();
         }
-        let threads = std::mem::take(
-            &mut *self.inner.threads.lock().expect("invariant: nothing panics while it has the list"),
-        );
-        for thread in threads {
-            let _ = thread.join();
+        let control = self.inner.control.lock().expect("invariant: nothing panics while it has the thread").take();
+        if let Some(control) = control {
+            let _ = control.join();
         }
         if let Err(error) = self.inner.storage.close() {
             tracing::warn!(%error, "storage did not close cleanly");

@@ -31,25 +31,35 @@ const PARK_MAX: Duration = Duration::from_millis(250);
 /// Hears what the workers say in process 0.
 pub type Respond = Arc<dyn Fn(Response) + Send + Sync>;
 
-/// Starts the workers of process 0; returns how to command them, and the thread that ends with them.
-pub fn start(
-    config: timely::Config,
-    local_workers: usize,
-    respond: Respond,
-) -> Result<(CommandSender, std::thread::JoinHandle<()>), Error> {
+/// Starts the workers of process 0; returns how to command them.
+pub fn start(config: timely::Config, local_workers: usize, respond: Respond) -> Result<CommandSender, Error> {
     let (sender, commands) = commands::channel();
     let guards = execute(config, local_workers, commands, respond)?;
-    let joiner = std::thread::Builder::new().name("workers".into()).spawn(move || drop(guards));
-    let joiner = joiner
-        .map_err(|error| Error::new(SqlState::OUT_OF_MEMORY, format!("cannot start a thread: {error}")))?;
-    Ok((sender, joiner))
+    // Dropping the guards would wait for the workers; they end with the process.
+    std::mem::forget(guards);
+    Ok(sender)
 }
 
-/// Runs the workers of a process other than 0 until the group ends.
+/// Runs the workers of a process other than 0 until the group ends; then this process ends too.
 pub fn serve(config: timely::Config, local_workers: usize) -> Result<(), Error> {
     let (_, commands) = commands::channel();
     drop(execute(config, local_workers, commands, Arc::new(|_| {}))?);
     Ok(())
+}
+
+/// A worker or a peer that is lost leaves results that nobody can complete: the whole process ends at once, and storage has
+/// everything that was acknowledged.
+fn abort_on_lost_worker() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        before(panic);
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or_default();
+        if ["timely", "coordinator", "storage"].iter().any(|ours| name.starts_with(ours)) {
+            eprintln!("tidewater: the thread \"{name}\" is lost (a peer process may have ended): stopping");
+            std::process::abort();
+        }
+    }));
 }
 
 fn execute(
@@ -113,13 +123,22 @@ impl State {
         loop {
             while let Some(command) = self.next_command() {
                 if matches!(command, Command::Shutdown) {
-                    return;
+                    return self.shut_down(worker);
                 }
                 self.carry_out(command, worker);
             }
             worker.step_or_park(Some(PARK_MAX));
             self.traces.maintain(self.local, self.index, &self.respond);
         }
+    }
+
+    /// Drops every dataflow; a process that only works for process 0 ends.
+    fn shut_down(mut self, worker: &mut Worker) {
+        if self.respond.is_remote() {
+            std::process::exit(0);
+        }
+        let dataflows: Vec<_> = self.dataflows.keys().copied().collect();
+        dataflows.into_iter().for_each(|dataflow| self.drop_dataflow(dataflow, worker));
     }
 
     fn next_command(&self) -> Option<Command> {
