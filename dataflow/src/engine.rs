@@ -426,7 +426,8 @@ impl Engine {
         if self.inner.events.send(Event::Close(done)).is_ok() {
             let _ = ended.recv();
         }
-        let control = self.inner.control.lock().expect("invariant: nothing panics while it has the thread").take();
+        let control =
+            self.inner.control.lock().expect("invariant: nothing panics while it has the thread").take();
         if let Some(control) = control {
             let _ = control.join();
         }
