@@ -4,6 +4,7 @@
 //! [`repr`] and [`scalar`] are the values and expressions that every layer shares.
 
 pub mod ast;
+pub mod bind;
 pub mod catalog;
 pub mod decorrelate;
 pub mod error;

@@ -327,7 +327,7 @@ pub struct CsvFormat {
     pub header: bool,
     pub quote: u8,
     pub escape: u8,
-    /// Of the copied columns, those that are always quoted.
+    /// Numbers of copied columns, here and below.
     pub force_quote: Vec<usize>,
     pub force_null: Vec<usize>,
     pub force_not_null: Vec<usize>,

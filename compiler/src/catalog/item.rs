@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ast;
 use crate::lir;
 use crate::mir::{self, CollectionId};
 use crate::repr::{ColumnType, RelationType};
-use crate::scalar::ScalarExpr;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Item {
@@ -68,9 +68,9 @@ pub struct Column {
 pub struct Default {
     /// Canonical text.
     pub sql: String,
-    /// Coerced to the column's type. None when the text is stable or volatile: `bind` then binds the text anew for each statement.
+    /// The text's tree: each statement binds it anew, so that it may be stable or volatile.
     #[serde(skip)]
-    pub bound: Option<ScalarExpr>,
+    pub expr: Option<Arc<ast::Expr>>,
 }
 
 impl PartialEq for Default {

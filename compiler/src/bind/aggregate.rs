@@ -1,0 +1,179 @@
+//! Aggregate calls: what they mean, where they may stand, and the row of their group that they become a column of.
+
+use super::Binder;
+use super::coerce::{Cast, Typed};
+use super::function::{Resolved, no_function};
+use super::scope::AGGREGATES;
+use crate::ast;
+use crate::error::{Error, SqlState};
+use crate::hir::{Aggregate, Expr, OrderKey};
+use crate::repr::{ColumnType, Type};
+use crate::scalar::{self, AggregateFunc, SortKey};
+
+impl Binder<'_> {
+    pub(super) fn is_aggregate(&self, name: &str, call: &ast::Call) -> bool {
+        let _ = call;
+        scalar::aggregates_named(name).next().is_some()
+    }
+
+    /// The aggregate becomes a column of its group's row, from [`AGGREGATES`] on, until the query is grouped.
+    pub(super) fn bind_aggregate(
+        &mut self,
+        name: &str,
+        call: &mut ast::Call,
+        position: u32,
+    ) -> Result<Expr, Error> {
+        self.check_place(position)?;
+        if !call.within_group.is_empty() || call.variadic {
+            return Err(
+                Error::unsupported("ordered-set and variadic aggregates are not supported").at(position)
+            );
+        }
+        self.frame().in_aggregate = true;
+        let bound = self.bind_aggregate_inputs(name, call, position);
+        self.frame().in_aggregate = false;
+        let aggregate = bound?;
+        if aggregate.exprs().any(|e| e.reads_level(1)) && !aggregate.exprs().any(|e| e.reads_level(0)) {
+            return Err(Error::unsupported(
+                "an aggregate over an outer query's columns alone is not supported",
+            )
+            .at(position));
+        }
+        let typ = aggregate.typ.clone();
+        let aggregates = &mut self.frame().aggregates;
+        let at = aggregates.iter().position(|other| *other == aggregate).unwrap_or_else(|| {
+            aggregates.push(aggregate);
+            aggregates.len() - 1
+        });
+        Ok(Expr::column(AGGREGATES + at, typ))
+    }
+
+    fn check_place(&mut self, position: u32) -> Result<(), Error> {
+        let frame = self.frame();
+        if frame.in_aggregate {
+            return Err(Error::new(SqlState::GROUPING_ERROR, "aggregate function calls cannot be nested")
+                .at(position));
+        }
+        if !frame.clause.takes_aggregates() {
+            let message = format!("aggregate functions are not allowed in {}", frame.clause.name());
+            return Err(Error::new(SqlState::GROUPING_ERROR, message).at(position));
+        }
+        Ok(())
+    }
+
+    fn bind_aggregate_inputs(
+        &mut self,
+        name: &str,
+        call: &mut ast::Call,
+        position: u32,
+    ) -> Result<Aggregate, Error> {
+        let args = self.bind_args(call)?;
+        let order = self.bind_aggregate_order(&mut call.order_by)?;
+        let filter = match &mut call.filter {
+            Some(filter) => Some(self.bind_condition(filter, "FILTER")?),
+            None => None,
+        };
+        if args.is_empty() && !call.star && name == "count" {
+            return Err(Error::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                "count(*) must be used to call a parameterless aggregate function",
+            )
+            .at(position));
+        }
+        if call.star && call.distinct {
+            return Err(Error::new(
+                SqlState::SYNTAX_ERROR,
+                "DISTINCT specified, but count(*) has no argument",
+            )
+            .at(position));
+        }
+        let candidates: Vec<&'static scalar::Aggregate> =
+            scalar::aggregates_named(name).filter(|a| a.args.len() == args.len()).collect();
+        let types: Vec<Type> = args.iter().map(|arg| arg.expr.typ()).collect();
+        let found = match self.resolve(&candidates, &types, false) {
+            Resolved::One(found) => found,
+            Resolved::None => return Err(no_function(name, &types).at(position)),
+            Resolved::Ambiguous => {
+                let message = format!("function {name} is not unique");
+                return Err(Error::new(SqlState::AMBIGUOUS_FUNCTION, message)
+                    .hint("Could not choose a best candidate function. You might need to add explicit type casts.")
+                    .at(position));
+            }
+        };
+        let args = self.coerce_args(found, args)?;
+        if call.distinct && order.iter().any(|key| !args.contains(&key.expr)) {
+            let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
+            return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
+        }
+        let types: Vec<Type> = args.iter().map(Expr::typ).collect();
+        let counts = !found.func.is_null_of_nothing();
+        let typ = ColumnType::new(found.func.result_type(&types), !counts);
+        Ok(Aggregate { func: found.func, args, distinct: call.distinct, filter, order, typ })
+    }
+
+    fn bind_aggregate_order(&mut self, order_by: &mut [ast::OrderBy]) -> Result<Vec<OrderKey>, Error> {
+        let mut keys = Vec::with_capacity(order_by.len());
+        for key in order_by {
+            let position = key.expr.start();
+            let expr = self.bind_expr(&mut key.expr)?;
+            let expr = self.settle(Typed { expr, position })?;
+            let (descending, nulls_first) = sort_direction(key)?;
+            keys.push(OrderKey { expr, descending, nulls_first });
+        }
+        Ok(keys)
+    }
+
+    /// `array_agg(argument ORDER BY …)` over rows of these types.
+    pub(super) fn array_aggregate(
+        &mut self,
+        argument: Expr,
+        order: &[SortKey],
+        types: &[ColumnType],
+    ) -> Aggregate {
+        let keys = order.iter().map(|key| {
+            let scalar::ScalarExpr::Column(column) = key.expr else {
+                unreachable!("invariant: a query's order is by columns of its relation");
+            };
+            OrderKey {
+                expr: Expr::column(column, types[column].clone()),
+                descending: key.desc,
+                nulls_first: key.nulls_first,
+            }
+        });
+        let func = AggregateFunc::ArrayAgg;
+        let typ = ColumnType::new(func.result_type(&[argument.typ()]), true);
+        Aggregate { func, args: vec![argument], distinct: false, filter: None, order: keys.collect(), typ }
+    }
+
+    /// The value as its context leaves it: unknown literals are text.
+    pub(super) fn settle(&mut self, value: Typed) -> Result<Expr, Error> {
+        match value.expr.typ() {
+            Type::Unknown => self.coerce(value, &Type::Text, Cast::Implicit),
+            _ => Ok(value.expr),
+        }
+    }
+}
+
+/// (descending, nulls first), with PostgreSQL's defaults: NULLs are greater than everything.
+pub(super) fn sort_direction(key: &ast::OrderBy) -> Result<(bool, bool), Error> {
+    let descending = match &key.direction {
+        ast::Direction::Default | ast::Direction::Ascending => false,
+        ast::Direction::Descending => true,
+        ast::Direction::Using(op) => match op.symbol.as_str() {
+            "<" => false,
+            ">" => true,
+            symbol => {
+                let message = format!("operator {symbol} is not a valid ordering operator");
+                return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+                    .hint("Ordering operators must be \"<\" or \">\" members of btree operator families.")
+                    .at(op.position));
+            }
+        },
+    };
+    let nulls_first = match key.nulls {
+        Some(ast::Nulls::First) => true,
+        Some(ast::Nulls::Last) => false,
+        None => descending,
+    };
+    Ok((descending, nulls_first))
+}

@@ -1,0 +1,136 @@
+//! What binding a statement gives: plans that need nothing more, and those with relations that are still to be decorrelated,
+//! optimized and lowered.
+
+use crate::ast;
+use crate::catalog::{Change, Item};
+use crate::hir::{Expr, Query, Rel};
+use crate::mir::CollectionId;
+use crate::plan::{CopyFormat, OutputColumn, Plan};
+use crate::scalar::ScalarExpr;
+
+#[derive(Debug)]
+pub enum Bound {
+    Query(Query),
+    Subscribe(Subscribe),
+    Insert(Insert),
+    Update(Update),
+    Delete(Delete),
+    CopyTo {
+        source: CopySource,
+        format: CopyFormat,
+    },
+    Change(Ddl),
+    Explain {
+        stage: Option<ast::Stage>,
+        of: Explained,
+    },
+    Declare {
+        declare: ast::Declare,
+        body: Cursor,
+    },
+    /// Nothing is left to compile.
+    Plan(Plan),
+}
+
+#[derive(Debug)]
+pub struct Subscribe {
+    /// The relation's rows in any order.
+    pub query: Query,
+    pub snapshot: bool,
+    pub progress: bool,
+    pub as_of: Option<ScalarExpr>,
+    pub up_to: Option<ScalarExpr>,
+}
+
+#[derive(Debug)]
+pub enum CopySource {
+    Query(Query),
+    Subscribe(Subscribe),
+    Statement(Box<Bound>),
+}
+
+#[derive(Debug)]
+pub enum Cursor {
+    Query(Query),
+    Subscribe(Subscribe),
+}
+
+#[derive(Debug)]
+pub struct Insert {
+    pub table: CollectionId,
+    /// All the table's columns.
+    pub source: Query,
+    pub on_conflict: Option<OnConflict>,
+    pub returning: Option<Returning>,
+}
+
+#[derive(Debug)]
+pub struct OnConflict {
+    pub key: Option<Vec<usize>>,
+    pub update: Option<ConflictUpdate>,
+}
+
+/// Over the existing row, then the excluded one.
+#[derive(Debug)]
+pub struct ConflictUpdate {
+    pub row: Vec<ScalarExpr>,
+    pub filter: Option<ScalarExpr>,
+}
+
+#[derive(Debug)]
+pub struct Update {
+    pub table: CollectionId,
+    /// Old row, new row, and with RETURNING the rows of FROM.
+    pub selection: Query,
+    pub returning: Option<Returning>,
+}
+
+#[derive(Debug)]
+pub struct Delete {
+    pub table: CollectionId,
+    /// Old row, and with RETURNING the rows of USING.
+    pub selection: Query,
+    pub returning: Option<Returning>,
+}
+
+#[derive(Debug)]
+pub struct Returning {
+    pub columns: Vec<OutputColumn>,
+    pub exprs: Vec<ScalarExpr>,
+}
+
+/// Changes of the catalog, in order.
+#[derive(Debug)]
+pub struct Ddl {
+    pub tag: &'static str,
+    pub steps: Vec<Step>,
+    /// What a created table begins with: rows of all its columns.
+    pub fill: Option<Box<Insert>>,
+}
+
+#[derive(Debug)]
+pub enum Step {
+    Change(Change),
+    /// An item whose definition is still to be compiled.
+    Create {
+        item: Box<Item>,
+        definition: Option<Query>,
+    },
+}
+
+#[derive(Debug)]
+pub enum Explained {
+    Statement(Box<Bound>),
+    Item(CollectionId),
+}
+
+/// A query of these columns in order, all of the relation's.
+pub(super) fn whole(rel: Rel, names: Vec<String>) -> Query {
+    let project = (0..rel.arity()).collect();
+    Query { rel, names, project, order: Vec::new(), limit: None, offset: None }
+}
+
+/// The scalar expression that an expression without subqueries is.
+pub(super) fn scalar(expr: &Expr) -> Option<ScalarExpr> {
+    expr.to_local_scalar()
+}

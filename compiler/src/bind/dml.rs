@@ -1,0 +1,595 @@
+//! INSERT, UPDATE, DELETE and TRUNCATE: which rows are written, as queries over the target's columns.
+
+use std::sync::Arc;
+
+use super::Binder;
+use super::bound::{Bound, ConflictUpdate, Delete, Insert, OnConflict, Returning, Update, scalar, whole};
+use super::coerce::{Cast, Typed};
+use super::scope::{Clause, Scope, ScopeColumn, ScopeRelation};
+use super::select::filter;
+use crate::ast::{self, ConflictAction, ConflictTarget, ExprKind, InsertSource, SetExpr};
+use crate::catalog::{Column, Item, Key, Kind, Stream, nearest};
+use crate::error::{Error, SqlState};
+use crate::hir::{Expr, JoinKind, Query, Rel};
+use crate::mir::CollectionId;
+use crate::plan::{OutputColumn, Plan};
+use crate::repr::{ColumnType, Type};
+use crate::scalar::ScalarExpr;
+
+impl Binder<'_> {
+    pub(super) fn bind_insert(&mut self, insert: &mut ast::Insert) -> Result<Bound, Error> {
+        let item = self.resolve_target(&mut insert.table, "insert into")?;
+        if insert.overriding.is_some() {
+            return Err(Error::unsupported("OVERRIDING is not supported").at(insert.position));
+        }
+        let columns = target_columns(&item, &insert.columns)?;
+        let known = self.ctes.len();
+        let shared = match &mut insert.with {
+            Some(with) => self.bind_with(with)?,
+            None => Vec::new(),
+        };
+        let source = self.bind_insert_source(&item, &columns, insert);
+        self.ctes.truncate(known);
+        let mut source = source?;
+        for (id, name, value) in shared.into_iter().rev() {
+            source.rel = Rel::With { id, name, value: Box::new(value), body: Box::new(source.rel) };
+        }
+        let on_conflict = match &mut insert.on_conflict {
+            Some(on_conflict) => Some(self.bind_on_conflict(&item, insert.alias.as_ref(), on_conflict)?),
+            None => None,
+        };
+        let scope = target_scope(&item, insert.alias.as_ref());
+        let returning = self.bind_returning(scope, &mut insert.returning)?;
+        Ok(Bound::Insert(Insert { table: item.id, source, on_conflict, returning }))
+    }
+
+    /// Rows of all the table's columns: what is given, in its column's type, and the other columns' defaults.
+    fn bind_insert_source(
+        &mut self,
+        item: &Item,
+        targets: &[usize],
+        insert: &mut ast::Insert,
+    ) -> Result<Query, Error> {
+        let listed = !insert.columns.is_empty();
+        let (mut rel, given) = match &mut insert.source {
+            InsertSource::DefaultValues => (Rel::unit(), Vec::new()),
+            InsertSource::Query(query) if is_plain_values(query) => {
+                let SetExpr::Values(values) = &mut query.body else {
+                    unreachable!("invariant: just matched")
+                };
+                self.bind_insert_values(item, targets, listed, values)?
+            }
+            InsertSource::Query(query) => self.bind_insert_query(item, targets, listed, query)?,
+        };
+        let mut project = Vec::with_capacity(item.columns().len());
+        let mut defaults = Vec::new();
+        let arity = rel.arity();
+        for (at, column) in item.columns().iter().enumerate() {
+            project.push(match given.iter().find(|(target, _)| *target == at) {
+                Some((_, column)) => *column,
+                None => {
+                    defaults.push(self.bind_default(column)?);
+                    arity + defaults.len() - 1
+                }
+            });
+        }
+        if !defaults.is_empty() {
+            rel = Rel::Map { input: Box::new(rel), exprs: defaults };
+        }
+        let names = item.columns().iter().map(|column| column.name.clone()).collect();
+        let rel = Rel::Project { input: Box::new(rel), outputs: project };
+        Ok(whole(rel, names))
+    }
+
+    fn bind_insert_values(
+        &mut self,
+        item: &Item,
+        targets: &[usize],
+        listed: bool,
+        values: &mut ast::Values,
+    ) -> Result<(Rel, Vec<(usize, usize)>), Error> {
+        let width = values.rows[0].len();
+        for row in &values.rows {
+            if row.len() != width {
+                let position = row.first().map_or(values.position, ast::Expr::start);
+                return Err(Error::new(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length")
+                    .at(position));
+            }
+            check_width(targets.len(), listed, row.len(), || row.get(targets.len()).map(ast::Expr::start))?;
+        }
+        let targets = &targets[..width];
+        let (rows, _) = self.with_frame(Scope::default(), Clause::Values, |binder| {
+            let mut rows = Vec::with_capacity(values.rows.len());
+            for row in &mut values.rows {
+                let cells = row.iter_mut().zip(targets);
+                let cells = cells.map(|(expr, target)| binder.bind_cell(expr, &item.columns()[*target]));
+                rows.push(cells.collect::<Result<Vec<Expr>, Error>>()?);
+            }
+            Ok(rows)
+        })?;
+        let types = targets.iter().enumerate().map(|(at, target)| {
+            let nullable = rows.iter().any(|row| row[at].nullable());
+            ColumnType::new(item.columns()[*target].typ.typ.clone(), nullable)
+        });
+        let types = types.collect();
+        let given = targets.iter().enumerate().map(|(at, target)| (*target, at)).collect();
+        Ok((Rel::Values { rows, types }, given))
+    }
+
+    /// A value for a column, or DEFAULT.
+    fn bind_cell(&mut self, expr: &mut ast::Expr, column: &Column) -> Result<Expr, Error> {
+        if matches!(expr.kind, ExprKind::Default) {
+            return self.bind_default(column);
+        }
+        let position = expr.start();
+        let bound = self.bind_expr(expr)?;
+        self.assign(Typed { expr: bound, position }, &column.typ.typ, &column.name)
+    }
+
+    fn bind_insert_query(
+        &mut self,
+        item: &Item,
+        targets: &[usize],
+        listed: bool,
+        query: &mut ast::Query,
+    ) -> Result<(Rel, Vec<(usize, usize)>), Error> {
+        let position = query.position;
+        let mut bound = self.bind_query(query)?;
+        check_width(targets.len(), listed, bound.project.len(), || Some(position))?;
+        let targets = &targets[..bound.project.len()];
+        let types = bound.rel.types();
+        for (at, target) in targets.iter().enumerate() {
+            let column = &item.columns()[*target];
+            let from = &types[bound.project[at]].typ;
+            if *from != Type::Unknown && !self.can_coerce(from, &column.typ.typ, Cast::Assignment) {
+                // The message about the column, not the cast.
+                let value = Typed { expr: Expr::null(from.clone()), position };
+                self.assign(value, &column.typ.typ, &column.name)?;
+            }
+            bound.project[at] = self.coerce_column(
+                &mut bound.rel,
+                bound.project[at],
+                &column.typ.typ,
+                Cast::Assignment,
+                position,
+            )?;
+        }
+        let rel = bound.into_rel();
+        Ok((rel, targets.iter().enumerate().map(|(at, target)| (*target, at)).collect()))
+    }
+
+    /// A column's default as an expression of its type; NULL where none is declared.
+    pub(super) fn bind_default(&mut self, column: &Column) -> Result<Expr, Error> {
+        let Some(default) = &column.default else { return Ok(Expr::null(column.typ.typ.clone())) };
+        let tree = default.expr.as_ref().expect("invariant: an item of a snapshot is compiled");
+        let mut expr = (**tree).clone();
+        let (bound, _) =
+            self.with_frame(Scope::default(), Clause::Default, |binder| binder.bind_expr(&mut expr))?;
+        self.assign(Typed { expr: bound, position: 0 }, &column.typ.typ, &column.name)
+    }
+
+    fn bind_on_conflict(
+        &mut self,
+        item: &Item,
+        alias: Option<&ast::Ident>,
+        on_conflict: &mut ast::OnConflict,
+    ) -> Result<OnConflict, Error> {
+        let Kind::Table(_) = &item.kind else {
+            return Err(Error::unsupported("ON CONFLICT is for tables: a stream has no keys")
+                .at(on_conflict.position));
+        };
+        let key = match &on_conflict.target {
+            Some(target) => Some(conflict_key(item, target, on_conflict.position)?),
+            None => None,
+        };
+        let ConflictAction::Update { assignments, filter } = &mut on_conflict.action else {
+            return Ok(OnConflict { key, update: None });
+        };
+        if key.is_none() {
+            let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
+            return Err(Error::new(SqlState::SYNTAX_ERROR, message)
+                .hint("For example, ON CONFLICT (column_name).")
+                .at(on_conflict.position));
+        }
+        let excluded = ast::Ident { name: "excluded".into(), position: on_conflict.position };
+        let scope = target_scope(item, alias).join(target_scope(item, Some(&excluded)));
+        let position = on_conflict.position;
+        let ((row, filter), _) = self.with_frame(scope, Clause::Set, |binder| {
+            let row = binder.bind_assignments(item, assignments)?;
+            let filter = match filter {
+                Some(filter) => Some(binder.bind_condition(filter, "WHERE")?),
+                None => None,
+            };
+            Ok((row, filter))
+        })?;
+        let plain = |expr: &Expr| {
+            scalar(expr).ok_or_else(|| {
+                Error::unsupported("subqueries in ON CONFLICT DO UPDATE are not supported").at(position)
+            })
+        };
+        let row = row.iter().map(plain).collect::<Result<Vec<_>, _>>()?;
+        let filter = filter.as_ref().map(plain).transpose()?;
+        Ok(OnConflict { key, update: Some(ConflictUpdate { row, filter }) })
+    }
+
+    /// The whole new row: for each column what is assigned, or the old value, which is the scope's column of that number.
+    fn bind_assignments(
+        &mut self,
+        item: &Item,
+        assignments: &mut [ast::Assignment],
+    ) -> Result<Vec<Expr>, Error> {
+        let mut row: Vec<Expr> = item
+            .columns()
+            .iter()
+            .enumerate()
+            .map(|(at, column)| Expr::column(at, column.typ.clone()))
+            .collect();
+        let mut assigned = vec![false; row.len()];
+        let mut assign = |binder: &mut Self, target: &ast::Target, value: &mut ast::Expr| {
+            let at = target_column(item, target)?;
+            if std::mem::replace(&mut assigned[at], true) {
+                let message = format!("multiple assignments to same column \"{}\"", target.column.name);
+                return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(target.column.position));
+            }
+            row[at] = binder.bind_cell(value, &item.columns()[at])?;
+            Ok(())
+        };
+        for assignment in assignments {
+            match assignment {
+                ast::Assignment::Column { target, value } => assign(self, target, value)?,
+                ast::Assignment::Columns { targets, value } => {
+                    let position = value.start();
+                    let ExprKind::Row(values) = &mut value.kind else {
+                        return Err(Error::unsupported(
+                            "assigning several columns from a subquery is not supported",
+                        )
+                        .hint("Assign each column from a subquery of its own, or use UPDATE … FROM.")
+                        .at(position));
+                    };
+                    if values.len() != targets.len() {
+                        let message = "number of columns does not match number of values";
+                        return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(position));
+                    }
+                    for (target, value) in targets.iter().zip(values) {
+                        assign(self, target, value)?;
+                    }
+                }
+            }
+        }
+        Ok(row)
+    }
+
+    /// RETURNING over a row of `scope`.
+    fn bind_returning(
+        &mut self,
+        scope: Scope,
+        items: &mut Vec<ast::SelectItem>,
+    ) -> Result<Option<Returning>, Error> {
+        if items.is_empty() {
+            return Ok(None);
+        }
+        let (bound, _) = self.with_frame(scope, Clause::Returning, |binder| {
+            binder.expand_stars(items)?;
+            let mut bound = Vec::with_capacity(items.len());
+            for item in items.iter_mut() {
+                let ast::SelectItem::Expr { expr, alias } = item else {
+                    unreachable!("invariant: stars were expanded");
+                };
+                let name = alias.as_ref().map(|alias| alias.name.as_str()).or_else(|| expr.column_name());
+                let name = name.unwrap_or("?column?").to_owned();
+                let position = expr.start();
+                let value = binder.bind_expr(expr)?;
+                let value = binder.settle(Typed { expr: value, position })?;
+                let plain = scalar(&value).ok_or_else(|| {
+                    Error::unsupported("subqueries in RETURNING are not supported").at(position)
+                })?;
+                bound.push((OutputColumn { name, typ: value.typ() }, plain));
+            }
+            Ok(bound)
+        })?;
+        let (columns, exprs): (Vec<OutputColumn>, Vec<ScalarExpr>) = bound.into_iter().unzip();
+        Ok(Some(Returning { columns, exprs }))
+    }
+
+    pub(super) fn bind_update(&mut self, update: &mut ast::Update) -> Result<Bound, Error> {
+        let item = self.resolve_target(&mut update.table, "update")?;
+        let arity = item.columns().len();
+        let source = self.bind_target_rows(
+            &item,
+            update.alias.as_ref(),
+            &mut update.with,
+            &mut update.from,
+            &mut update.filter,
+        )?;
+        let (rel, scope, shared) = source;
+        let (mut row, _) = self.with_frame(scope.clone(), Clause::Set, |binder| {
+            binder.bind_assignments(&item, &mut update.assignments)
+        })?;
+        let rest = arity..scope.columns.len();
+        let returning_scope = updated_scope(&scope, arity);
+        let returning = self.bind_returning(returning_scope, &mut update.returning)?;
+        // Old row, rows of FROM, new row; then in the order that the plan promises.
+        let offset = rel.arity();
+        for (at, expr) in row.iter_mut().enumerate() {
+            let typ = item.columns()[at].typ.typ.clone();
+            debug_assert_eq!(expr.typ(), typ);
+        }
+        let rel = Rel::Map { input: Box::new(rel), exprs: row };
+        let mut outputs: Vec<usize> = (0..arity).chain(offset..offset + arity).collect();
+        if returning.is_some() {
+            outputs.extend(rest);
+        }
+        let names = outputs.iter().map(|at| format!("column{at}")).collect();
+        let rel = Rel::Project { input: Box::new(rel), outputs };
+        let selection = whole(wrap(rel, shared), names);
+        Ok(Bound::Update(Update { table: item.id, selection, returning }))
+    }
+
+    pub(super) fn bind_delete(&mut self, delete: &mut ast::Delete) -> Result<Bound, Error> {
+        let item = self.resolve_target(&mut delete.table, "delete from")?;
+        let arity = item.columns().len();
+        let source = self.bind_target_rows(
+            &item,
+            delete.alias.as_ref(),
+            &mut delete.with,
+            &mut delete.using,
+            &mut delete.filter,
+        )?;
+        let (mut rel, scope, shared) = source;
+        let returning = self.bind_returning(scope, &mut delete.returning)?;
+        if returning.is_none() {
+            rel = Rel::Project { input: Box::new(rel), outputs: (0..arity).collect() };
+        }
+        let names = (0..rel.arity()).map(|at| format!("column{at}")).collect();
+        let selection = whole(wrap(rel, shared), names);
+        Ok(Bound::Delete(Delete { table: item.id, selection, returning }))
+    }
+
+    /// The target's rows beside those of FROM or USING, filtered; what WITH defines is still to be put around.
+    fn bind_target_rows(
+        &mut self,
+        item: &Item,
+        alias: Option<&ast::Ident>,
+        with: &mut Option<ast::With>,
+        from: &mut [ast::FromItem],
+        condition: &mut Option<ast::Condition>,
+    ) -> Result<(Rel, Scope, Shared), Error> {
+        let known = self.ctes.len();
+        let shared = match with {
+            Some(with) => self.bind_with(with)?,
+            None => Vec::new(),
+        };
+        let bound = self.bind_target_condition(item, alias, from, condition);
+        self.ctes.truncate(known);
+        let (rel, scope) = bound?;
+        Ok((rel, scope, shared))
+    }
+
+    fn bind_target_condition(
+        &mut self,
+        item: &Item,
+        alias: Option<&ast::Ident>,
+        from: &mut [ast::FromItem],
+        condition: &mut Option<ast::Condition>,
+    ) -> Result<(Rel, Scope), Error> {
+        let mut scope = target_scope(item, alias);
+        let mut rel = Rel::Get { id: item.id, typ: item.relation_type() };
+        if !from.is_empty() {
+            let (right, right_scope) = self.bind_from(from)?;
+            rel = Rel::Join {
+                kind: JoinKind::Inner,
+                left: Box::new(rel),
+                right: Box::new(right),
+                on: Vec::new(),
+                lateral: false,
+            };
+            scope = scope.join(right_scope);
+        }
+        let mut predicates = Vec::new();
+        match condition {
+            None => {}
+            Some(ast::Condition::CurrentOf(cursor)) => {
+                return Err(Error::unsupported("WHERE CURRENT OF is not supported").at(cursor.position));
+            }
+            Some(ast::Condition::Expr(expr)) => {
+                let (condition, frame) =
+                    self.with_frame(scope, Clause::Where, |binder| binder.bind_condition(expr, "WHERE"))?;
+                condition.into_conjuncts(&mut predicates);
+                scope = frame.scope;
+            }
+        }
+        Ok((filter(rel, predicates), scope))
+    }
+
+    pub(super) fn bind_truncate(&mut self, truncate: &mut ast::Truncate) -> Result<Bound, Error> {
+        let mut tables: Vec<CollectionId> = Vec::new();
+        for name in &mut truncate.tables {
+            let item = self.resolve_target(name, "truncate")?;
+            if !tables.contains(&item.id) {
+                tables.push(item.id);
+            }
+        }
+        Ok(Bound::Plan(Plan::Truncate { tables }))
+    }
+
+    /// The relation that a statement writes to; `verb` as messages have it.
+    pub(super) fn resolve_target(&mut self, name: &mut ast::Name, verb: &str) -> Result<Arc<Item>, Error> {
+        let item = self.resolve_relation(name)?;
+        let position = name.position();
+        let inserts = matches!(verb, "insert into" | "copy to");
+        let refuse = |code: SqlState, detail: &str, hint: &str| {
+            let message = format!("cannot {verb} {} \"{}\"", item.kind_name(), item.name);
+            Err(Error::new(code, message).detail(detail).hint(hint).at(position))
+        };
+        match &item.kind {
+            Kind::Table(_) => Ok(item),
+            Kind::Stream(Stream { derived: Some(_), .. }) if inserts => refuse(
+                SqlState::WRONG_OBJECT_TYPE,
+                "The stream is derived: its rows come from its query.",
+                "Insert into the stream that it is derived from.",
+            ),
+            Kind::Stream(_) if inserts => Ok(item),
+            Kind::Stream(_) => refuse(
+                SqlState::WRONG_OBJECT_TYPE,
+                "A stream is append-only.",
+                "Insert a row that corrects the earlier one, or keep the rows in a table.",
+            ),
+            Kind::View(_) | Kind::MaterializedView(_) => refuse(
+                SqlState::WRONG_OBJECT_TYPE,
+                "Its rows follow from its query.",
+                "Change the tables that it is defined over.",
+            ),
+            Kind::System(_) => {
+                let message = format!("permission denied: \"{}\" is a system catalog", item.name);
+                Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message).at(position))
+            }
+            Kind::Index(_) => unreachable!("invariant: resolve_relation refuses indexes"),
+        }
+    }
+}
+
+type Shared = Vec<(crate::hir::CteId, String, Rel)>;
+
+/// What WITH defines, around a relation.
+fn wrap(rel: Rel, shared: Shared) -> Rel {
+    shared.into_iter().rev().fold(rel, |body, (id, name, value)| Rel::With {
+        id,
+        name,
+        value: Box::new(value),
+        body: Box::new(body),
+    })
+}
+
+/// The target's columns under its name or alias.
+fn target_scope(item: &Item, alias: Option<&ast::Ident>) -> Scope {
+    let relation = ScopeRelation {
+        schema: alias.is_none().then(|| item.schema.clone()),
+        name: alias.map_or_else(|| item.name.clone(), |alias| alias.name.clone()),
+        item: Some(item.id),
+        keys: Vec::new(),
+    };
+    Scope::of_relation(relation, item.columns().iter().map(|c| (c.name.clone(), c.typ.clone())).collect())
+}
+
+/// RETURNING's scope over (old row, new row, rows of FROM): names of the target mean the new row.
+fn updated_scope(scope: &Scope, arity: usize) -> Scope {
+    let nameless = scope.columns[..arity].iter().map(|column| ScopeColumn {
+        relation: None,
+        name: String::new(),
+        typ: column.typ.clone(),
+        bare: false,
+    });
+    Scope {
+        relations: scope.relations.clone(),
+        columns: nameless.chain(scope.columns.iter().cloned()).collect(),
+        star: scope.star.iter().map(|column| column + arity).collect(),
+    }
+}
+
+fn is_plain_values(query: &ast::Query) -> bool {
+    matches!(query.body, SetExpr::Values(_))
+        && query.with.is_none()
+        && query.order_by.is_empty()
+        && query.limit.is_none()
+        && query.offset.is_none()
+}
+
+fn check_width(
+    targets: usize,
+    listed: bool,
+    given: usize,
+    at: impl Fn() -> Option<u32>,
+) -> Result<(), Error> {
+    let message = match given {
+        given if given > targets => "INSERT has more expressions than target columns",
+        given if given < targets && listed => "INSERT has more target columns than expressions",
+        _ => return Ok(()),
+    };
+    let error = Error::new(SqlState::SYNTAX_ERROR, message);
+    Err(match at() {
+        Some(position) => error.at(position),
+        None => error,
+    })
+}
+
+/// The columns that are written, by number.
+pub(super) fn target_columns(item: &Item, targets: &[ast::Target]) -> Result<Vec<usize>, Error> {
+    if targets.is_empty() {
+        return Ok((0..item.columns().len()).collect());
+    }
+    let mut columns = Vec::with_capacity(targets.len());
+    for target in targets {
+        let column = target_column(item, target)?;
+        if columns.contains(&column) {
+            let message = format!("column \"{}\" specified more than once", target.column.name);
+            return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(target.column.position));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+fn target_column(item: &Item, target: &ast::Target) -> Result<usize, Error> {
+    if !target.path.is_empty() {
+        return Err(
+            Error::unsupported("assigning to a part of a column is not supported").at(target.column.position)
+        );
+    }
+    item_column(item, &target.column)
+}
+
+/// The number of a column of an item.
+pub(super) fn item_column(item: &Item, name: &ast::Ident) -> Result<usize, Error> {
+    if let Some(at) = item.columns().iter().position(|column| column.name == name.name) {
+        return Ok(at);
+    }
+    let message = format!("column \"{}\" of relation \"{}\" does not exist", name.name, item.name);
+    let error = Error::new(SqlState::UNDEFINED_COLUMN, message).at(name.position);
+    Err(match nearest(&name.name, item.columns().iter().map(|column| column.name.as_str())) {
+        Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+        None => error,
+    })
+}
+
+/// The key that ON CONFLICT names by its columns or by its constraint.
+fn conflict_key(item: &Item, target: &ConflictTarget, position: u32) -> Result<Vec<usize>, Error> {
+    let Kind::Table(table) = &item.kind else { unreachable!("invariant: the caller asked for a table") };
+    let mut keys = table.primary_key.iter().chain(&table.uniques);
+    match target {
+        ConflictTarget::Constraint(name) => match keys.find(|key| key.name == name.name) {
+            Some(Key { columns, .. }) => Ok(columns.clone()),
+            None => {
+                let message =
+                    format!("constraint \"{}\" for table \"{}\" does not exist", name.name, item.name);
+                Err(Error::new(SqlState::UNDEFINED_OBJECT, message).at(name.position))
+            }
+        },
+        ConflictTarget::Keys { keys: wanted, filter } => {
+            let mut columns = Vec::with_capacity(wanted.len());
+            for key in wanted {
+                match &key.expr.kind {
+                    ExprKind::Column(name) => columns.push(item_column(item, name.last())?),
+                    _ => {
+                        return Err(Error::unsupported("ON CONFLICT by expressions is not supported")
+                            .at(key.expr.start()));
+                    }
+                }
+            }
+            let mut sorted = columns.clone();
+            sorted.sort_unstable();
+            let same = |key: &&Key| {
+                let mut columns = key.columns.clone();
+                columns.sort_unstable();
+                columns == sorted
+            };
+            match keys.find(same).filter(|_| filter.is_none()) {
+                Some(key) => Ok(key.columns.clone()),
+                None => {
+                    let message =
+                        "there is no unique or exclusion constraint matching the ON CONFLICT specification";
+                    Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position))
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! DROP: what is named, what depends on it, and in which order it goes.
+
+use std::collections::BTreeSet;
+
+use super::Binder;
+use super::bound::{Bound, Ddl, Step};
+use crate::ast::{self, ObjectKind};
+use crate::catalog::{Change, Item, Kind, SYSTEM_SCHEMAS};
+use crate::error::{Error, SqlState};
+use crate::mir::CollectionId;
+use crate::plan::{Notice, Plan};
+
+impl Binder<'_> {
+    pub(super) fn bind_drop(&mut self, drop: &ast::Drop) -> Result<Bound, Error> {
+        let tag = match drop.kind {
+            ObjectKind::Schema => return self.bind_drop_schema(drop),
+            ObjectKind::Table => "DROP TABLE",
+            ObjectKind::Stream => "DROP STREAM",
+            ObjectKind::View => "DROP VIEW",
+            ObjectKind::MaterializedView => "DROP MATERIALIZED VIEW",
+            ObjectKind::Index => "DROP INDEX",
+            kind => {
+                return Err(
+                    Error::unsupported(format!("DROP {} is not supported", kind.words())).at(drop.position)
+                );
+            }
+        };
+        let mut named = BTreeSet::new();
+        for name in &drop.names {
+            named.extend(self.find_dropped(drop, name)?);
+        }
+        if named.is_empty() {
+            return Ok(Bound::Plan(Plan::Nothing { tag }));
+        }
+        let steps = self.drop_items(&named, drop.cascade, None)?;
+        Ok(Bound::Change(Ddl { tag, steps, fill: None }))
+    }
+
+    /// The item that a name means, if it is of the kind; None with IF EXISTS and a notice.
+    fn find_dropped(&mut self, drop: &ast::Drop, name: &ast::Name) -> Result<Option<CollectionId>, Error> {
+        let schema = self.schema_of(name)?;
+        let Some(item) = self.catalog.resolve(schema, &name.last().name, &self.context.search_path) else {
+            let code = match drop.kind {
+                ObjectKind::Index => SqlState::UNDEFINED_OBJECT,
+                _ => SqlState::UNDEFINED_TABLE,
+            };
+            let what = drop.kind.words().to_lowercase();
+            let message = format!("{what} \"{}\" does not exist", super::display_name(name));
+            if drop.if_exists {
+                self.notice(Notice::new(SqlState::SUCCESSFUL_COMPLETION, format!("{message}, skipping")));
+                return Ok(None);
+            }
+            return Err(Error::new(code, message).at(name.position()));
+        };
+        if matches!(item.kind, Kind::System(_)) {
+            let message = format!("permission denied: \"{}\" is a system catalog", item.name);
+            return Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message).at(name.position()));
+        }
+        if kind_of(item) != drop.kind {
+            let what = drop.kind.words().to_lowercase();
+            let article = if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            let message = format!("\"{}\" is not {article} {what}", item.name);
+            let (words, is) = (kind_of(item).words(), item.kind_name());
+            let article = if is.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+                .hint(format!("Use DROP {words} to remove {article} {is}."))
+                .at(name.position()));
+        }
+        if let Kind::Index(index) = &item.kind
+            && index.constraint
+        {
+            let table = self
+                .catalog
+                .item(index.on)
+                .map_or_else(String::new, |on| on.describe(&self.context.search_path));
+            let message =
+                format!("cannot drop index {0} because constraint {0} on {table} requires it", item.name);
+            return Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                .hint(format!("You can drop {table} instead.")));
+        }
+        Ok(Some(item.id))
+    }
+
+    /// The drops of these and, with CASCADE, of what depends on them, dependants first. Indexes go with their relation.
+    fn drop_items(
+        &mut self,
+        named: &BTreeSet<CollectionId>,
+        cascade: bool,
+        of_schema: Option<&str>,
+    ) -> Result<Vec<Step>, Error> {
+        let dependants = self.catalog.dependants_of_all(named);
+        let item =
+            |id: &CollectionId| self.catalog.item(*id).expect("invariant: ids come from this snapshot");
+        let path = &self.context.search_path;
+        let visible: Vec<&Item> = dependants
+            .iter()
+            .map(|id| &**item(id))
+            .filter(|dependant| !matches!(dependant.kind, Kind::Index(_)))
+            .collect();
+        let described: Vec<String> = match of_schema {
+            None => visible.iter().map(|dependant| dependant.describe(path)).collect(),
+            Some(_) => {
+                let own =
+                    named.iter().map(|id| &**item(id)).filter(|own| !matches!(own.kind, Kind::Index(_)));
+                own.chain(visible.iter().copied()).map(|gone| gone.describe(path)).collect()
+            }
+        };
+        if !described.is_empty() && !cascade {
+            return Err(self.refuse_drop(named, &visible, of_schema));
+        }
+        if let Some(notice) = cascade_notice(&described) {
+            self.notice(notice);
+        }
+        let all: BTreeSet<CollectionId> = named.union(&dependants).copied().collect();
+        Ok(all.into_iter().rev().map(|id| Step::Change(Change::DropItem { id })).collect())
+    }
+
+    /// `2BP01`, with a line for each thing that depends on something that would go.
+    fn refuse_drop(
+        &self,
+        named: &BTreeSet<CollectionId>,
+        visible: &[&Item],
+        of_schema: Option<&str>,
+    ) -> Error {
+        let path = &self.context.search_path;
+        let item =
+            |id: &CollectionId| self.catalog.item(*id).expect("invariant: ids come from this snapshot");
+        let mut lines = Vec::new();
+        if let Some(schema) = of_schema {
+            let own = named.iter().map(item).filter(|own| !matches!(own.kind, Kind::Index(_)));
+            lines.extend(own.map(|own| format!("{} depends on schema {schema}", own.describe(path))));
+        }
+        let gone: BTreeSet<CollectionId> =
+            named.iter().copied().chain(visible.iter().map(|item| item.id)).collect();
+        for dependant in visible {
+            for on in dependant.depends_on.iter().filter(|on| gone.contains(on)) {
+                lines.push(format!("{} depends on {}", dependant.describe(path), item(on).describe(path)));
+            }
+        }
+        let what = match (of_schema, named.len()) {
+            (Some(schema), _) => format!("schema {schema}"),
+            (None, 1) => named.iter().map(|id| item(id).describe(path)).collect(),
+            (None, _) => "desired object(s)".to_owned(),
+        };
+        let because = if what == "desired object(s)" {
+            "other objects depend on them"
+        } else {
+            "other objects depend on it"
+        };
+        Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, format!("cannot drop {what} because {because}"))
+            .detail(lines.join("\n"))
+            .hint("Use DROP ... CASCADE to drop the dependent objects too.")
+    }
+
+    fn bind_drop_schema(&mut self, drop: &ast::Drop) -> Result<Bound, Error> {
+        let tag = "DROP SCHEMA";
+        let mut steps = Vec::new();
+        for name in &drop.names {
+            let schema = &name.last().name;
+            if self.catalog.schema(schema).is_none() {
+                if !drop.if_exists {
+                    return Err(crate::catalog::undefined_schema(schema).at(name.position()));
+                }
+                let message = format!("schema \"{schema}\" does not exist, skipping");
+                self.notice(Notice::new(SqlState::SUCCESSFUL_COMPLETION, message));
+                continue;
+            }
+            if SYSTEM_SCHEMAS.contains(&schema.as_str()) {
+                let message =
+                    format!("cannot drop schema {schema} because it is required by the database system");
+                return Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message).at(name.position()));
+            }
+            let items: BTreeSet<CollectionId> = self.catalog.items_in(schema).map(|item| item.id).collect();
+            steps.extend(self.drop_items(&items, drop.cascade, Some(schema))?);
+            steps.push(Step::Change(Change::DropSchema { name: schema.clone() }));
+        }
+        if steps.is_empty() {
+            return Ok(Bound::Plan(Plan::Nothing { tag }));
+        }
+        Ok(Bound::Change(Ddl { tag, steps, fill: None }))
+    }
+}
+
+fn kind_of(item: &Item) -> ObjectKind {
+    match &item.kind {
+        Kind::Table(_) | Kind::System(_) => ObjectKind::Table,
+        Kind::Stream(_) => ObjectKind::Stream,
+        Kind::View(_) => ObjectKind::View,
+        Kind::MaterializedView(_) => ObjectKind::MaterializedView,
+        Kind::Index(_) => ObjectKind::Index,
+    }
+}
+
+fn cascade_notice(described: &[String]) -> Option<Notice> {
+    let ok = SqlState::SUCCESSFUL_COMPLETION;
+    match described {
+        [] => None,
+        [one] => Some(Notice::new(ok, format!("drop cascades to {one}"))),
+        many => {
+            let lines: Vec<String> = many.iter().map(|one| format!("drop cascades to {one}")).collect();
+            Some(
+                Notice::new(ok, format!("drop cascades to {} other objects", many.len()))
+                    .detail(lines.join("\n")),
+            )
+        }
+    }
+}

@@ -1,0 +1,840 @@
+//! Expressions: what each form of syntax means.
+
+use super::coerce::{Cast, Typed};
+use super::scope::{Found, ambiguous_column, missing_from_entry, undefined_column};
+use super::{Binder, literal};
+use crate::ast::{self, ExprKind, LikeKind, Literal, Truth};
+use crate::error::{Error, SqlState};
+use crate::hir::{self, ColumnRef, Expr, Rel};
+use crate::plan::Notice;
+use crate::repr::{ColumnType, Datum, Row, Type};
+use crate::scalar::special;
+
+impl Binder<'_> {
+    /// Binds an expression in the nearest frame. A string literal, NULL or parameter that nothing gave a type has type Unknown.
+    pub(super) fn bind_expr(&mut self, expr: &mut ast::Expr) -> Result<Expr, Error> {
+        hir::grow(|| self.bind_kind(expr))
+    }
+
+    /// Binds an expression that must be a condition.
+    pub(super) fn bind_condition(&mut self, expr: &mut ast::Expr, what: &str) -> Result<Expr, Error> {
+        let position = expr.start();
+        let bound = self.bind_expr(expr)?;
+        self.coerce_to_bool(bound, what, position)
+    }
+
+    fn bind_typed(&mut self, expr: &mut ast::Expr) -> Result<Typed, Error> {
+        let position = expr.start();
+        Ok(Typed { expr: self.bind_expr(expr)?, position })
+    }
+
+    fn bind_all(&mut self, exprs: &mut [ast::Expr]) -> Result<Vec<Typed>, Error> {
+        exprs.iter_mut().map(|expr| self.bind_typed(expr)).collect()
+    }
+
+    fn bind_kind(&mut self, expr: &mut ast::Expr) -> Result<Expr, Error> {
+        let position = expr.position;
+        match &mut expr.kind {
+            ExprKind::Literal(value) => bind_literal(value).map_err(|error| error.at(position)),
+            ExprKind::Parameter(number) => self.bind_parameter(*number, position),
+            ExprKind::Column(name) => self.bind_column(name),
+            ExprKind::QualifiedStar(_) | ExprKind::FieldStar(_) => {
+                Err(Error::unsupported("a row as a value is not supported")
+                    .hint("Name the columns.")
+                    .at(position))
+            }
+            ExprKind::Default => {
+                Err(Error::new(SqlState::SYNTAX_ERROR, "DEFAULT is not allowed in this context").at(position))
+            }
+            ExprKind::Unary { op, operand } => {
+                let operand = self.bind_typed(operand)?;
+                self.bind_operator(op, vec![operand])
+            }
+            ExprKind::Binary { op, left, right } => self.bind_binary(op, left, right),
+            ExprKind::And(operands) => self.bind_conditions(operands, "AND").map(Expr::And),
+            ExprKind::Or(operands) => self.bind_conditions(operands, "OR").map(Expr::Or),
+            ExprKind::Not(operand) => self.bind_condition(operand, "NOT").map(Expr::not),
+            ExprKind::Is { operand, test, negated } => self.bind_is(operand, *test, *negated),
+            ExprKind::IsDistinctFrom { left, right, negated } => {
+                self.bind_is_distinct(left, right, *negated, position)
+            }
+            ExprKind::Between { operand, low, high, symmetric, negated } => {
+                let bound = [self.bind_typed(operand)?, self.bind_typed(low)?, self.bind_typed(high)?];
+                self.bind_between(bound, *symmetric, *negated, position)
+            }
+            ExprKind::InList { operand, list, negated } => {
+                let bound = self.bind_in_list(operand, list, position)?;
+                Ok(if *negated { bound.not() } else { bound })
+            }
+            ExprKind::InSubquery { operand, query, negated } => {
+                let equals = operator("=", position);
+                let bound = self.bind_quantified_query(operand, &equals, ast::Quantifier::Any, query)?;
+                Ok(if *negated { bound.not() } else { bound })
+            }
+            ExprKind::Like { kind, operand, pattern, escape, negated } => {
+                let operand = self.bind_typed(operand)?;
+                let mut pattern = self.bind_typed(pattern)?;
+                if let Some(escape) = escape {
+                    let escape = self.bind_typed(escape)?;
+                    pattern.expr =
+                        self.bind_named_call("like_escape", vec![pattern.clone(), escape], position)?;
+                }
+                let symbol = match (kind, *negated) {
+                    (LikeKind::Like, false) => "~~",
+                    (LikeKind::Like, true) => "!~~",
+                    (LikeKind::ILike, false) => "~~*",
+                    (LikeKind::ILike, true) => "!~~*",
+                    (LikeKind::SimilarTo, _) => {
+                        return Err(Error::unsupported("SIMILAR TO is not supported")
+                            .hint("Use LIKE or a regular expression (~).")
+                            .at(position));
+                    }
+                };
+                self.bind_operator(&operator(symbol, position), vec![operand, pattern])
+            }
+            ExprKind::Case { operand, branches, otherwise } => {
+                self.bind_case(operand.as_deref_mut(), branches, otherwise.as_deref_mut(), position)
+            }
+            ExprKind::Cast { operand, to } => self.bind_cast(operand, to, position),
+            ExprKind::Call(call) => self.bind_call(call, position),
+            ExprKind::Exists(query) => {
+                let (rel, _) = self.bind_nested(query)?;
+                Ok(Expr::Exists(Box::new(rel)))
+            }
+            ExprKind::Subquery(query) => self.bind_scalar_subquery(query, position),
+            ExprKind::ArraySubquery(query) => self.bind_array_subquery(query, position),
+            ExprKind::Quantified { left, op, quantifier, right } => match right {
+                ast::QuantifiedOver::Query(query) => self.bind_quantified_query(left, op, *quantifier, query),
+                ast::QuantifiedOver::Array(array) => self.bind_quantified_array(left, op, *quantifier, array),
+            },
+            ExprKind::Array(elements) => self.bind_array(elements, None, position),
+            ExprKind::Row(fields) => {
+                let fields = self.bind_all(fields)?;
+                self.bind_row(fields, position)
+            }
+            ExprKind::Path { operand, steps } => self.bind_path(operand, steps, position),
+            ExprKind::Collate { operand, collation } => {
+                if !matches!(collation.last().name.as_str(), "C" | "POSIX" | "default" | "ucs_basic") {
+                    let message = format!("collation \"{}\" does not exist", collation.last().name);
+                    return Err(Error::new(SqlState::UNDEFINED_OBJECT, message)
+                        .hint("Text is compared by its bytes: COLLATE \"C\".")
+                        .at(position));
+                }
+                let operand = self.bind_typed(operand)?;
+                match operand.expr.typ() {
+                    Type::Unknown => self.coerce(operand, &Type::Text, Cast::Implicit),
+                    typ if typ.is_text() => Ok(operand.expr),
+                    typ => {
+                        let message = format!("collations are not supported by type {typ}");
+                        Err(Error::new(SqlState::DATATYPE_MISMATCH, message).at(position))
+                    }
+                }
+            }
+        }
+    }
+
+    fn bind_conditions(&mut self, operands: &mut [ast::Expr], what: &str) -> Result<Vec<Expr>, Error> {
+        operands.iter_mut().map(|operand| self.bind_condition(operand, what)).collect()
+    }
+
+    fn bind_parameter(&mut self, number: u32, position: u32) -> Result<Expr, Error> {
+        if let super::Purpose::Maintained(what) = self.purpose {
+            let message = format!("there is no parameter ${number}");
+            return Err(Error::new(SqlState::UNDEFINED_PARAMETER, message)
+                .detail(format!("A {what} has no parameters."))
+                .at(position));
+        }
+        if number == 0 || number > 65535 {
+            let message = format!("there is no parameter ${number}");
+            return Err(Error::new(SqlState::UNDEFINED_PARAMETER, message).at(position));
+        }
+        let index = number as usize - 1;
+        if self.parameters.len() <= index {
+            self.parameters.resize(index + 1, None);
+        }
+        Ok(Expr::Parameter(index, self.parameters[index].clone().unwrap_or(Type::Unknown)))
+    }
+
+    /// A column of the nearest row that has one of this name.
+    fn bind_column(&mut self, name: &mut ast::Name) -> Result<Expr, Error> {
+        match self.find_column(name)? {
+            Some(found) => Ok(found),
+            None => {
+                if let Some(found) = self.find_by_initial(name)? {
+                    return Ok(found);
+                }
+                if let Some(found) = self.find_alias(name)? {
+                    return Ok(found);
+                }
+                Err(self.column_error(name))
+            }
+        }
+    }
+
+    fn find_column(&mut self, name: &ast::Name) -> Result<Option<Expr>, Error> {
+        for at in (0..self.frames.len()).rev() {
+            if !self.frames[at].visible {
+                continue;
+            }
+            match self.frames[at].scope.find(name) {
+                Found::Column(column) => return Ok(Some(self.reference(at, column, name.position()))),
+                Found::Ambiguous => return Err(ambiguous_column(name)),
+                Found::NoColumn => {
+                    let scope = &self.frames[at].scope;
+                    return Err(undefined_column(name, std::iter::once(scope)));
+                }
+                Found::Nothing => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn reference(&mut self, frame: usize, column: usize, position: u32) -> Expr {
+        let level = self.frames.len() - 1 - frame;
+        let in_aggregate = self.frames[frame..].iter().any(|frame| frame.in_aggregate);
+        let frame = &mut self.frames[frame];
+        if !in_aggregate {
+            frame.references.push((column, position));
+        }
+        Expr::Column(ColumnRef { level, column }, frame.scope.columns[column].typ.clone())
+    }
+
+    /// `r.stars` where nothing is called `r` but `ratings` is the only entry that begins so.
+    fn find_by_initial(&mut self, name: &mut ast::Name) -> Result<Option<Expr>, Error> {
+        let [qualifier] = name.qualifier() else { return Ok(None) };
+        let known = self.frames.iter().any(|frame| frame.scope.find_relation(name.qualifier()).is_some());
+        let Some(frame) = self.frames.last().filter(|_| !known) else { return Ok(None) };
+        let Some(entry) = frame.scope.find_initial(name.qualifier()) else { return Ok(None) };
+        let (letter, meant) = (qualifier.name.clone(), frame.scope.relations[entry].name.clone());
+        let message = format!("\"{letter}\" is taken for \"{meant}\"");
+        self.notice(
+            Notice::new(SqlState::WARNING, message)
+                .hint(format!("Declare the alias: FROM {meant} {letter}.")),
+        );
+        name.parts[0].name = meant;
+        self.find_column(name)
+    }
+
+    fn column_error(&self, name: &ast::Name) -> Error {
+        let visible = || self.frames.iter().rev().filter(|frame| frame.visible).map(|frame| &frame.scope);
+        if name.qualifier().is_empty() {
+            return undefined_column(name, visible());
+        }
+        let hidden =
+            self.frames.iter().any(|f| !f.visible && f.scope.find_relation(name.qualifier()).is_some());
+        if hidden {
+            let entry = &name.qualifier().last().expect("invariant: the name is qualified").name;
+            let message = format!("invalid reference to FROM-clause entry for table \"{entry}\"");
+            return Error::new(SqlState::UNDEFINED_TABLE, message)
+                .hint(format!(
+                    "There is an entry for table \"{entry}\", but it cannot be referenced from this part of the query."
+                ))
+                .at(name.position());
+        }
+        missing_from_entry(name, visible())
+    }
+
+    fn bind_binary(
+        &mut self,
+        op: &ast::Operator,
+        left: &mut ast::Expr,
+        right: &mut ast::Expr,
+    ) -> Result<Expr, Error> {
+        if let (ExprKind::Row(left), ExprKind::Row(right)) = (&mut left.kind, &mut right.kind) {
+            let (left, right) = (self.bind_all(left)?, self.bind_all(right)?);
+            return self.bind_row_comparison(op, left, right);
+        }
+        if let (ExprKind::Row(fields), ExprKind::Subquery(query)) = (&mut left.kind, &mut right.kind) {
+            return self.bind_row_subquery_comparison(op, fields, query);
+        }
+        let operands = vec![self.bind_typed(left)?, self.bind_typed(right)?];
+        self.bind_operator(op, operands)
+    }
+
+    /// `(a, b) op (c, d)`, field by field as SQL defines it.
+    pub(super) fn bind_row_comparison(
+        &mut self,
+        op: &ast::Operator,
+        left: Vec<Typed>,
+        right: Vec<Typed>,
+    ) -> Result<Expr, Error> {
+        if left.len() != right.len() {
+            return Err(Error::new(SqlState::SYNTAX_ERROR, "unequal number of entries in row expressions")
+                .at(op.position));
+        }
+        if left.is_empty() {
+            return Err(Error::unsupported("cannot compare rows of zero length").at(op.position));
+        }
+        let pairs: Vec<Vec<Typed>> = left.into_iter().zip(right).map(|(l, r)| vec![l, r]).collect();
+        match op.symbol.as_str() {
+            "=" => {
+                let fields = pairs.into_iter().map(|pair| self.bind_operator(op, pair));
+                Ok(Expr::and(fields.collect::<Result<Vec<_>, _>>()?))
+            }
+            "<>" => {
+                let fields = pairs.into_iter().map(|pair| self.bind_operator(op, pair));
+                let mut fields = fields.collect::<Result<Vec<_>, _>>()?;
+                Ok(if fields.len() == 1 { fields.remove(0) } else { Expr::Or(fields) })
+            }
+            "<" | "<=" | ">" | ">=" => self.bind_row_order(op, pairs),
+            _ => {
+                let message =
+                    format!("could not determine interpretation of row comparison operator {}", op.symbol);
+                Err(Error::unsupported(message).at(op.position))
+            }
+        }
+    }
+
+    /// The first fields that differ decide; the last ones by the operator itself.
+    fn bind_row_order(&mut self, op: &ast::Operator, mut pairs: Vec<Vec<Typed>>) -> Result<Expr, Error> {
+        let last = pairs.pop().expect("invariant: rows of zero length were refused");
+        let mut result = self.bind_operator(op, last)?;
+        let strict = operator(&op.symbol[..1], op.position);
+        let equals = operator("=", op.position);
+        for pair in pairs.into_iter().rev() {
+            let decides = self.bind_operator(&strict, pair.clone())?;
+            let ties = self.bind_operator(&equals, pair)?;
+            result = Expr::Or(vec![decides, Expr::And(vec![ties, result])]);
+        }
+        Ok(result)
+    }
+
+    fn bind_is(&mut self, operand: &mut ast::Expr, test: Truth, negated: bool) -> Result<Expr, Error> {
+        let bound = match test {
+            Truth::Null => {
+                // A row is NULL when all its fields are, and not NULL when none is.
+                if let ExprKind::Row(fields) = &mut operand.kind {
+                    let fields = self.bind_all(fields)?;
+                    let nulls = fields.into_iter().map(|field| {
+                        let null = field.expr.is_null();
+                        if negated { null.not() } else { null }
+                    });
+                    return Ok(Expr::and(nulls));
+                }
+                let operand = self.bind_typed(operand)?;
+                self.settle(operand)?.is_null()
+            }
+            Truth::Unknown => self.bind_condition(operand, "IS UNKNOWN")?.is_null(),
+            Truth::True | Truth::False => {
+                let (func, what) = match test {
+                    Truth::True => (special::is_true(), "IS TRUE"),
+                    _ => (special::is_false(), "IS FALSE"),
+                };
+                Expr::Call { func, args: vec![self.bind_condition(operand, what)?], typ: Type::Bool }
+            }
+        };
+        Ok(if negated { bound.not() } else { bound })
+    }
+
+    fn bind_is_distinct(
+        &mut self,
+        left: &mut ast::Expr,
+        right: &mut ast::Expr,
+        negated: bool,
+        position: u32,
+    ) -> Result<Expr, Error> {
+        let operands = vec![self.bind_typed(left)?, self.bind_typed(right)?];
+        // The operator = says which types compare, and to which type both are brought.
+        let Expr::Call { args, .. } = self.bind_operator(&operator("=", position), operands)? else {
+            return Err(
+                Error::unsupported("IS DISTINCT FROM of these operands is not supported").at(position)
+            );
+        };
+        let func = if negated { special::is_not_distinct() } else { special::is_distinct() };
+        Ok(Expr::Call { func, args, typ: Type::Bool })
+    }
+
+    fn bind_between(
+        &mut self,
+        [operand, low, high]: [Typed; 3],
+        symmetric: bool,
+        negated: bool,
+        position: u32,
+    ) -> Result<Expr, Error> {
+        let (at_least, at_most) = (operator(">=", position), operator("<=", position));
+        let between = |binder: &mut Self, low: &Typed, high: &Typed| {
+            let above = binder.bind_operator(&at_least, vec![operand.clone(), low.clone()])?;
+            let below = binder.bind_operator(&at_most, vec![operand.clone(), high.clone()])?;
+            Ok::<_, Error>(Expr::And(vec![above, below]))
+        };
+        let mut bound = between(self, &low, &high)?;
+        if symmetric {
+            bound = Expr::Or(vec![bound, between(self, &high, &low)?]);
+        }
+        Ok(if negated { bound.not() } else { bound })
+    }
+
+    /// An OR of equalities, each side brought to the list's common type when it has one.
+    fn bind_in_list(
+        &mut self,
+        operand: &mut ast::Expr,
+        list: &mut [ast::Expr],
+        position: u32,
+    ) -> Result<Expr, Error> {
+        let equals = operator("=", position);
+        if let ExprKind::Row(fields) = &mut operand.kind {
+            let fields = self.bind_all(fields)?;
+            let mut any = Vec::with_capacity(list.len());
+            for item in list {
+                let ExprKind::Row(item) = &mut item.kind else {
+                    return Err(Error::unsupported("IN needs a row on both sides").at(item.position));
+                };
+                let item = self.bind_all(item)?;
+                any.push(self.bind_row_comparison(&equals, fields.clone(), item)?);
+            }
+            return Ok(if any.len() == 1 { any.remove(0) } else { Expr::Or(any) });
+        }
+        let operand = self.bind_typed(operand)?;
+        let list = self.bind_all(list)?;
+        let types = std::iter::once(&operand).chain(&list).map(|e| e.expr.typ());
+        let common = self.common_type(types.collect());
+        let mut any = Vec::with_capacity(list.len());
+        for item in list {
+            let mut pair = vec![operand.clone(), item];
+            if let Some(common) = &common {
+                for side in &mut pair {
+                    side.expr = self.coerce(side.clone(), common, Cast::Implicit)?;
+                }
+            }
+            any.push(self.bind_operator(&equals, pair)?);
+        }
+        Ok(if any.len() == 1 { any.remove(0) } else { Expr::Or(any) })
+    }
+
+    fn bind_case(
+        &mut self,
+        operand: Option<&mut ast::Expr>,
+        branches: &mut [ast::Branch],
+        otherwise: Option<&mut ast::Expr>,
+        position: u32,
+    ) -> Result<Expr, Error> {
+        let operand = operand.map(|operand| self.bind_typed(operand)).transpose()?;
+        let mut conditions = Vec::with_capacity(branches.len());
+        let mut results = Vec::with_capacity(branches.len() + 1);
+        for branch in branches.iter_mut() {
+            conditions.push(match &operand {
+                None => self.bind_condition(&mut branch.when, "CASE/WHEN")?,
+                Some(operand) => {
+                    let when = self.bind_typed(&mut branch.when)?;
+                    let equals = operator("=", when.position);
+                    self.bind_operator(&equals, vec![operand.clone(), when])?
+                }
+            });
+            results.push(self.bind_typed(&mut branch.then)?);
+        }
+        // PostgreSQL resolves the type from ELSE first.
+        let otherwise = match otherwise {
+            Some(otherwise) => self.bind_typed(otherwise)?,
+            None => Typed { expr: Expr::null(Type::Unknown), position },
+        };
+        results.insert(0, otherwise);
+        let (results, _) = self.unify(results, "CASE")?;
+        let mut results = results.into_iter();
+        let mut case = results.next().expect("invariant: unify gives back what it was given");
+        for (cond, then) in conditions.into_iter().zip(results).rev() {
+            case = Expr::if_then_else(cond, then, case);
+        }
+        Ok(case)
+    }
+
+    fn bind_cast(
+        &mut self,
+        operand: &mut ast::Expr,
+        to: &ast::TypeName,
+        position: u32,
+    ) -> Result<Expr, Error> {
+        let typ = self.bind_type(to)?;
+        if let ExprKind::Array(elements) = &mut operand.kind
+            && let Type::Array(element) = &typ
+        {
+            return self.bind_array(elements, Some(element), operand.position);
+        }
+        let mut operand = self.bind_typed(operand)?;
+        if operand.expr.typ() != Type::Unknown {
+            operand.position = position;
+        }
+        self.coerce(operand, &typ, Cast::Explicit)
+    }
+
+    fn bind_array(
+        &mut self,
+        elements: &mut [ast::Expr],
+        element: Option<&Type>,
+        position: u32,
+    ) -> Result<Expr, Error> {
+        let mut bound = Vec::with_capacity(elements.len());
+        for item in elements.iter_mut() {
+            let expr = match (&mut item.kind, element) {
+                (ExprKind::Array(inner), Some(_)) => self.bind_array(inner, element, item.position)?,
+                _ => self.bind_expr(item)?,
+            };
+            bound.push(Typed { expr, position: item.start() });
+        }
+        if bound.is_empty() {
+            let Some(element) = element else {
+                return Err(Error::new(
+                    SqlState::INDETERMINATE_DATATYPE,
+                    "cannot determine type of empty array",
+                )
+                .hint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
+                .at(position));
+            };
+            let empty = Typed { expr: unknown("{}"), position };
+            return self.coerce(empty, &element.clone().array_of(), Cast::Explicit);
+        }
+        let nested = bound.iter().all(|item| matches!(item.expr.typ(), Type::Array(_)));
+        let (bound, typ) = match element {
+            Some(element) if !nested => {
+                let items = bound.into_iter().map(|item| self.coerce(item, element, Cast::Explicit));
+                (items.collect::<Result<Vec<_>, _>>()?, element.clone())
+            }
+            _ => self.unify(bound, "ARRAY")?,
+        };
+        let func = self.known("array", "ARRAY[…]", position)?;
+        Ok(Expr::Call { func, args: bound, typ: typ.array_of() })
+    }
+
+    fn bind_row(&mut self, fields: Vec<Typed>, position: u32) -> Result<Expr, Error> {
+        let fields = fields.into_iter().map(|field| self.settle(field)).collect::<Result<Vec<_>, _>>()?;
+        let types = fields.iter().map(Expr::typ).collect();
+        let func = self.known("row", "a row as a value", position)?;
+        Ok(Expr::Call { func, args: fields, typ: Type::Record(types) })
+    }
+
+    fn bind_path(
+        &mut self,
+        operand: &mut ast::Expr,
+        steps: &mut [ast::Step],
+        position: u32,
+    ) -> Result<Expr, Error> {
+        let operand_position = operand.start();
+        let mut value = self.bind_expr(operand)?;
+        for step in steps {
+            let ast::Step::Index(index) = step else {
+                let what = if matches!(step, ast::Step::Slice(..)) {
+                    "array slices"
+                } else {
+                    "fields of row values"
+                };
+                return Err(Error::unsupported(format!("{what} are not supported")).at(position));
+            };
+            let index = self.bind_typed(index)?;
+            let typ = value.typ();
+            match &typ {
+                Type::Jsonb => {
+                    let arrow = operator("->", position);
+                    value = self.bind_operator(
+                        &arrow,
+                        vec![Typed { expr: value, position: operand_position }, index],
+                    )?;
+                }
+                Type::Array(element) => {
+                    let index = self.coerce(index, &Type::Int8, Cast::Assignment)?;
+                    let func = self.known("subscript AnyArray Int8", "a subscript", position)?;
+                    let element = (**element).clone();
+                    value = Expr::Call { func, args: vec![value, index], typ: element };
+                }
+                _ => {
+                    let message =
+                        format!("cannot subscript type {typ} because it does not support subscripting");
+                    return Err(Error::new(SqlState::DATATYPE_MISMATCH, message).at(operand_position));
+                }
+            }
+        }
+        Ok(value)
+    }
+}
+
+/// Subqueries as values.
+impl Binder<'_> {
+    /// A subquery's relation, with exactly the columns of its select list, and their names.
+    pub(super) fn bind_nested(&mut self, query: &mut ast::Query) -> Result<(Rel, Vec<String>), Error> {
+        let base = std::mem::replace(&mut self.from_base, self.frames.len());
+        let bound = self.bind_query(query);
+        self.from_base = base;
+        let mut bound = bound?;
+        self.settle_columns(&mut bound)?;
+        let names = bound.names.clone();
+        Ok((bound.into_rel(), names))
+    }
+
+    fn bind_single_column(
+        &mut self,
+        query: &mut ast::Query,
+        position: u32,
+    ) -> Result<(Rel, ColumnType), Error> {
+        let (rel, _) = self.bind_nested(query)?;
+        match rel.types().as_slice() {
+            [typ] => {
+                let typ = typ.clone();
+                Ok((rel, typ))
+            }
+            _ => Err(Error::new(SqlState::SYNTAX_ERROR, "subquery must return only one column").at(position)),
+        }
+    }
+
+    fn bind_scalar_subquery(&mut self, query: &mut ast::Query, position: u32) -> Result<Expr, Error> {
+        let (rel, typ) = self.bind_single_column(query, position)?;
+        Ok(Expr::Scalar(Box::new(rel), ColumnType::new(typ.typ, true)))
+    }
+
+    fn bind_array_subquery(&mut self, query: &mut ast::Query, position: u32) -> Result<Expr, Error> {
+        let base = std::mem::replace(&mut self.from_base, self.frames.len());
+        let bound = self.bind_query(query);
+        self.from_base = base;
+        let mut bound = bound?;
+        self.settle_columns(&mut bound)?;
+        let [column] = bound.project[..] else {
+            return Err(
+                Error::new(SqlState::SYNTAX_ERROR, "subquery must return only one column").at(position)
+            );
+        };
+        let order = std::mem::take(&mut bound.order);
+        if bound.limit.is_some() || bound.offset.is_some() {
+            bound.rel = Rel::TopK {
+                input: Box::new(bound.rel),
+                group: Vec::new(),
+                order: order.clone(),
+                limit: bound.limit.take(),
+                offset: bound.offset.take(),
+            };
+        }
+        let types = bound.rel.types();
+        let argument = Expr::column(column, types[column].clone());
+        let aggregate = self.array_aggregate(argument, &order, &types);
+        let typ = aggregate.typ.clone();
+        let rel = Rel::Reduce {
+            input: Box::new(bound.rel),
+            key: Vec::new(),
+            aggregates: vec![aggregate],
+            global: true,
+        };
+        let empty = Typed { expr: unknown("{}"), position };
+        let empty = self.coerce(empty, &typ.typ, Cast::Explicit)?;
+        Ok(Expr::Coalesce(vec![Expr::Scalar(Box::new(rel), typ), empty]))
+    }
+
+    /// `left op ANY (query)` is true if some row compares so, else NULL if the comparison with some row is, else false; ALL is
+    /// the negation of ANY with the negated comparison.
+    fn bind_quantified_query(
+        &mut self,
+        left: &mut ast::Expr,
+        op: &ast::Operator,
+        quantifier: ast::Quantifier,
+        query: &mut ast::Query,
+    ) -> Result<Expr, Error> {
+        let left = match &mut left.kind {
+            ExprKind::Row(fields) => self.bind_all(fields)?,
+            _ => vec![self.bind_typed(left)?],
+        };
+        let (rel, _) = self.bind_nested(query)?;
+        let types = rel.types();
+        if types.len() != left.len() {
+            let many = if types.len() > left.len() { "many" } else { "few" };
+            let message = format!("subquery has too {many} columns");
+            return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(op.position));
+        }
+        // The comparison stands in a row of the subquery, so the left side lies one row outward.
+        let position = op.position;
+        let outer = left.into_iter().map(|mut side| {
+            side.expr.shift_levels(0, 1);
+            side
+        });
+        let inner = types.into_iter().enumerate();
+        let inner = inner.map(|(column, typ)| Typed { expr: Expr::column(column, typ), position });
+        let (outer, inner): (Vec<Typed>, Vec<Typed>) = (outer.collect(), inner.collect());
+        let comparison = match (outer.len(), op.symbol.as_str()) {
+            (1, _) => self.bind_operator(op, vec![outer[0].clone(), inner[0].clone()])?,
+            _ => self.bind_row_comparison(op, outer, inner)?,
+        };
+        let exists = |predicate: Expr| {
+            let mut predicates = Vec::new();
+            predicate.into_conjuncts(&mut predicates);
+            Expr::Exists(Box::new(Rel::Filter { input: Box::new(rel.clone()), predicates }))
+        };
+        let any = |comparison: Expr| {
+            if !comparison.nullable() {
+                return exists(comparison);
+            }
+            let unknown = exists(null_test(&comparison));
+            Expr::if_then_else(
+                exists(comparison),
+                Expr::bool(true),
+                Expr::if_then_else(unknown, Expr::null(Type::Bool), Expr::bool(false)),
+            )
+        };
+        Ok(match quantifier {
+            ast::Quantifier::Any => any(comparison),
+            ast::Quantifier::All => any(negated(comparison)).not(),
+        })
+    }
+
+    fn bind_quantified_array(
+        &mut self,
+        left: &mut ast::Expr,
+        op: &ast::Operator,
+        quantifier: ast::Quantifier,
+        array: &mut ast::Expr,
+    ) -> Result<Expr, Error> {
+        let left = self.bind_typed(left)?;
+        // A list in brackets is compared element by element.
+        if let ExprKind::Array(elements) = &mut array.kind
+            && !elements.is_empty()
+        {
+            let elements = self.bind_all(elements)?;
+            let (elements, _) = self.unify_typed(elements, "ARRAY")?;
+            let comparisons =
+                elements.into_iter().map(|element| self.bind_operator(op, vec![left.clone(), element]));
+            let comparisons = comparisons.collect::<Result<Vec<_>, _>>()?;
+            return Ok(match quantifier {
+                ast::Quantifier::Any => Expr::Or(comparisons),
+                ast::Quantifier::All => Expr::And(comparisons),
+            });
+        }
+        let array = self.bind_typed(array)?;
+        self.bind_array_comparison(left, op, quantifier, array)
+    }
+
+    /// `left = ANY (array)` and `left <> ALL (array)`, over an array whose elements are not known.
+    fn bind_array_comparison(
+        &mut self,
+        mut left: Typed,
+        op: &ast::Operator,
+        quantifier: ast::Quantifier,
+        mut array: Typed,
+    ) -> Result<Expr, Error> {
+        let id = match (op.symbol.as_str(), quantifier) {
+            ("=", ast::Quantifier::Any) => "array_contains AnyElement AnyArray",
+            ("<>", ast::Quantifier::All) => "array_excludes AnyElement AnyArray",
+            (symbol, _) => {
+                let message = format!("operator {symbol} with ANY or ALL of an array is not supported");
+                return Err(Error::unsupported(message)
+                    .hint("Compare with the rows of unnest(…).")
+                    .at(op.position));
+            }
+        };
+        let element = match array.expr.typ() {
+            Type::Array(element) => match left.expr.typ() {
+                Type::Unknown => *element,
+                left => self.common_type(vec![left, *element]).unwrap_or(Type::Text),
+            },
+            Type::Unknown => match left.expr.typ() {
+                Type::Unknown => Type::Text,
+                typ => typ.without_typmod(),
+            },
+            _ => {
+                let message = "op ANY/ALL (array) requires array on right side";
+                return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(op.position));
+            }
+        };
+        left.expr = self.coerce(left.clone(), &element, Cast::Implicit)?;
+        array.expr = self.coerce(array.clone(), &element.array_of(), Cast::Implicit)?;
+        let func = self.known(id, "ANY of an array", op.position)?;
+        Ok(Expr::Call { func, args: vec![left.expr, array.expr], typ: Type::Bool })
+    }
+
+    /// `(a, b) = (SELECT c, d …)`: a row that compares, of at most one.
+    fn bind_row_subquery_comparison(
+        &mut self,
+        op: &ast::Operator,
+        fields: &mut [ast::Expr],
+        query: &mut ast::Query,
+    ) -> Result<Expr, Error> {
+        let left = self.bind_all(fields)?;
+        let (rel, _) = self.bind_nested(query)?;
+        let types = rel.types();
+        let position = op.position;
+        let outer = left.into_iter().map(|mut side| {
+            side.expr.shift_levels(0, 1);
+            side
+        });
+        let inner = types.into_iter().enumerate();
+        let inner = inner.map(|(column, typ)| Typed { expr: Expr::column(column, typ), position }).collect();
+        let comparison = self.bind_row_comparison(op, outer.collect(), inner)?;
+        let arity = rel.arity();
+        let rel = Rel::Map { input: Box::new(rel), exprs: vec![comparison] };
+        let rel = Rel::Project { input: Box::new(rel), outputs: vec![arity] };
+        Ok(Expr::Scalar(Box::new(rel), ColumnType::new(Type::Bool, true)))
+    }
+}
+
+/// Whether a comparison is NULL. Where it is an equality of fields, the test names the operands that can be NULL, so that
+/// what is known about them decides it.
+fn null_test(comparison: &Expr) -> Expr {
+    match comparison {
+        Expr::Call { func, args, .. } if func.nulls == crate::scalar::Nulls::Strict && !func.maybe_null => {
+            let nulls: Vec<Expr> =
+                args.iter().filter(|arg| arg.nullable()).map(|arg| arg.clone().is_null()).collect();
+            match nulls.len() {
+                1 => nulls.into_iter().next().expect("invariant: there is one"),
+                _ => Expr::Or(nulls),
+            }
+        }
+        other => other.clone().is_null(),
+    }
+}
+
+/// The negation, pushed into the comparison so that an equality stays recognisable.
+fn negated(comparison: Expr) -> Expr {
+    let opposite = match &comparison {
+        Expr::Call { func, args, .. }
+            if args.len() == 2 && func.syntax == crate::scalar::Syntax::Operator =>
+        {
+            match func.name {
+                "=" => Some("<>"),
+                "<>" => Some("="),
+                "<" => Some(">="),
+                ">=" => Some("<"),
+                ">" => Some("<="),
+                "<=" => Some(">"),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    match (opposite, comparison) {
+        (Some(symbol), Expr::Call { func, args, typ }) => {
+            let same = crate::scalar::operators_named(symbol).iter().find(|other| other.args == func.args);
+            match same {
+                Some(other) => Expr::Call { func: *other, args, typ },
+                None => Expr::Call { func, args, typ }.not(),
+            }
+        }
+        (_, other) => other.not(),
+    }
+}
+
+pub(super) fn operator(symbol: &str, position: u32) -> ast::Operator {
+    ast::Operator { schema: None, symbol: symbol.to_owned(), position }
+}
+
+/// A string literal whose type its context decides.
+pub(super) fn unknown(text: &str) -> Expr {
+    literal(Datum::Text(text), Type::Unknown)
+}
+
+fn bind_literal(value: &Literal) -> Result<Expr, Error> {
+    Ok(match value {
+        Literal::Null => Expr::null(Type::Unknown),
+        Literal::Bool(value) => Expr::bool(*value),
+        Literal::String(text) => unknown(text),
+        Literal::Bits(_) => {
+            return Err(Error::unsupported("bit strings are not supported").hint("Use bytea: '\\x1f'."));
+        }
+        Literal::Number(digits) => bind_number(digits)?,
+    })
+}
+
+/// int4 if it fits, else int8 if it fits, else numeric.
+fn bind_number(digits: &str) -> Result<Expr, Error> {
+    if digits.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+        && let Ok(value) = digits.parse::<i64>()
+    {
+        let typ = if i32::try_from(value).is_ok() { Type::Int4 } else { Type::Int8 };
+        return Ok(literal(Datum::Int(value), typ));
+    }
+    let typ = Type::Numeric(None);
+    let arena = bumpalo::Bump::new();
+    let datum = crate::repr::text::parse(&typ, digits, &Default::default(), &arena)?;
+    Ok(Expr::Literal(Row::pack([datum]), ColumnType::new(typ, false)))
+}

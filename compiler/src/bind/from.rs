@@ -1,0 +1,514 @@
+//! FROM: relations, joins, subqueries and functions, and the scope that they make.
+
+use super::coerce::{Cast, Typed};
+use super::expr::operator;
+use super::scope::{Clause, Frame, Scope, ScopeColumn, ScopeRelation};
+use super::{Binder, CteDefinition, Purpose};
+use crate::ast::{self, ExprKind, JoinConstraint, Source};
+use crate::catalog::{Item, Kind};
+use crate::error::{Error, SqlState};
+use crate::hir::{Expr, JoinKind, Rel};
+use crate::repr::ColumnType;
+use crate::scalar;
+
+/// A relation and the names of its columns: as many columns in the scope as in the relation.
+type Bound = (Rel, Scope);
+
+impl Binder<'_> {
+    /// All of FROM. Without an item: one row without columns.
+    pub(super) fn bind_from(&mut self, from: &mut [ast::FromItem]) -> Result<Bound, Error> {
+        let base = std::mem::replace(&mut self.from_base, self.frames.len());
+        let bound = self.bind_from_items(from);
+        self.from_base = base;
+        bound
+    }
+
+    fn bind_from_items(&mut self, from: &mut [ast::FromItem]) -> Result<Bound, Error> {
+        let mut items = from.iter_mut();
+        let Some(first) = items.next() else { return Ok((Rel::unit(), Scope::default())) };
+        let (mut rel, mut scope) = self.bind_joins(first)?;
+        for item in items {
+            let position = position_of(&item.first);
+            let (right, right_scope, lateral) = self.bind_right(&scope, |binder| binder.bind_joins(item))?;
+            check_distinct(&scope, &right_scope, position)?;
+            rel = join(JoinKind::Inner, rel, right, Vec::new(), lateral);
+            scope = scope.join(right_scope);
+        }
+        Ok((rel, scope))
+    }
+
+    /// Binds what stands to the right of `left`: LATERAL items in it see left's columns, one row outward. Whether any did.
+    fn bind_right(
+        &mut self,
+        left: &Scope,
+        bind: impl FnOnce(&mut Self) -> Result<Bound, Error>,
+    ) -> Result<(Rel, Scope, bool), Error> {
+        let mut frame = Frame::new(left.clone(), Clause::From);
+        frame.visible = false;
+        self.frames.push(frame);
+        let bound = bind(self);
+        self.frames.pop();
+        let (mut rel, scope) = bound?;
+        let lateral = rel.reads_level(1);
+        if !lateral {
+            rel.shift_levels(2, -1);
+        }
+        Ok((rel, scope, lateral))
+    }
+
+    fn bind_joins(&mut self, from: &mut ast::FromItem) -> Result<Bound, Error> {
+        let (mut rel, mut scope) = self.bind_source(&mut from.first)?;
+        for clause in &mut from.joins {
+            refuse_stream_join(clause)?;
+            let position = position_of(&clause.right);
+            let (right, right_scope, lateral) =
+                self.bind_right(&scope, |binder| binder.bind_source(&mut clause.right))?;
+            check_distinct(&scope, &right_scope, position)?;
+            let kind = match clause.kind {
+                ast::JoinKind::Inner | ast::JoinKind::Cross => JoinKind::Inner,
+                ast::JoinKind::Left => JoinKind::Left,
+                ast::JoinKind::Right => JoinKind::Right,
+                ast::JoinKind::Full => JoinKind::Full,
+            };
+            if lateral && matches!(kind, JoinKind::Right | JoinKind::Full) {
+                return Err(Error::new(
+                    SqlState::INVALID_COLUMN_REFERENCE,
+                    "invalid reference to FROM-clause entry",
+                )
+                .detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.")
+                .at(position));
+            }
+            (rel, scope) = self.bind_join(kind, (rel, scope), (right, right_scope), lateral, clause)?;
+        }
+        Ok((rel, scope))
+    }
+
+    fn bind_join(
+        &mut self,
+        kind: JoinKind,
+        (left, left_scope): Bound,
+        (right, right_scope): Bound,
+        lateral: bool,
+        clause: &mut ast::Join,
+    ) -> Result<Bound, Error> {
+        let names: Vec<ast::Ident> = match &clause.constraint {
+            JoinConstraint::Using { alias: Some(alias), .. } => {
+                return Err(Error::unsupported("an alias of JOIN USING is not supported").at(alias.position));
+            }
+            JoinConstraint::Using { columns, .. } => columns.clone(),
+            JoinConstraint::Natural => common_names(&left_scope, &right_scope, clause.position),
+            JoinConstraint::None | JoinConstraint::On(_) => Vec::new(),
+        };
+        let pairs = names
+            .iter()
+            .map(|name| {
+                Ok((merged_column(&left_scope, name, "left")?, merged_column(&right_scope, name, "right")?))
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        let offset = left_scope.columns.len();
+        let joined = left_scope.clone().join(right_scope.clone());
+        let (on, _) = self.with_frame(joined.clone(), Clause::On, |binder| match &mut clause.constraint {
+            JoinConstraint::On(condition) => {
+                let mut on = Vec::new();
+                binder.bind_condition(condition, "JOIN/ON")?.into_conjuncts(&mut on);
+                Ok(on)
+            }
+            _ => pairs
+                .iter()
+                .map(|(l, r)| binder.bind_equality(&joined, *l, *r + offset, clause.position))
+                .collect(),
+        })?;
+        let mut scope = nullable_sides(kind, left_scope, right_scope);
+        let mut rel = join(kind, left, right, on, lateral);
+        let mut merged = Vec::new();
+        for ((l, r), name) in pairs.iter().zip(&names) {
+            let (l, r) = (*l, *r + offset);
+            merged.push(match kind {
+                JoinKind::Inner | JoinKind::Left => self.hide(&mut scope, l, r),
+                JoinKind::Right => self.hide(&mut scope, r, l),
+                JoinKind::Full => self.merge(&mut rel, &mut scope, l, r, name)?,
+            });
+        }
+        let hidden = |column: &usize| pairs.iter().any(|(l, r)| *column == *l || *column == *r + offset);
+        let rest: Vec<usize> = scope.star.iter().copied().filter(|column| !hidden(column)).collect();
+        scope.star = merged.into_iter().chain(rest).collect();
+        Ok((rel, scope))
+    }
+
+    fn bind_equality(
+        &mut self,
+        scope: &Scope,
+        left: usize,
+        right: usize,
+        position: u32,
+    ) -> Result<Expr, Error> {
+        let operand =
+            |column: usize| Typed { expr: Expr::column(column, scope.columns[column].typ.clone()), position };
+        self.bind_operator(&operator("=", position), vec![operand(left), operand(right)])
+    }
+
+    /// The bare name means `kept` from here on.
+    fn hide(&self, scope: &mut Scope, kept: usize, hidden: usize) -> usize {
+        scope.columns[hidden].bare = false;
+        kept
+    }
+
+    /// The column of a full join that is the left one or else the right one.
+    fn merge(
+        &mut self,
+        rel: &mut Rel,
+        scope: &mut Scope,
+        left: usize,
+        right: usize,
+        name: &ast::Ident,
+    ) -> Result<usize, Error> {
+        let operands = [left, right].map(|column| {
+            scope.columns[column].bare = false;
+            Typed { expr: Expr::column(column, scope.columns[column].typ.clone()), position: name.position }
+        });
+        let (operands, typ) = self.unify(operands.to_vec(), "JOIN/USING")?;
+        let column = rel.arity();
+        let input = Box::new(std::mem::replace(rel, Rel::unit()));
+        *rel = Rel::Map { input, exprs: vec![Expr::Coalesce(operands)] };
+        let typ = ColumnType::new(typ, true);
+        scope.columns.push(ScopeColumn { relation: None, name: name.name.clone(), typ, bare: true });
+        Ok(column)
+    }
+
+    fn bind_source(&mut self, source: &mut Source) -> Result<Bound, Error> {
+        match source {
+            Source::Relation { system_time: Some(expr), .. } => {
+                Err(Error::unsupported("FOR SYSTEM_TIME AS OF is not supported").at(expr.start()))
+            }
+            Source::Relation { sample: Some(sample), .. } => {
+                Err(Error::unsupported("TABLESAMPLE is not supported").at(sample.position))
+            }
+            Source::Relation { name, only: _, alias, .. } => self.bind_relation(name, alias.as_ref()),
+            Source::Subquery { query, lateral, alias, position } => {
+                let (rel, names) = self.with_lateral(*lateral, |binder| binder.bind_nested(query))?;
+                let columns = names.into_iter().zip(rel.types()).collect();
+                let relation = ScopeRelation {
+                    schema: None,
+                    name: "unnamed_subquery".into(),
+                    item: None,
+                    keys: Vec::new(),
+                };
+                let mut scope = Scope::of_relation(relation, columns);
+                rename(&mut scope, alias.as_ref(), *position)?;
+                Ok((rel, scope))
+            }
+            Source::Function(function) => self.bind_table_function(function),
+            Source::Joins { from, alias, position } => {
+                let (rel, mut scope) = self.bind_joins(from)?;
+                if alias.is_some() {
+                    scope = flatten(&scope);
+                    let outputs = scope.star.clone();
+                    let rel = Rel::Project { input: Box::new(rel), outputs };
+                    scope.star = (0..scope.columns.len()).collect();
+                    rename(&mut scope, alias.as_ref(), *position)?;
+                    return Ok((rel, scope));
+                }
+                Ok((rel, scope))
+            }
+        }
+    }
+
+    /// Binds with the left sides of the joins around in sight, if LATERAL says so.
+    fn with_lateral<T>(
+        &mut self,
+        lateral: bool,
+        bind: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if !lateral {
+            return bind(self);
+        }
+        let base = self.from_base;
+        let before: Vec<bool> = self.frames[base..].iter().map(|frame| frame.visible).collect();
+        self.frames[base..].iter_mut().for_each(|frame| frame.visible = true);
+        let bound = bind(self);
+        self.frames[base..].iter_mut().zip(before).for_each(|(frame, visible)| frame.visible = visible);
+        bound
+    }
+
+    fn bind_relation(&mut self, name: &mut ast::Name, alias: Option<&ast::Alias>) -> Result<Bound, Error> {
+        let position = name.position();
+        if name.qualifier().is_empty()
+            && let Some(bound) = self.bind_cte(&name.last().name.clone(), position)?
+        {
+            let (rel, mut scope) = bound;
+            rename(&mut scope, alias, position)?;
+            return Ok((rel, scope));
+        }
+        let item = self.resolve_relation(name)?;
+        let columns = item.columns().iter().map(|c| (c.name.clone(), c.typ.clone())).collect();
+        let typ = item.relation_type();
+        let relation = ScopeRelation {
+            schema: Some(item.schema.clone()),
+            name: item.name.clone(),
+            item: Some(item.id),
+            keys: typ.keys.clone(),
+        };
+        let mut scope = Scope::of_relation(relation, columns);
+        rename(&mut scope, alias, position)?;
+        let rel = match (&item.kind, &item.bound.rel) {
+            (Kind::View(_), Some(rel)) => Rel::View { id: item.id, rel: rel.clone(), typ },
+            (Kind::View(_), None) => {
+                let message = format!("view \"{}\" has no plan", item.name);
+                return Err(Error::new(SqlState::INTERNAL_ERROR, message).at(position));
+            }
+            _ => Rel::Get { id: item.id, typ },
+        };
+        Ok((rel, scope))
+    }
+
+    /// The catalog's relation that a name means; the name becomes qualified.
+    pub(super) fn resolve_relation(&mut self, name: &mut ast::Name) -> Result<std::sync::Arc<Item>, Error> {
+        let item = self.resolve_item(name)?;
+        let position = name.position();
+        if !item.is_relation() {
+            let message = format!("cannot open relation \"{}\"", item.name);
+            return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+                .detail("This operation is not supported for indexes.")
+                .at(position));
+        }
+        if let (Kind::System(_), Purpose::Maintained(what)) = (&item.kind, self.purpose) {
+            let message = format!("\"{}\" cannot be read by a {what}", item.name);
+            return Err(Error::unsupported(message)
+                .hint("System relations are computed from the catalog; read them in one-shot queries.")
+                .at(position));
+        }
+        self.facts.depends_on.insert(item.id);
+        let part = |text: &str| ast::Ident { name: text.to_owned(), position };
+        name.parts = vec![part(&item.schema), part(&item.name)];
+        Ok(item)
+    }
+
+    /// The catalog's item that a name means.
+    pub(super) fn resolve_item(&self, name: &ast::Name) -> Result<std::sync::Arc<Item>, Error> {
+        let schema = self.schema_of(name)?;
+        let found = self.catalog.resolve(schema, &name.last().name, &self.context.search_path);
+        found.cloned().ok_or_else(|| self.undefined_relation(name))
+    }
+
+    /// The schema part of a name. A third part must be this database.
+    pub(super) fn schema_of<'n>(&self, name: &'n ast::Name) -> Result<Option<&'n str>, Error> {
+        match name.qualifier() {
+            [] => Ok(None),
+            [schema] => Ok(Some(&schema.name)),
+            [database, schema] if database.name == self.context.database => Ok(Some(&schema.name)),
+            [database, _] => {
+                let message = format!(
+                    "cross-database references are not implemented: \"{}\"",
+                    super::display_name(name)
+                );
+                Err(Error::unsupported(message).at(database.position))
+            }
+            [first, ..] => {
+                let message =
+                    format!("improper qualified name (too many dotted names): {}", super::display_name(name));
+                Err(Error::new(SqlState::SYNTAX_ERROR, message).at(first.position))
+            }
+        }
+    }
+
+    pub(super) fn undefined_relation(&self, name: &ast::Name) -> Error {
+        let message = format!("relation \"{}\" does not exist", super::display_name(name));
+        let error = Error::new(SqlState::UNDEFINED_TABLE, message).at(name.position());
+        let schema = name.qualifier().last().map(|part| part.name.as_str());
+        let cte = crate::catalog::nearest(&name.last().name, self.ctes.iter().map(|cte| cte.name.as_str()));
+        let near = cte
+            .map(str::to_owned)
+            .or_else(|| self.catalog.nearest_relation(schema, &name.last().name, &self.context.search_path));
+        match near {
+            Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+            None => error,
+        }
+    }
+
+    fn bind_cte(&mut self, name: &str, position: u32) -> Result<Option<Bound>, Error> {
+        let Some(at) = self.ctes.iter().rposition(|cte| cte.name == name) else { return Ok(None) };
+        let cte = self.ctes[at].clone();
+        let relation = ScopeRelation { schema: None, name: cte.name, item: None, keys: Vec::new() };
+        let types: Vec<ColumnType> = cte.columns.iter().map(|(_, typ)| typ.clone()).collect();
+        let scope = Scope::of_relation(relation, cte.columns);
+        let rel = match cte.definition {
+            CteDefinition::Shared(id) => Rel::Cte { id, types },
+            CteDefinition::Inlined(mut rel, frames) => {
+                rel.shift_levels(1, (self.frames.len() - frames) as isize);
+                rel
+            }
+            CteDefinition::Recursive => {
+                return Err(Error::unsupported("WITH RECURSIVE is not supported").at(position));
+            }
+        };
+        Ok(Some((rel, scope)))
+    }
+
+    fn bind_table_function(&mut self, function: &mut ast::TableFunction) -> Result<Bound, Error> {
+        let position = function.position;
+        if function.ordinality {
+            return Err(Error::unsupported("WITH ORDINALITY is not supported").at(position));
+        }
+        let [call] = function.calls.as_mut_slice() else {
+            return Err(Error::unsupported("ROWS FROM with several functions is not supported").at(position));
+        };
+        if let Some(column) = call.columns.first() {
+            return Err(
+                Error::unsupported("a column definition list is not supported").at(column.name.position)
+            );
+        }
+        // The arguments stand in the row of a relation without columns, and see the row to the left of the function.
+        let bound = self.with_lateral(true, |binder| {
+            let (bound, _) = binder.with_frame(Scope::default(), Clause::From, |binder| {
+                binder.bind_function_rows(&mut call.call)
+            })?;
+            Ok(bound)
+        })?;
+        let (rel, name, mut columns) = bound;
+        let alias = function.alias.as_ref();
+        if let (Some(alias), [(column, _)]) = (alias, columns.as_mut_slice())
+            && *column == name
+        {
+            *column = alias.name.name.clone();
+        }
+        let relation = ScopeRelation { schema: None, name, item: None, keys: Vec::new() };
+        let mut scope = Scope::of_relation(relation, columns);
+        rename(&mut scope, alias, position)?;
+        Ok((rel, scope))
+    }
+
+    fn bind_function_rows(
+        &mut self,
+        call: &mut ast::Expr,
+    ) -> Result<(Rel, String, Vec<(String, ColumnType)>), Error> {
+        let position = call.position;
+        let name = call.column_name().unwrap_or("function").to_owned();
+        if let ExprKind::Call(function) = &mut call.kind {
+            let called = function.name.last().name.clone();
+            if scalar::table_functions_named(&called).next().is_some() {
+                let args = self.bind_args(function)?;
+                let bound = self.resolve_table_function(&called, args, position)?;
+                let columns = bound.names.into_iter().zip(bound.types.clone()).collect();
+                let (func, args, types) = (bound.func, bound.args, bound.types);
+                return Ok((Rel::FlatMap { input: Box::new(Rel::unit()), func, args, types }, name, columns));
+            }
+        }
+        let expr = self.bind_expr(call)?;
+        let expr = match expr.typ() {
+            crate::repr::Type::Unknown => {
+                self.coerce(Typed { expr, position }, &crate::repr::Type::Text, Cast::Implicit)?
+            }
+            _ => expr,
+        };
+        let columns = vec![(name.clone(), expr.column_type())];
+        Ok((Rel::Map { input: Box::new(Rel::unit()), exprs: vec![expr] }, name, columns))
+    }
+}
+
+fn join(kind: JoinKind, left: Rel, right: Rel, on: Vec<Expr>, lateral: bool) -> Rel {
+    Rel::Join { kind, left: Box::new(left), right: Box::new(right), on, lateral }
+}
+
+fn nullable_sides(kind: JoinKind, mut left: Scope, mut right: Scope) -> Scope {
+    if matches!(kind, JoinKind::Right | JoinKind::Full) {
+        left.set_nullable();
+    }
+    if matches!(kind, JoinKind::Left | JoinKind::Full) {
+        right.set_nullable();
+    }
+    left.join(right)
+}
+
+/// WITHIN and ASOF belong to joins at arrival.
+fn refuse_stream_join(join: &ast::Join) -> Result<(), Error> {
+    if let Some(within) = &join.within {
+        return Err(Error::unsupported("JOIN … WITHIN is not supported").at(within.position));
+    }
+    if join.asof {
+        return Err(Error::unsupported("ASOF JOIN is not supported").at(join.position));
+    }
+    Ok(())
+}
+
+fn common_names(left: &Scope, right: &Scope, position: u32) -> Vec<ast::Ident> {
+    let mut names: Vec<ast::Ident> = Vec::new();
+    for column in &left.star {
+        let name = &left.columns[*column].name;
+        let there = right.star.iter().any(|other| right.columns[*other].name == *name);
+        if there && !names.iter().any(|known| known.name == *name) {
+            names.push(ast::Ident { name: name.clone(), position });
+        }
+    }
+    names
+}
+
+fn merged_column(scope: &Scope, name: &ast::Ident, side: &str) -> Result<usize, Error> {
+    let mut found =
+        (0..scope.columns.len()).filter(|c| scope.columns[*c].bare && scope.columns[*c].name == name.name);
+    let Some(column) = found.next() else {
+        let message =
+            format!("column \"{}\" specified in USING clause does not exist in {side} table", name.name);
+        return Err(Error::new(SqlState::UNDEFINED_COLUMN, message).at(name.position));
+    };
+    if found.next().is_some() {
+        let message = format!("common column name \"{}\" appears more than once in {side} table", name.name);
+        return Err(Error::new(SqlState::AMBIGUOUS_COLUMN, message).at(name.position));
+    }
+    Ok(column)
+}
+
+/// All columns that `*` names, as those of one entry.
+fn flatten(scope: &Scope) -> Scope {
+    let columns =
+        scope.star.iter().map(|c| (scope.columns[*c].name.clone(), scope.columns[*c].typ.clone())).collect();
+    let relation = ScopeRelation { schema: None, name: String::new(), item: None, keys: Vec::new() };
+    let star = scope.star.clone();
+    Scope { star, ..Scope::of_relation(relation, columns) }
+}
+
+/// Applies `AS name (columns)` to a scope of one entry.
+fn rename(scope: &mut Scope, alias: Option<&ast::Alias>, position: u32) -> Result<(), Error> {
+    let Some(alias) = alias else { return Ok(()) };
+    let relation = &mut scope.relations[0];
+    relation.schema = None;
+    relation.name.clone_from(&alias.name.name);
+    if alias.columns.len() > scope.columns.len() {
+        let message = format!(
+            "table \"{}\" has {} columns available but {} columns specified",
+            alias.name.name,
+            scope.columns.len(),
+            alias.columns.len()
+        );
+        return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
+    }
+    for (column, name) in scope.columns.iter_mut().zip(&alias.columns) {
+        column.name.clone_from(&name.name);
+    }
+    Ok(())
+}
+
+/// `42712` where two entries would have one name.
+fn check_distinct(left: &Scope, right: &Scope, position: u32) -> Result<(), Error> {
+    for entry in &right.relations {
+        let same = |other: &&ScopeRelation| {
+            other.name == entry.name
+                && (other.schema == entry.schema || other.schema.is_none() || entry.schema.is_none())
+        };
+        if let Some(double) = left.relations.iter().find(same)
+            && double.name != "unnamed_subquery"
+        {
+            let message = format!("table name \"{}\" specified more than once", entry.name);
+            return Err(Error::new(SqlState::DUPLICATE_ALIAS, message).at(position));
+        }
+    }
+    Ok(())
+}
+
+/// Where an entry begins.
+fn position_of(source: &Source) -> u32 {
+    match source {
+        Source::Relation { name, .. } => name.position(),
+        Source::Subquery { position, .. } | Source::Joins { position, .. } => *position,
+        Source::Function(function) => function.position,
+    }
+}

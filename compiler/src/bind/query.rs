@@ -1,0 +1,417 @@
+//! Queries: WITH, set operations, VALUES, ORDER BY of their results, LIMIT.
+
+use super::aggregate::sort_direction;
+use super::coerce::{Cast, Typed};
+use super::scope::{Clause, Scope};
+use super::{Binder, Cte, CteDefinition};
+use crate::ast::{self, ExprKind, Literal, SetExpr, SetOperator};
+use crate::error::{Error, SqlState};
+use crate::hir::{self, CteId, Expr, Rel, SetOp};
+use crate::repr::{ColumnType, Type};
+use crate::scalar::{ScalarExpr, SortKey};
+
+impl Binder<'_> {
+    /// Binds a query. Columns of its select list may still be of type Unknown: [`Binder::settle_columns`] makes text of them,
+    /// unless what the query is for gives them a type.
+    pub(super) fn bind_query(&mut self, query: &mut ast::Query) -> Result<hir::Query, Error> {
+        hir::grow(|| {
+            refuse_clauses(query)?;
+            let known = self.ctes.len();
+            let shared = match &mut query.with {
+                Some(with) => self.bind_with(with)?,
+                None => Vec::new(),
+            };
+            let bound = self.bind_body(query);
+            self.ctes.truncate(known);
+            let mut bound = bound?;
+            for (id, name, value) in shared.into_iter().rev() {
+                let body = Box::new(bound.rel);
+                bound.rel = Rel::With { id, name, value: Box::new(value), body };
+            }
+            Ok(bound)
+        })
+    }
+
+    fn bind_body(&mut self, query: &mut ast::Query) -> Result<hir::Query, Error> {
+        let mut bound = match &mut query.body {
+            SetExpr::Select(select) => self.bind_select(select, &mut query.order_by)?,
+            body => {
+                let mut bound = self.bind_set_expr(body)?;
+                bound.order = self.bind_result_order(&bound, &mut query.order_by)?;
+                bound
+            }
+        };
+        if let Some(limit) = &mut query.limit {
+            if limit.with_ties {
+                return Err(Error::unsupported("WITH TIES is not supported").at(limit.position));
+            }
+            bound.limit = self.bind_count(&mut limit.count, Clause::Limit)?;
+        }
+        if let Some(offset) = &mut query.offset {
+            bound.offset = self.bind_count(offset, Clause::Offset)?;
+        }
+        Ok(bound)
+    }
+
+    /// LIMIT's or OFFSET's number of rows; a literal NULL is none.
+    fn bind_count(&mut self, expr: &mut ast::Expr, clause: Clause) -> Result<Option<Expr>, Error> {
+        let position = expr.start();
+        if has_column(expr) {
+            let message = format!("argument of {} must not contain variables", clause.name());
+            return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
+        }
+        let bound = self.bind_without_columns(expr, clause)?;
+        let from = bound.typ();
+        if from != Type::Unknown && !self.can_coerce(&from, &Type::Int8, Cast::Assignment) {
+            let message = format!("argument of {} must be type bigint, not type {from}", clause.name());
+            return Err(Error::new(SqlState::DATATYPE_MISMATCH, message).at(position));
+        }
+        let count = self.coerce(Typed { expr: bound, position }, &Type::Int8, Cast::Assignment)?;
+        Ok(Some(count).filter(|count| count.to_local_scalar().is_none_or(|scalar| !scalar.is_literal_null())))
+    }
+
+    /// The definitions that read no outer row: they stand around the query.
+    pub(super) fn bind_with(&mut self, with: &mut ast::With) -> Result<Vec<(CteId, String, Rel)>, Error> {
+        let mut shared = Vec::new();
+        let first = self.ctes.len();
+        for cte in &mut with.ctes {
+            if self.ctes[first..].iter().any(|other| other.name == cte.name.name) {
+                let message = format!("WITH query name \"{}\" specified more than once", cte.name.name);
+                return Err(Error::new(SqlState::DUPLICATE_ALIAS, message).at(cte.name.position));
+            }
+            if with.recursive {
+                let definition = CteDefinition::Recursive;
+                self.ctes.push(Cte { name: cte.name.name.clone(), columns: Vec::new(), definition });
+            }
+            let bound = self.bind_cte_body(cte);
+            if with.recursive {
+                self.ctes.pop();
+            }
+            let (rel, columns) = bound?;
+            let definition = match rel.is_correlated() {
+                true => CteDefinition::Inlined(rel, self.frames.len()),
+                false => {
+                    let id = CteId(self.next_cte);
+                    self.next_cte += 1;
+                    shared.push((id, cte.name.name.clone(), rel));
+                    CteDefinition::Shared(id)
+                }
+            };
+            self.ctes.push(Cte { name: cte.name.name.clone(), columns, definition });
+        }
+        Ok(shared)
+    }
+
+    fn bind_cte_body(&mut self, cte: &mut ast::Cte) -> Result<(Rel, Vec<(String, ColumnType)>), Error> {
+        if let Some(search) = &cte.search {
+            return Err(Error::unsupported("SEARCH is not supported").at(search.position));
+        }
+        if let Some(cycle) = &cte.cycle {
+            return Err(Error::unsupported("CYCLE is not supported").at(cycle.position));
+        }
+        let ast::Statement::Query(query) = &mut cte.body else {
+            return Err(Error::unsupported("data-modifying statements in WITH are not supported")
+                .hint("Run them as statements of their own, in one transaction.")
+                .at(cte.name.position));
+        };
+        let (rel, mut names) = self.bind_nested(query)?;
+        if cte.columns.len() > names.len() {
+            let message = format!(
+                "WITH query \"{}\" has {} columns available but {} columns specified",
+                cte.name.name,
+                names.len(),
+                cte.columns.len()
+            );
+            return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(cte.name.position));
+        }
+        for (name, given) in names.iter_mut().zip(&cte.columns) {
+            name.clone_from(&given.name);
+        }
+        let columns = names.into_iter().zip(rel.types()).collect();
+        Ok((rel, columns))
+    }
+
+    /// A query's body without ORDER BY and LIMIT of its own.
+    fn bind_set_expr(&mut self, body: &mut SetExpr) -> Result<hir::Query, Error> {
+        hir::grow(|| match body {
+            SetExpr::Select(select) => self.bind_select(select, &mut []),
+            SetExpr::Values(values) => self.bind_values(values),
+            SetExpr::Table(name) => self.bind_whole_table(name),
+            SetExpr::Query(query) => {
+                let bound = self.bind_query(query)?;
+                Ok(unordered(bound))
+            }
+            SetExpr::Set(set) => self.bind_set_operation(set),
+        })
+    }
+
+    fn bind_whole_table(&mut self, name: &mut ast::Name) -> Result<hir::Query, Error> {
+        let source = ast::Source::Relation {
+            name: name.clone(),
+            only: false,
+            alias: None,
+            system_time: None,
+            sample: None,
+        };
+        let mut from = [ast::FromItem { first: source, joins: Vec::new() }];
+        let (rel, scope) = self.bind_from(&mut from)?;
+        if let ast::Source::Relation { name: resolved, .. } = &from[0].first {
+            name.clone_from(resolved);
+        }
+        let names = scope.columns.iter().map(|column| column.name.clone()).collect();
+        Ok(plain(rel, names))
+    }
+
+    fn bind_values(&mut self, values: &mut ast::Values) -> Result<hir::Query, Error> {
+        let arity = values.rows[0].len();
+        if let Some(row) = values.rows.iter().find(|row| row.len() != arity) {
+            let position = row.first().map_or(values.position, ast::Expr::start);
+            return Err(
+                Error::new(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length").at(position)
+            );
+        }
+        let rows = &mut values.rows;
+        let (mut columns, _) = self.with_frame(Scope::default(), Clause::Values, |binder| {
+            let mut columns: Vec<Vec<Typed>> = vec![Vec::with_capacity(rows.len()); arity];
+            for row in rows.iter_mut() {
+                for (column, expr) in columns.iter_mut().zip(row) {
+                    let position = expr.start();
+                    column.push(Typed { expr: binder.bind_expr(expr)?, position });
+                }
+            }
+            Ok(columns)
+        })?;
+        let mut types = Vec::with_capacity(arity);
+        let mut bound: Vec<Vec<Expr>> = vec![Vec::with_capacity(arity); values.rows.len()];
+        for column in columns.drain(..) {
+            let open = column.iter().all(|value| value.expr.typ() == Type::Unknown);
+            let (exprs, typ) = match open {
+                true => (column.into_iter().map(|value| value.expr).collect(), Type::Unknown),
+                false => self.unify(column, "VALUES")?,
+            };
+            types.push(ColumnType::new(typ, exprs.iter().any(Expr::nullable)));
+            for (row, expr) in bound.iter_mut().zip(exprs) {
+                row.push(expr);
+            }
+        }
+        let names = (1..=arity).map(|number| format!("column{number}")).collect();
+        Ok(plain(Rel::Values { rows: bound, types }, names))
+    }
+
+    fn bind_set_operation(&mut self, set: &mut ast::SetOperation) -> Result<hir::Query, Error> {
+        let what = match set.op {
+            SetOperator::Union => "UNION",
+            SetOperator::Intersect => "INTERSECT",
+            SetOperator::Except => "EXCEPT",
+        };
+        let (op, all, position) = (set.op, set.all, set.position);
+        let mut operands = set.operands.iter_mut();
+        let first = operands.next().expect("invariant: a set operation has operands");
+        let mut left = self.bind_set_expr(first)?;
+        for operand in operands {
+            let right = self.bind_set_expr(operand)?;
+            let operand_position = position_of(operand).unwrap_or(position);
+            if left.project.len() != right.project.len() {
+                let message = format!("each {what} query must have the same number of columns");
+                return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(operand_position));
+            }
+            let names = left.names.clone();
+            let (left_rel, right_rel) = self.unify_columns(left, right, what, operand_position)?;
+            left = plain(combine(op, all, left_rel, right_rel), names);
+        }
+        Ok(left)
+    }
+
+    /// Both sides' columns brought to common types.
+    fn unify_columns(
+        &mut self,
+        mut left: hir::Query,
+        mut right: hir::Query,
+        what: &str,
+        position: u32,
+    ) -> Result<(Rel, Rel), Error> {
+        for at in 0..left.project.len() {
+            let types = [&left, &right].map(|side| side.rel.types()[side.project[at]].typ.clone());
+            let Some(common) = self.common_type(types.to_vec()) else {
+                let [l, r] = types.map(|typ| typ.without_typmod());
+                let message = format!("{what} types {l} and {r} cannot be matched");
+                return Err(Error::new(SqlState::DATATYPE_MISMATCH, message).at(position));
+            };
+            for side in [&mut left, &mut right] {
+                side.project[at] =
+                    self.coerce_column(&mut side.rel, side.project[at], &common, Cast::Implicit, position)?;
+            }
+        }
+        Ok((left.into_rel(), right.into_rel()))
+    }
+
+    /// ORDER BY after a set operation, VALUES or TABLE: by name or number of a result column, no expressions after set operations.
+    fn bind_result_order(
+        &mut self,
+        bound: &hir::Query,
+        order_by: &mut [ast::OrderBy],
+    ) -> Result<Vec<SortKey>, Error> {
+        let mut order = Vec::with_capacity(order_by.len());
+        for key in order_by {
+            let position = key.expr.start();
+            let at = match self.output_position(&key.expr, bound.project.len(), Clause::OrderBy)? {
+                Some(at) => Some(at),
+                None => {
+                    bare_name(&key.expr).and_then(|name| bound.names.iter().position(|other| other == name))
+                }
+            };
+            let Some(at) = at else {
+                if let Some(name) = bare_name(&key.expr) {
+                    let message = format!("column \"{name}\" does not exist");
+                    return Err(Error::new(SqlState::UNDEFINED_COLUMN, message).at(position));
+                }
+                return Err(Error::unsupported("invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
+                    .detail("Only result column names can be used, not expressions or functions.")
+                    .hint(
+                        "Add the expression/function to every SELECT, or move the UNION into a FROM clause.",
+                    )
+                    .at(position));
+            };
+            order.push(sort_key(bound.project[at], sort_direction(key)?));
+        }
+        Ok(order)
+    }
+
+    /// The output column that an integer literal in ORDER BY or GROUP BY means, from 0.
+    pub(super) fn output_position(
+        &self,
+        expr: &ast::Expr,
+        outputs: usize,
+        clause: Clause,
+    ) -> Result<Option<usize>, Error> {
+        let ExprKind::Literal(literal) = &expr.kind else { return Ok(None) };
+        let number = match literal {
+            Literal::Number(digits) => digits.parse::<i64>().ok(),
+            _ => None,
+        };
+        let Some(number) = number else {
+            let message = format!("non-integer constant in {}", clause.name());
+            return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(expr.position));
+        };
+        match usize::try_from(number).ok().and_then(|n| n.checked_sub(1)).filter(|at| *at < outputs) {
+            Some(at) => Ok(Some(at)),
+            None => {
+                let message = format!("{} position {number} is not in select list", clause.name());
+                Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(expr.position))
+            }
+        }
+    }
+
+    /// Columns whose type nothing decided are text.
+    pub(super) fn settle_columns(&mut self, query: &mut hir::Query) -> Result<(), Error> {
+        let types = query.rel.types();
+        for at in 0..query.project.len() {
+            if types[query.project[at]].typ == Type::Unknown {
+                query.project[at] =
+                    self.coerce_column(&mut query.rel, query.project[at], &Type::Text, Cast::Implicit, 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl hir::Query {
+    /// The query as a relation: its columns in order; its ORDER BY counts only as far as LIMIT needs it.
+    pub(super) fn into_rel(self) -> Rel {
+        let mut rel = self.rel;
+        if self.limit.is_some() || self.offset.is_some() {
+            rel = Rel::TopK {
+                input: Box::new(rel),
+                group: Vec::new(),
+                order: self.order,
+                limit: self.limit,
+                offset: self.offset,
+            };
+        }
+        let identity =
+            self.project.len() == rel.arity() && self.project.iter().enumerate().all(|(at, c)| at == *c);
+        if identity { rel } else { Rel::Project { input: Box::new(rel), outputs: self.project } }
+    }
+}
+
+fn plain(rel: Rel, names: Vec<String>) -> hir::Query {
+    let project = (0..names.len()).collect();
+    hir::Query { rel, names, project, order: Vec::new(), limit: None, offset: None }
+}
+
+/// A query in parentheses: what is around it sees only its rows.
+fn unordered(query: hir::Query) -> hir::Query {
+    let names = query.names.clone();
+    plain(query.into_rel(), names)
+}
+
+fn combine(op: SetOperator, all: bool, left: Rel, right: Rel) -> Rel {
+    let op = match op {
+        SetOperator::Union => {
+            let union = Rel::Union { inputs: vec![left, right] };
+            return if all { union } else { Rel::Distinct { input: Box::new(union) } };
+        }
+        SetOperator::Intersect => SetOp::Intersect,
+        SetOperator::Except => SetOp::Except,
+    };
+    Rel::SetOp { op, all, left: Box::new(left), right: Box::new(right) }
+}
+
+pub(super) fn sort_key(column: usize, (desc, nulls_first): (bool, bool)) -> SortKey {
+    SortKey { expr: ScalarExpr::Column(column), desc, nulls_first }
+}
+
+/// The name of an unqualified column reference.
+pub(super) fn bare_name(expr: &ast::Expr) -> Option<&str> {
+    match &expr.kind {
+        ExprKind::Column(name) if name.qualifier().is_empty() => Some(&name.last().name),
+        _ => None,
+    }
+}
+
+fn has_column(expr: &ast::Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Column(_) => true,
+        ExprKind::Binary { left, right, .. } => has_column(left) || has_column(right),
+        ExprKind::Unary { operand, .. } | ExprKind::Cast { operand, .. } => has_column(operand),
+        _ => false,
+    }
+}
+
+/// Where a set operation's operand begins, as far as its tree says.
+fn position_of(body: &SetExpr) -> Option<u32> {
+    match body {
+        SetExpr::Select(select) => {
+            let first = select.items.first();
+            Some(match first {
+                Some(ast::SelectItem::Expr { expr, .. }) => expr.start(),
+                Some(ast::SelectItem::Star(position)) => *position,
+                Some(ast::SelectItem::QualifiedStar(name)) => name.position(),
+                _ => select.position,
+            })
+        }
+        SetExpr::Values(values) => Some(values.rows[0].first().map_or(values.position, ast::Expr::start)),
+        SetExpr::Table(name) => Some(name.position()),
+        SetExpr::Query(query) => position_of(&query.body),
+        SetExpr::Set(set) => position_of(&set.operands[0]),
+    }
+}
+
+fn refuse_clauses(query: &ast::Query) -> Result<(), Error> {
+    if let Some(lock) = query.locks.first() {
+        return Err(Error::unsupported("row locks are not supported")
+            .hint("A SELECT sees all relations at one timestamp; leave the clause out.")
+            .at(lock.position));
+    }
+    if let Some(as_of) = &query.as_of {
+        return Err(Error::unsupported("SELECT … AS OF is not supported")
+            .hint("Use SUBSCRIBE … AS OF.")
+            .at(as_of.start()));
+    }
+    if query.emit.is_some() {
+        return Err(Error::unsupported("EMIT is not supported")
+            .hint("A materialized view is kept up to date; SUBSCRIBE sends its changes.")
+            .at(query.position));
+    }
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! Names in sight: the columns of the row that an expression stands in, and of the rows around it.
+//!
+//! A [`Scope`]'s columns are those of the relation that FROM made, one for one. A [`Frame`] is a scope on the stack, with what the
+//! clause being bound may do; frames further down are outer rows, so that a frame's distance from the top is the level of
+//! a column reference.
+
+use crate::ast;
+use crate::catalog::nearest;
+use crate::error::{Error, SqlState};
+use crate::hir::{self, Expr};
+use crate::mir::CollectionId;
+use crate::repr::ColumnType;
+
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    pub relations: Vec<ScopeRelation>,
+    pub columns: Vec<ScopeColumn>,
+    /// What `*` stands for, in order.
+    pub star: Vec<usize>,
+}
+
+/// An entry of FROM, as qualified names call it.
+#[derive(Clone, Debug)]
+pub struct ScopeRelation {
+    /// Set when the entry is a catalog item without an alias: `schema.item.column` then means it too.
+    pub schema: Option<String>,
+    pub name: String,
+    pub item: Option<CollectionId>,
+    /// Columns of the scope that together determine the entry's row.
+    pub keys: Vec<Vec<usize>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ScopeColumn {
+    /// The entry it belongs to; none for what FULL JOIN USING merges.
+    pub relation: Option<usize>,
+    pub name: String,
+    pub typ: ColumnType,
+    /// Whether the bare name can mean it: not the second of the columns that USING merges.
+    pub bare: bool,
+}
+
+/// Where an expression stands: what it may hold, and how messages call the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clause {
+    From,
+    On,
+    Where,
+    GroupBy,
+    Having,
+    Items,
+    OrderBy,
+    DistinctOn,
+    Limit,
+    Offset,
+    Values,
+    Set,
+    Returning,
+    Default,
+    Filter,
+    Index,
+    AsOf,
+}
+
+impl Clause {
+    pub fn name(self) -> &'static str {
+        match self {
+            Clause::From => "functions in FROM",
+            Clause::On => "JOIN conditions",
+            Clause::Where => "WHERE",
+            Clause::GroupBy => "GROUP BY",
+            Clause::Having => "HAVING",
+            Clause::Items => "SELECT",
+            Clause::OrderBy => "ORDER BY",
+            Clause::DistinctOn => "DISTINCT ON",
+            Clause::Limit => "LIMIT",
+            Clause::Offset => "OFFSET",
+            Clause::Values => "VALUES",
+            Clause::Set => "UPDATE",
+            Clause::Returning => "RETURNING",
+            Clause::Default => "DEFAULT expressions",
+            Clause::Filter => "FILTER",
+            Clause::Index => "index expressions",
+            Clause::AsOf => "AS OF",
+        }
+    }
+
+    pub fn takes_aggregates(self) -> bool {
+        matches!(self, Clause::Items | Clause::Having | Clause::OrderBy | Clause::DistinctOn)
+    }
+
+    /// Whether a set-returning function may stand there.
+    pub fn takes_sets(self) -> bool {
+        self == Clause::Items
+    }
+}
+
+/// Columns from here on stand, until the query is grouped, for its aggregates in order.
+pub const AGGREGATES: usize = 1 << 40;
+/// Columns from here on stand, until the query is projected, for the results of set-returning functions in order.
+pub const SETS: usize = 1 << 41;
+
+#[derive(Debug)]
+pub struct Frame {
+    pub scope: Scope,
+    pub clause: Clause,
+    /// False for the left side of a join while a right side that is not LATERAL is bound.
+    pub visible: bool,
+    pub aggregates: Vec<hir::Aggregate>,
+    /// Set-returning calls of the select list.
+    pub sets: Vec<TableCall>,
+    /// Inside an aggregate's arguments.
+    pub in_aggregate: bool,
+    /// Which columns were named where, outside aggregates: for the error about one that is not grouped.
+    pub references: Vec<(usize, u32)>,
+}
+
+/// A call of a table function, bound.
+#[derive(Clone, Debug)]
+pub struct TableCall {
+    pub func: crate::scalar::TableFunc,
+    pub args: Vec<Expr>,
+    pub names: Vec<String>,
+    pub types: Vec<ColumnType>,
+}
+
+impl Frame {
+    pub fn new(scope: Scope, clause: Clause) -> Frame {
+        Frame {
+            scope,
+            clause,
+            visible: true,
+            aggregates: Vec::new(),
+            sets: Vec::new(),
+            in_aggregate: false,
+            references: Vec::new(),
+        }
+    }
+}
+
+/// What a name was found to be in one scope.
+pub enum Found {
+    Column(usize),
+    Ambiguous,
+    /// The qualifier is an entry, but it has no such column.
+    NoColumn,
+    Nothing,
+}
+
+impl Scope {
+    /// The scope of one entry with these columns.
+    pub fn of_relation(relation: ScopeRelation, columns: Vec<(String, ColumnType)>) -> Scope {
+        let columns: Vec<ScopeColumn> = columns
+            .into_iter()
+            .map(|(name, typ)| ScopeColumn { relation: Some(0), name, typ, bare: true })
+            .collect();
+        Scope { relations: vec![relation], star: (0..columns.len()).collect(), columns }
+    }
+
+    /// The scope of a join's row: this one's columns, then the other's.
+    pub fn join(mut self, right: Scope) -> Scope {
+        let (columns, relations) = (self.columns.len(), self.relations.len());
+        self.star.extend(right.star.into_iter().map(|column| column + columns));
+        self.relations.extend(right.relations.into_iter().map(|mut relation| {
+            relation.keys.iter_mut().flatten().for_each(|column| *column += columns);
+            relation
+        }));
+        self.columns.extend(right.columns.into_iter().map(|mut column| {
+            column.relation = column.relation.map(|relation| relation + relations);
+            column
+        }));
+        self
+    }
+
+    pub fn set_nullable(&mut self) {
+        self.columns.iter_mut().for_each(|column| column.typ.nullable = true);
+    }
+
+    /// The columns of one entry, in order.
+    pub fn columns_of(&self, relation: usize) -> impl Iterator<Item = usize> {
+        (0..self.columns.len()).filter(move |column| self.columns[*column].relation == Some(relation))
+    }
+
+    /// The entry that a qualifier means.
+    pub fn find_relation(&self, qualifier: &[ast::Ident]) -> Option<usize> {
+        let name = &qualifier.last()?.name;
+        let schema = qualifier.len().checked_sub(2).map(|at| &qualifier[at].name);
+        self.relations.iter().position(|relation| {
+            relation.name == *name && schema.is_none_or(|schema| relation.schema.as_ref() == Some(schema))
+        })
+    }
+
+    pub fn find(&self, name: &ast::Name) -> Found {
+        let column = &name.last().name;
+        let matches = |at: &usize| self.columns[*at].name == *column;
+        let candidates: Vec<usize> = match name.qualifier() {
+            [] => (0..self.columns.len()).filter(|at| self.columns[*at].bare).filter(matches).collect(),
+            qualifier => match self.find_relation(qualifier) {
+                None => return Found::Nothing,
+                Some(relation) => {
+                    let found: Vec<usize> = self.columns_of(relation).filter(matches).collect();
+                    if found.is_empty() {
+                        return Found::NoColumn;
+                    }
+                    found
+                }
+            },
+        };
+        match candidates.as_slice() {
+            [] => Found::Nothing,
+            [column] => Found::Column(*column),
+            _ => Found::Ambiguous,
+        }
+    }
+
+    /// The one entry whose name begins with this letter, where a qualifier is a letter that nothing is called.
+    pub fn find_initial(&self, qualifier: &[ast::Ident]) -> Option<usize> {
+        let [letter] = qualifier else { return None };
+        let begins = |relation: &&ScopeRelation| {
+            letter.name.chars().count() == 1 && relation.name.starts_with(&letter.name)
+        };
+        let mut found = self.relations.iter().enumerate().filter(|(_, relation)| begins(relation));
+        let (at, _) = found.next()?;
+        found.next().is_none().then_some(at)
+    }
+}
+
+/// `42703` with the nearest name in sight.
+pub fn undefined_column<'a>(name: &ast::Name, scopes: impl Iterator<Item = &'a Scope>) -> Error {
+    let column = &name.last().name;
+    let qualifier: Vec<&str> = name.qualifier().iter().map(|part| part.name.as_str()).collect();
+    let message = match qualifier.is_empty() {
+        true => format!("column \"{column}\" does not exist"),
+        false => format!("column {}.{column} does not exist", qualifier.join(".")),
+    };
+    let mut near: Vec<String> = Vec::new();
+    for scope in scopes {
+        let relation = match name.qualifier() {
+            [] => None,
+            qualifier => scope.find_relation(qualifier),
+        };
+        let candidates = scope.columns.iter().filter(|c| relation.is_none() || c.relation == relation);
+        near.extend(nearest(column, candidates.map(|c| c.name.as_str())).map(str::to_owned));
+    }
+    let error = Error::new(SqlState::UNDEFINED_COLUMN, message).at(name.position());
+    match near.first() {
+        Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+        None => error,
+    }
+}
+
+pub fn ambiguous_column(name: &ast::Name) -> Error {
+    let message = format!("column reference \"{}\" is ambiguous", name.last().name);
+    Error::new(SqlState::AMBIGUOUS_COLUMN, message).at(name.position())
+}
+
+/// `42P01` for a qualifier that nothing in FROM is called.
+pub fn missing_from_entry<'a>(name: &ast::Name, mut scopes: impl Iterator<Item = &'a Scope>) -> Error {
+    let relation = name.qualifier().last().expect("invariant: asked for qualified names only");
+    let message = format!("missing FROM-clause entry for table \"{}\"", relation.name);
+    let error = Error::new(SqlState::UNDEFINED_TABLE, message).at(name.position());
+    let near =
+        scopes.find_map(|scope| nearest(&relation.name, scope.relations.iter().map(|r| r.name.as_str())));
+    match near {
+        Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+        None => error,
+    }
+}

@@ -1,0 +1,564 @@
+//! One SELECT: the select list, grouping, DISTINCT, and ORDER BY in sight of the select list and FROM.
+//!
+//! ```text
+//! FROM -> WHERE -> GROUP BY, aggregates -> HAVING -> set-returning call -> select list, sort keys -> DISTINCT
+//! ```
+//! Expressions are bound over FROM's row with aggregates as further columns of it ([`AGGREGATES`]); grouping then renumbers
+//! what they refer to.
+
+use std::collections::BTreeMap;
+
+use super::Binder;
+use super::aggregate::sort_direction;
+use super::coerce::{Cast, Typed};
+use super::query::{bare_name, sort_key};
+use super::scope::{AGGREGATES, Clause, Frame, SETS, Scope, TableCall};
+use crate::ast::{self, Distinct, GroupItem, SelectItem};
+use crate::error::{Error, SqlState};
+use crate::hir::{self, ColumnRef, Expr, Rel};
+use crate::plan::Notice;
+use crate::repr::{ColumnType, Type};
+
+/// The clauses of a SELECT, bound over FROM's row.
+struct Parts {
+    predicates: Vec<Expr>,
+    keys: Vec<Expr>,
+    grouped: bool,
+    items: Vec<Item>,
+    having: Vec<Expr>,
+    distinct_on: Vec<OrderItem>,
+    order: Vec<(OrderItem, (bool, bool), u32)>,
+    /// Set-returning calls of the select list.
+    sets: Vec<TableCall>,
+}
+
+impl Parts {
+    /// What is evaluated over the group's row, where there are groups.
+    fn above_groups(&mut self) -> impl Iterator<Item = &mut Expr> {
+        let ordering = self.order.iter_mut().map(|(item, ..)| item).chain(&mut self.distinct_on);
+        let ordering = ordering.filter_map(|item| match item {
+            OrderItem::Expr(expr) => Some(expr),
+            OrderItem::Item(_) => None,
+        });
+        let sets = self.sets.iter_mut().flat_map(|call| &mut call.args);
+        self.items.iter_mut().map(|item| &mut item.expr).chain(&mut self.having).chain(sets).chain(ordering)
+    }
+}
+
+struct Item {
+    expr: Expr,
+    name: String,
+    position: u32,
+}
+
+/// What ORDER BY names: an item of the select list, or an expression of its own.
+enum OrderItem {
+    Item(usize),
+    Expr(Expr),
+}
+
+impl Binder<'_> {
+    pub(super) fn bind_select(
+        &mut self,
+        select: &mut ast::Select,
+        order_by: &mut [ast::OrderBy],
+    ) -> Result<hir::Query, Error> {
+        refuse_clauses(select)?;
+        let (rel, scope) = self.bind_from(&mut select.from)?;
+        let base = std::mem::replace(&mut self.from_base, self.frames.len() + 1);
+        let bound = self.with_frame(scope, Clause::Where, |binder| binder.bind_parts(select, order_by));
+        self.from_base = base;
+        let (mut parts, mut frame) = bound?;
+        parts.sets = std::mem::take(&mut frame.sets);
+        let mut rel = filter(rel, std::mem::take(&mut parts.predicates));
+        if parts.grouped || !frame.aggregates.is_empty() || !parts.having.is_empty() {
+            rel = group(rel, &mut parts, &frame)?;
+        }
+        let mut rel = filter(rel, std::mem::take(&mut parts.having));
+        if let Some(call) = parts.sets.pop() {
+            rel = expand_set(rel, call, &mut parts);
+        }
+        self.project(rel, parts, &select.distinct)
+    }
+
+    fn bind_parts(
+        &mut self,
+        select: &mut ast::Select,
+        order_by: &mut [ast::OrderBy],
+    ) -> Result<Parts, Error> {
+        let mut predicates = Vec::new();
+        if let Some(filter) = &mut select.filter {
+            self.bind_condition(filter, "WHERE")?.into_conjuncts(&mut predicates);
+        }
+        self.expand_stars(&mut select.items)?;
+        self.frame().references.clear();
+        let (grouped, keys) = match &mut select.group_by {
+            Some(group_by) => (true, self.bind_group_by(group_by, &select.items)?),
+            None => (false, Vec::new()),
+        };
+        self.frame().references.clear();
+        self.frame().clause = Clause::Items;
+        let mut items = Vec::with_capacity(select.items.len());
+        for item in &mut select.items {
+            let SelectItem::Expr { expr, alias } = item else {
+                unreachable!("invariant: stars were expanded");
+            };
+            let name = alias.as_ref().map(|alias| alias.name.as_str()).or_else(|| expr.column_name());
+            let name = name.unwrap_or("?column?").to_owned();
+            let position = expr.start();
+            items.push(Item { expr: self.bind_expr(expr)?, name, position });
+        }
+        let having = self.bind_having(select)?;
+        self.frame().clause = Clause::DistinctOn;
+        let distinct_on = match &mut select.distinct {
+            Distinct::On(exprs) => {
+                let bound =
+                    exprs.iter_mut().map(|expr| self.bind_order_item(expr, &mut items, Clause::DistinctOn));
+                bound.collect::<Result<Vec<_>, _>>()?
+            }
+            Distinct::All | Distinct::Distinct => Vec::new(),
+        };
+        self.frame().clause = Clause::OrderBy;
+        let mut order = Vec::with_capacity(order_by.len());
+        for key in order_by {
+            let direction = sort_direction(key)?;
+            let position = key.expr.start();
+            order.push((
+                self.bind_order_item(&mut key.expr, &mut items, Clause::OrderBy)?,
+                direction,
+                position,
+            ));
+        }
+        Ok(Parts { predicates, keys, grouped, items, having, distinct_on, order, sets: Vec::new() })
+    }
+
+    fn bind_having(&mut self, select: &mut ast::Select) -> Result<Vec<Expr>, Error> {
+        let Some(having) = &mut select.having else { return Ok(Vec::new()) };
+        self.frame().clause = Clause::Having;
+        let aliases = select.items.iter().filter_map(|item| match item {
+            SelectItem::Expr { expr, alias: Some(alias) } => Some((alias.name.clone(), expr.clone())),
+            _ => None,
+        });
+        let aliases = Some((self.frames.len(), aliases.collect()));
+        let around = std::mem::replace(&mut self.having_aliases, aliases);
+        let bound = self.bind_condition(having, "HAVING");
+        self.having_aliases = around;
+        let mut conjuncts = Vec::new();
+        bound?.into_conjuncts(&mut conjuncts);
+        // `HAVING true` groups too.
+        if conjuncts.is_empty() {
+            conjuncts.push(Expr::bool(true));
+        }
+        Ok(conjuncts)
+    }
+
+    /// HAVING may name an alias of the select list where no input column is called so.
+    pub(super) fn find_alias(&mut self, name: &ast::Name) -> Result<Option<Expr>, Error> {
+        if !name.qualifier().is_empty() || self.frame().in_aggregate {
+            return Ok(None);
+        }
+        let Some((frames, aliases)) = &self.having_aliases else { return Ok(None) };
+        if *frames != self.frames.len() {
+            return Ok(None);
+        }
+        let alias = &name.last().name;
+        let Some((_, expr)) = aliases.iter().find(|(other, _)| other == alias) else { return Ok(None) };
+        let mut expr = expr.clone();
+        let message = format!("\"{alias}\" in HAVING is taken for the select list's column of that name");
+        self.notice(
+            Notice::new(SqlState::WARNING, message).hint("PostgreSQL wants the expression itself in HAVING."),
+        );
+        self.bind_expr(&mut expr).map(Some)
+    }
+
+    /// `*` and `t.*` become columns, in the tree too.
+    pub(super) fn expand_stars(&mut self, items: &mut Vec<SelectItem>) -> Result<(), Error> {
+        if items.iter().all(|item| matches!(item, SelectItem::Expr { .. })) {
+            return Ok(());
+        }
+        let scope = self.frame().scope.clone();
+        for item in std::mem::take(items) {
+            let (columns, position) = match item {
+                SelectItem::Expr { .. } => {
+                    items.push(item);
+                    continue;
+                }
+                SelectItem::Star(position) => {
+                    if scope.relations.is_empty() {
+                        let message = "SELECT * with no tables specified is not valid";
+                        return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(position));
+                    }
+                    (scope.star.clone(), position)
+                }
+                SelectItem::QualifiedStar(name) => (self.star_of(&scope, &name)?, name.position()),
+                SelectItem::FieldStar(expr) => {
+                    return Err(Error::unsupported("(…).* is not supported").at(expr.start()));
+                }
+            };
+            items.extend(columns.into_iter().map(|column| column_item(&scope, column, position)));
+        }
+        Ok(())
+    }
+
+    fn star_of(&self, scope: &Scope, name: &ast::Name) -> Result<Vec<usize>, Error> {
+        let relation = scope.find_relation(&name.parts).or_else(|| scope.find_initial(&name.parts));
+        match relation {
+            Some(relation) => Ok(scope.columns_of(relation).collect()),
+            None => {
+                let entry = &name.last().name;
+                let message = format!("missing FROM-clause entry for table \"{entry}\"");
+                Err(Error::new(SqlState::UNDEFINED_TABLE, message).at(name.position()))
+            }
+        }
+    }
+
+    fn bind_group_by(
+        &mut self,
+        group_by: &mut ast::GroupBy,
+        items: &[SelectItem],
+    ) -> Result<Vec<Expr>, Error> {
+        self.frame().clause = Clause::GroupBy;
+        let mut keys: Vec<Expr> = Vec::new();
+        for item in &mut group_by.items {
+            let expr = match item {
+                GroupItem::Expr(expr) => expr,
+                GroupItem::Empty(_) => continue,
+                GroupItem::Rollup(_, position)
+                | GroupItem::Cube(_, position)
+                | GroupItem::Sets(_, position) => {
+                    return Err(Error::unsupported("grouping sets are not supported")
+                        .hint("Write a UNION ALL of the groupings.")
+                        .at(*position));
+                }
+            };
+            let exprs = match &mut expr.kind {
+                ast::ExprKind::Row(fields) => fields.iter_mut().collect(),
+                _ => vec![expr],
+            };
+            for expr in exprs {
+                let key = self.bind_group_item(expr, items)?;
+                if !keys.contains(&key) {
+                    keys.push(key);
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// A number is an item of the select list; a name is an input column, or else an item's alias.
+    fn bind_group_item(&mut self, expr: &mut ast::Expr, items: &[SelectItem]) -> Result<Expr, Error> {
+        let position = expr.start();
+        let item = |at: usize| match &items[at] {
+            SelectItem::Expr { expr, .. } => expr.clone(),
+            _ => unreachable!("invariant: stars were expanded"),
+        };
+        if let Some(at) = self.output_position(expr, items.len(), Clause::GroupBy)? {
+            let bound = self.bind_expr(&mut item(at))?;
+            return self.settle(Typed { expr: bound, position });
+        }
+        if let Some(name) = bare_name(expr)
+            && !matches!(
+                self.frame().scope.find(&single(name, position)),
+                super::scope::Found::Column(_) | super::scope::Found::Ambiguous
+            )
+        {
+            let named = |item: &SelectItem| matches!(item, SelectItem::Expr { alias: Some(alias), .. } if alias.name == name);
+            if let Some(at) = items.iter().position(named) {
+                let bound = self.bind_expr(&mut item(at))?;
+                return self.settle(Typed { expr: bound, position });
+            }
+        }
+        let bound = self.bind_expr(expr)?;
+        self.settle(Typed { expr: bound, position })
+    }
+
+    /// A number or a name of the select list, or an expression over FROM.
+    fn bind_order_item(
+        &mut self,
+        expr: &mut ast::Expr,
+        items: &mut [Item],
+        clause: Clause,
+    ) -> Result<OrderItem, Error> {
+        if let Some(at) = self.output_position(expr, items.len(), clause)? {
+            return Ok(OrderItem::Item(at));
+        }
+        if let Some(name) = bare_name(expr) {
+            let mut named = items.iter().enumerate().filter(|(_, item)| item.name == name);
+            if let Some((at, item)) = named.next() {
+                if named.any(|(_, other)| other.expr != item.expr) {
+                    let message = format!("{} \"{name}\" is ambiguous", clause.name());
+                    return Err(Error::new(SqlState::AMBIGUOUS_COLUMN, message).at(expr.start()));
+                }
+                return Ok(OrderItem::Item(at));
+            }
+        }
+        let position = expr.start();
+        let bound = self.bind_expr(expr)?;
+        let bound = self.settle(Typed { expr: bound, position })?;
+        Ok(match items.iter().position(|item| item.expr == bound) {
+            Some(at) => OrderItem::Item(at),
+            None => OrderItem::Expr(bound),
+        })
+    }
+
+    /// The select list and the sort keys as columns, then DISTINCT.
+    fn project(&mut self, rel: Rel, parts: Parts, distinct: &Distinct) -> Result<hir::Query, Error> {
+        let Parts { items, distinct_on, order, .. } = parts;
+        let arity = rel.arity();
+        let mut exprs = Vec::with_capacity(items.len());
+        let (mut names, mut project) = (Vec::new(), Vec::new());
+        for item in items {
+            let mut expr = item.expr;
+            if *distinct != Distinct::All && expr.typ() == Type::Unknown {
+                expr = self.coerce(Typed { expr, position: item.position }, &Type::Text, Cast::Implicit)?;
+            }
+            names.push(item.name);
+            project.push(output_column(expr, arity, &mut exprs));
+        }
+        let column_of = |item: OrderItem, exprs: &mut Vec<Expr>| match item {
+            OrderItem::Item(at) => project[at],
+            OrderItem::Expr(expr) => output_column(expr, arity, exprs),
+        };
+        let mut keys = Vec::with_capacity(order.len());
+        for (item, direction, position) in order {
+            if *distinct == Distinct::Distinct && matches!(item, OrderItem::Expr(_)) {
+                let message = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
+                return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
+            }
+            keys.push((sort_key(column_of(item, &mut exprs), direction), position));
+        }
+        let on: Vec<usize> = distinct_on.into_iter().map(|item| column_of(item, &mut exprs)).collect();
+        let rel = if exprs.is_empty() { rel } else { Rel::Map { input: Box::new(rel), exprs } };
+        let order: Vec<_> = keys.iter().map(|(key, _)| key.clone()).collect();
+        let query = hir::Query { rel, names, project, order, limit: None, offset: None };
+        match distinct {
+            Distinct::All => Ok(query),
+            Distinct::Distinct => Ok(distinct_rows(query)),
+            Distinct::On(_) => {
+                let leading = keys.iter().take(on.len()).find(|(key, _)| !on.contains(&key_column(key)));
+                if let Some((_, position)) = leading {
+                    let message = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
+                    return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(*position));
+                }
+                Ok(first_rows(query, on))
+            }
+        }
+    }
+}
+
+/// A plain column of the input stands for itself; anything else is mapped.
+fn output_column(expr: Expr, arity: usize, exprs: &mut Vec<Expr>) -> usize {
+    if let Expr::Column(ColumnRef { level: 0, column }, _) = expr {
+        return column;
+    }
+    if let Some(at) = exprs.iter().position(|other| *other == expr) {
+        return arity + at;
+    }
+    exprs.push(expr);
+    arity + exprs.len() - 1
+}
+
+fn key_column(key: &crate::scalar::SortKey) -> usize {
+    match key.expr {
+        crate::scalar::ScalarExpr::Column(column) => column,
+        _ => unreachable!("invariant: a query's order is by columns of its relation"),
+    }
+}
+
+/// DISTINCT over the select list; the sort keys are among its columns.
+fn distinct_rows(query: hir::Query) -> hir::Query {
+    let mut unique: Vec<usize> = Vec::new();
+    let mut project = Vec::with_capacity(query.project.len());
+    for column in &query.project {
+        let at = unique.iter().position(|other| other == column).unwrap_or_else(|| {
+            unique.push(*column);
+            unique.len() - 1
+        });
+        project.push(at);
+    }
+    let order = query.order.iter().map(|key| {
+        let at = unique
+            .iter()
+            .position(|column| *column == key_column(key))
+            .expect("invariant: checked by the caller");
+        sort_key(at, (key.desc, key.nulls_first))
+    });
+    let order = order.collect();
+    let input = Rel::Project { input: Box::new(query.rel), outputs: unique };
+    hir::Query { rel: Rel::Distinct { input: Box::new(input) }, project, order, ..without_rel(query.names) }
+}
+
+/// DISTINCT ON: of each group the first row in the query's order.
+fn first_rows(query: hir::Query, on: Vec<usize>) -> hir::Query {
+    let one = super::literal(crate::repr::Datum::Int(1), Type::Int8);
+    let rel = Rel::TopK {
+        input: Box::new(query.rel),
+        group: on,
+        order: query.order.clone(),
+        limit: Some(one),
+        offset: None,
+    };
+    hir::Query { rel, ..query_without_rel(query.names, query.project, query.order) }
+}
+
+fn without_rel(names: Vec<String>) -> hir::Query {
+    query_without_rel(names, Vec::new(), Vec::new())
+}
+
+fn query_without_rel(
+    names: Vec<String>,
+    project: Vec<usize>,
+    order: Vec<crate::scalar::SortKey>,
+) -> hir::Query {
+    hir::Query { rel: Rel::unit(), names, project, order, limit: None, offset: None }
+}
+
+pub(super) fn filter(input: Rel, predicates: Vec<Expr>) -> Rel {
+    match predicates.is_empty() {
+        true => input,
+        false => Rel::Filter { input: Box::new(input), predicates },
+    }
+}
+
+/// A set-returning call of the select list: its column is appended to each row's.
+fn expand_set(rel: Rel, call: TableCall, parts: &mut Parts) -> Rel {
+    let column = rel.arity();
+    for expr in parts.above_groups() {
+        expr.for_each_column_mut(0, &mut |depth, reference| {
+            if reference.level == depth && reference.column >= SETS {
+                reference.column = column + reference.column - SETS;
+            }
+        });
+    }
+    Rel::FlatMap { input: Box::new(rel), func: call.func, args: call.args, types: call.types }
+}
+
+/// Groups: key columns, then aggregates; what stands above refers to those from here on.
+fn group(rel: Rel, parts: &mut Parts, frame: &Frame) -> Result<Rel, Error> {
+    // Without GROUP BY, and by `GROUP BY ()`, all rows are one group.
+    let global = parts.keys.is_empty();
+    add_dependent_keys(parts, frame);
+    let keys = parts.keys.clone();
+    for expr in parts.above_groups() {
+        regroup(expr, &keys, frame)?;
+    }
+    Ok(Rel::Reduce { input: Box::new(rel), key: keys, aggregates: frame.aggregates.clone(), global })
+}
+
+/// What a grouped row determines because the key of its entry is grouped by, is grouped by too.
+fn add_dependent_keys(parts: &mut Parts, frame: &Frame) {
+    let scope = &frame.scope;
+    let grouped: Vec<usize> = parts
+        .keys
+        .iter()
+        .filter_map(|key| match key {
+            Expr::Column(ColumnRef { level: 0, column }, _) => Some(*column),
+            _ => None,
+        })
+        .collect();
+    let determined = |column: usize| {
+        let relation = scope.columns[column].relation;
+        relation.is_some_and(|relation| {
+            let keys = &scope.relations[relation].keys;
+            keys.iter().any(|key| !key.is_empty() && key.iter().all(|column| grouped.contains(column)))
+        })
+    };
+    let mut wanted: Vec<usize> = frame.references.iter().map(|(column, _)| *column).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    for column in wanted.into_iter().filter(|column| !grouped.contains(column) && determined(*column)) {
+        parts.keys.push(Expr::column(column, scope.columns[column].typ.clone()));
+    }
+}
+
+/// Rewrites an expression over FROM's row into one over the group's row.
+fn regroup(expr: &mut Expr, keys: &[Expr], frame: &Frame) -> Result<(), Error> {
+    let mut failed: Option<usize> = None;
+    let mut shifted: BTreeMap<usize, Vec<Expr>> = BTreeMap::new();
+    expr.rewrite(0, &mut |depth, node| {
+        let keys = shifted.entry(depth).or_insert_with(|| {
+            let inward = keys.iter().cloned().map(|mut key| {
+                key.shift_levels(0, depth as isize);
+                key
+            });
+            inward.collect()
+        });
+        let typ = node.column_type_if_column();
+        if let Some(at) = keys.iter().position(|key| key == node) {
+            let typ = typ.unwrap_or_else(|| node.column_type());
+            *node = Expr::Column(ColumnRef { level: depth, column: at }, typ);
+            return true;
+        }
+        if let Expr::Column(reference, _) = node
+            && reference.level == depth
+        {
+            match reference.column {
+                column if column >= SETS => {}
+                column if column >= AGGREGATES => reference.column = keys.len() + column - AGGREGATES,
+                column => failed = failed.or(Some(column)),
+            }
+            return true;
+        }
+        false
+    });
+    match failed {
+        None => Ok(()),
+        Some(column) => Err(ungrouped(column, frame)),
+    }
+}
+
+impl Expr {
+    fn column_type_if_column(&self) -> Option<ColumnType> {
+        match self {
+            Expr::Column(_, typ) => Some(typ.clone()),
+            _ => None,
+        }
+    }
+}
+
+fn ungrouped(column: usize, frame: &Frame) -> Error {
+    let found = &frame.scope.columns[column];
+    let name = match found.relation.map(|relation| &frame.scope.relations[relation].name) {
+        Some(relation) if !relation.is_empty() => format!("{relation}.{}", found.name),
+        _ => found.name.clone(),
+    };
+    let message =
+        format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function");
+    let error = Error::new(SqlState::GROUPING_ERROR, message);
+    match frame.references.iter().find(|(other, _)| *other == column) {
+        Some((_, position)) => error.at(*position),
+        None => error,
+    }
+}
+
+fn column_item(scope: &Scope, column: usize, position: u32) -> SelectItem {
+    let found = &scope.columns[column];
+    let ident = |name: &str| ast::Ident { name: name.to_owned(), position };
+    let mut parts = Vec::new();
+    if let Some(relation) = found.relation.map(|relation| &scope.relations[relation])
+        && !relation.name.is_empty()
+    {
+        let twice = scope.relations.iter().filter(|other| other.name == relation.name).count() > 1;
+        parts.extend(relation.schema.as_deref().filter(|_| twice).map(ident));
+        parts.push(ident(&relation.name));
+    }
+    parts.push(ident(&found.name));
+    let expr = ast::Expr::new(ast::ExprKind::Column(ast::Name { parts }), position);
+    SelectItem::Expr { expr, alias: None }
+}
+
+fn single(name: &str, position: u32) -> ast::Name {
+    ast::Name { parts: vec![ast::Ident { name: name.to_owned(), position }] }
+}
+
+fn refuse_clauses(select: &ast::Select) -> Result<(), Error> {
+    if let Some(window) = &select.time_window {
+        return Err(Error::unsupported("WINDOW TUMBLING, HOPPING and SESSION are not supported")
+            .hint("GROUP BY date_bin('1 minute', …, timestamp '1970-01-01') makes tumbling windows.")
+            .at(window.position));
+    }
+    if let Some(window) = select.windows.first() {
+        return Err(Error::unsupported("window functions are not supported").at(window.name.position));
+    }
+    Ok(())
+}

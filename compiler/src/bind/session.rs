@@ -1,0 +1,226 @@
+//! Every statement's entry, and the statements of the session: SUBSCRIBE, EXPLAIN, SHOW, SET, cursors, transactions.
+
+use super::Binder;
+use super::bound::{Bound, Cursor, Explained, Subscribe, scalar, whole};
+use super::coerce::{Cast, Typed};
+use super::scope::Clause;
+use crate::ast::{self, ExplainOf, ObjectKind, Statement, Subject};
+use crate::catalog::Kind;
+use crate::error::{Error, SqlState};
+use crate::hir::{Query, Rel};
+use crate::plan::Plan;
+use crate::repr::Type;
+use crate::scalar::ScalarExpr;
+
+impl Binder<'_> {
+    /// Binds a statement. Its tree becomes canonical on the way.
+    pub fn bind_statement(&mut self, statement: &mut Statement) -> Result<Bound, Error> {
+        match statement {
+            Statement::Query(query) => Ok(Bound::Query(self.bind_result(query)?)),
+            Statement::Insert(insert) => self.bind_insert(insert),
+            Statement::Update(update) => self.bind_update(update),
+            Statement::Delete(delete) => self.bind_delete(delete),
+            Statement::Truncate(truncate) => self.bind_truncate(truncate),
+            Statement::Copy(copy) => self.bind_copy(copy),
+            Statement::CreateSchema(create) => self.bind_create_schema(create),
+            Statement::CreateTable(create) => self.bind_create_table(create),
+            Statement::CreateStream(create) => self.bind_create_stream(create),
+            Statement::CreateView(create) => self.bind_create_view(create),
+            Statement::CreateIndex(create) => self.bind_create_index(create),
+            Statement::Drop(drop) => self.bind_drop(drop),
+            Statement::Subscribe(subscribe) => Ok(Bound::Subscribe(self.bind_subscribe(subscribe)?)),
+            Statement::Explain(explain) => self.bind_explain(explain),
+            Statement::Declare(declare) => self.bind_declare(declare),
+            Statement::Prepare(prepare) => self.bind_prepare(prepare).map(Bound::Plan),
+            other => bind_session(other).map(Bound::Plan),
+        }
+    }
+
+    /// A query whose rows are sent: no column is left without a type.
+    pub(super) fn bind_result(&mut self, query: &mut ast::Query) -> Result<Query, Error> {
+        let mut bound = self.bind_query(query)?;
+        self.settle_columns(&mut bound)?;
+        Ok(bound)
+    }
+
+    pub(super) fn bind_subscribe(&mut self, subscribe: &mut ast::Subscribe) -> Result<Subscribe, Error> {
+        if let Some(envelope) = &subscribe.envelope {
+            let message = format!("ENVELOPE {} is not supported", envelope.kind.name.to_uppercase());
+            return Err(Error::unsupported(message).at(envelope.kind.position));
+        }
+        let before = std::mem::replace(&mut self.purpose, super::Purpose::Maintained("subscription"));
+        let query = match &mut subscribe.to {
+            Subject::Relation(name) => self.bind_subject(name),
+            Subject::Query(query) => self.bind_result(query).map(|query| {
+                let names = query.names.clone();
+                whole(query.into_rel(), names)
+            }),
+        };
+        self.purpose = before;
+        let query = query?;
+        let (mut snapshot, mut progress) = (true, false);
+        for option in &subscribe.options {
+            match option.name.name.as_str() {
+                "snapshot" => snapshot = option.boolean()?,
+                "progress" => progress = option.boolean()?,
+                other => {
+                    let message = format!("option \"{other}\" not recognized");
+                    return Err(Error::new(SqlState::SYNTAX_ERROR, message)
+                        .hint("SUBSCRIBE takes SNAPSHOT and PROGRESS.")
+                        .at(option.name.position));
+                }
+            }
+        }
+        let as_of = self.bind_time(subscribe.as_of.as_mut())?;
+        let up_to = self.bind_time(subscribe.up_to.as_mut())?;
+        Ok(Subscribe { query, snapshot, progress, as_of, up_to })
+    }
+
+    fn bind_subject(&mut self, name: &mut ast::Name) -> Result<Query, Error> {
+        let item = self.resolve_relation(name)?;
+        let typ = item.relation_type();
+        let rel = match (&item.kind, &item.bound.rel) {
+            (Kind::View(_), Some(rel)) => Rel::View { id: item.id, rel: rel.clone(), typ },
+            _ => Rel::Get { id: item.id, typ },
+        };
+        Ok(whole(rel, item.columns().iter().map(|column| column.name.clone()).collect()))
+    }
+
+    /// A timestamp: microseconds since the Unix epoch, as `tw_timestamp` shows it.
+    fn bind_time(&mut self, expr: Option<&mut ast::Expr>) -> Result<Option<ScalarExpr>, Error> {
+        let Some(expr) = expr else { return Ok(None) };
+        let position = expr.start();
+        let bound = self.bind_without_columns(expr, Clause::AsOf)?;
+        let bound = match bound.typ() {
+            // numeric and text literals of sixteen digits are what tw_timestamp prints.
+            Type::Unknown | Type::Int2 | Type::Int4 | Type::Int8 | Type::Numeric(_) => {
+                self.coerce(Typed { expr: bound, position }, &Type::Int8, Cast::Assignment)?
+            }
+            typ => {
+                let message = format!("a timestamp of AS OF and UP TO must be type bigint, not type {typ}");
+                return Err(Error::new(SqlState::DATATYPE_MISMATCH, message)
+                    .hint("Use a value of tw_timestamp: microseconds since the Unix epoch.")
+                    .at(position));
+            }
+        };
+        match scalar(&bound) {
+            Some(scalar) => Ok(Some(scalar)),
+            None => Err(Error::unsupported("a subquery in AS OF or UP TO is not supported").at(position)),
+        }
+    }
+
+    fn bind_explain(&mut self, explain: &mut ast::Explain) -> Result<Bound, Error> {
+        for option in &explain.options {
+            match option.name.name.as_str() {
+                "verbose" | "costs" | "settings" | "summary" => {}
+                "format" if option.text()?.eq_ignore_ascii_case("text") => {}
+                "analyze" | "buffers" | "wal" | "timing" if !option.boolean()? => {}
+                other => {
+                    let message = format!("EXPLAIN option \"{other}\" is not supported");
+                    return Err(Error::unsupported(message).at(option.name.position));
+                }
+            }
+        }
+        let of = match &mut explain.of {
+            ExplainOf::Statement(statement) => {
+                Explained::Statement(Box::new(self.bind_statement(statement)?))
+            }
+            ExplainOf::Item { kind, name } => {
+                let item = self.resolve_item(name)?;
+                let matches = matches!(
+                    (kind, &item.kind),
+                    (ObjectKind::View, Kind::View(_) | Kind::MaterializedView(_))
+                        | (ObjectKind::MaterializedView, Kind::MaterializedView(_))
+                        | (ObjectKind::Stream, Kind::Stream(_))
+                        | (ObjectKind::Index, Kind::Index(_))
+                        | (ObjectKind::Table, Kind::Table(_))
+                );
+                if !matches {
+                    let message = format!("\"{}\" is a {}", item.name, item.kind_name());
+                    return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position()));
+                }
+                self.facts.depends_on.insert(item.id);
+                Explained::Item(item.id)
+            }
+        };
+        Ok(Bound::Explain { stage: explain.stage, of })
+    }
+
+    fn bind_declare(&mut self, declare: &mut ast::Declare) -> Result<Bound, Error> {
+        let body = match &mut declare.body {
+            ast::CursorBody::Query(query) => Cursor::Query(self.bind_result(query)?),
+            ast::CursorBody::Subscribe(subscribe) => Cursor::Subscribe(self.bind_subscribe(subscribe)?),
+        };
+        Ok(Bound::Declare { declare: declare.clone(), body })
+    }
+}
+
+/// Statements in which nothing is looked up.
+fn bind_session(statement: &Statement) -> Result<Plan, Error> {
+    let name = |name: &Option<ast::Ident>| name.as_ref().map(|name| name.name.clone());
+    Ok(match statement {
+        Statement::Show(ast::Show::All) => Plan::Show { parameter: None },
+        Statement::Show(ast::Show::Parameter(parameter)) => {
+            Plan::Show { parameter: Some(parameter.name.clone()) }
+        }
+        Statement::Set(set) => {
+            Plan::Set { local: set.local, parameter: set.parameter.name.clone(), value: set.value.clone() }
+        }
+        Statement::SetTransaction(set) => {
+            Plan::SetTransaction { session: set.session, modes: set.modes.clone() }
+        }
+        Statement::Reset(parameter) => Plan::Reset { parameter: name(parameter) },
+        Statement::Begin(modes) => Plan::Begin(modes.clone()),
+        Statement::Commit { chain } => Plan::Commit { chain: *chain },
+        Statement::Rollback { chain } => Plan::Rollback { chain: *chain },
+        Statement::Savepoint(name) | Statement::Release(name) | Statement::RollbackTo(name) => {
+            return Err(Error::unsupported("savepoints are not supported").at(name.position));
+        }
+        Statement::Execute(execute) => {
+            Plan::Execute { name: execute.name.name.clone(), args: execute.args.clone() }
+        }
+        Statement::Deallocate(prepared) => Plan::Deallocate { name: name(prepared) },
+        Statement::Fetch(fetch) => Plan::Fetch(fetch.clone()),
+        Statement::Close(cursor) => Plan::Close { name: name(cursor) },
+        Statement::Discard(what) => Plan::Discard(*what),
+        Statement::Comment(comment) => {
+            return Err(Error::unsupported("COMMENT ON is not supported").at(comment.position));
+        }
+        Statement::Unsupported { what, position } => {
+            return Err(Error::unsupported(format!("{what} is not supported")).at(*position));
+        }
+        _ => unreachable!("invariant: the caller binds every other statement"),
+    })
+}
+
+impl Binder<'_> {
+    /// PREPARE: the types that it declares; the statement is compiled when the session first needs it.
+    fn bind_prepare(&mut self, prepare: &ast::Prepare) -> Result<Plan, Error> {
+        let types =
+            prepare.types.iter().map(|typ| self.bind_type(typ).map(Some)).collect::<Result<Vec<_>, _>>()?;
+        let statement = Box::new(prepare.statement.clone());
+        Ok(Plan::Prepare { name: prepare.name.name.clone(), types, statement })
+    }
+
+    /// EXECUTE's arguments, each of its parameter's type.
+    pub fn bind_arguments(&mut self, args: &[ast::Expr], types: &[Type]) -> Result<Vec<ScalarExpr>, Error> {
+        if args.len() != types.len() {
+            return Err(Error::new(
+                SqlState::SYNTAX_ERROR,
+                "wrong number of parameters for prepared statement",
+            )
+            .detail(format!("Expected {} parameters but got {}.", types.len(), args.len())));
+        }
+        let mut bound = Vec::with_capacity(args.len());
+        for (arg, typ) in args.iter().zip(types) {
+            let position = arg.start();
+            let value = self.bind_without_columns(&mut arg.clone(), Clause::Values)?;
+            let value = self.coerce(Typed { expr: value, position }, typ, Cast::Assignment)?;
+            let value = scalar(&value).ok_or_else(|| {
+                Error::unsupported("subqueries in EXECUTE's arguments are not supported").at(position)
+            })?;
+            bound.push(value);
+        }
+        Ok(bound)
+    }
+}
