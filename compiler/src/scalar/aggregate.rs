@@ -384,7 +384,7 @@ aggregates! {
     /// The arrays as an array of one more dimension.
     "array_agg"(AnyArray) -> AnyArray = AggregateFunc::ArrayAgg, ["{1,2}"] ["{3,4}"] => "{{1,2},{3,4}}";
     /// The values as a jsonb array, NULLs included.
-    "jsonb_agg"(Any) -> Jsonb = AggregateFunc::JsonbAgg, ["1"] ["NULL"] => "[1, null]";
+    "jsonb_agg"(AnyElement) -> Jsonb = AggregateFunc::JsonbAgg, ["1"] ["NULL"] => "[1, null]";
     /// The pairs as a jsonb object; of equal keys the last counts.
     "jsonb_object_agg"(Any, Any) -> Jsonb = AggregateFunc::JsonbObjectAgg, ["1", "2"] => "{\"1\": 2}";
     /// The least value.

@@ -266,7 +266,12 @@ fn to_string(array: Array<'_>, separator: &str, null: Option<&str>) -> String {
     array.elements().filter_map(text).collect::<Vec<_>>().join(separator)
 }
 
-fn split<'a>(text: &str, delimiter: Option<&str>, null: Option<&str>, cx: Context<'a>) -> Array<'a> {
+pub(super) fn split<'a>(
+    text: &str,
+    delimiter: Option<&str>,
+    null: Option<&str>,
+    cx: Context<'a>,
+) -> Array<'a> {
     let parts: Vec<&str> = match delimiter {
         _ if text.is_empty() => Vec::new(),
         None => text.char_indices().map(|(at, c)| &text[at..at + c.len_utf8()]).collect(),

@@ -225,6 +225,9 @@ functions! { pub(super) FUNCTIONS;
     /// true or false.
     "text"(Bool) -> Text, cast(Assignment): "true::text" => "true"
         = { |_, a: bool| if a { "true" } else { "false" } };
+    /// true or false.
+    "varchar"(Bool) -> Varchar, cast(Assignment): "true::varchar" => "true"
+        = { |_, a: bool| if a { "true" } else { "false" } };
     /// The text cut to the target's length, blanks only or it fails.
     "varchar"(Varchar) -> Varchar, errs(), called_by_cast(): "'abc'" => "abc" = { |cx, a: &str| varchar(a, cx, false) };
     /// The text cut to the target's length.

@@ -67,6 +67,14 @@ impl Lane {
     }
 }
 
+/// The whole number that a value of a static scale is; nothing for NaN, which has its own lane.
+#[inline]
+fn scaled(value: Numeric<'_>, scale: u16) -> i128 {
+    let scaled = value.to_scaled_i128(scale);
+    debug_assert!(scaled.is_some() || value.is_nan(), "invariant: {value:?} has the static scale {scale}");
+    scaled.unwrap_or(0)
+}
+
 /// The lanes of an accumulable aggregate.
 pub(super) fn of(func: AggregateFunc) -> Vec<Lane> {
     use AggregateFunc::*;

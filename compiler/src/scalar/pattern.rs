@@ -226,7 +226,7 @@ pub(super) fn with_regex<R>(pattern: &str, flags: &str, f: impl FnOnce(&Regex) -
     Ok(f(&regex))
 }
 
-fn no_global<'f>(function: &str, flags: &'f str) -> Result<&'f str, EvalError> {
+pub(super) fn no_global<'f>(function: &str, flags: &'f str) -> Result<&'f str, EvalError> {
     if !flags.contains('g') {
         return Ok(flags);
     }

@@ -11,12 +11,13 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::datetime::in_zone;
 use super::function::Context;
-use super::native::FromDatum;
-use super::{ArgType, EvalError};
+use super::native::{FromDatum, Micros, MicrosTz};
+use super::{ArgType, EvalError, pattern};
 use crate::error::SqlState;
 use crate::repr::json::Value;
-use crate::repr::{Datum, Json, Numeric, Type};
+use crate::repr::{Datum, Interval, Json, Numeric, Type, datetime};
 
 /// Takes each row; may refuse more.
 pub type Emit<'e> = dyn FnMut(&[Datum<'_>]) -> Result<(), EvalError> + 'e;
@@ -32,6 +33,8 @@ pub struct TableFunction {
     /// The names and types of its columns. The name of a single column is the function's alias, if it has one.
     pub columns: &'static [(&'static str, ArgType)],
     pub can_error: bool,
+    /// The rows depend on the session's TimeZone: the binder appends it as one more text literal. Without it they are UTC's.
+    pub zone: bool,
     doc: &'static str,
     /// An expression, and its rows as the text of their first column.
     pub example: (&'static str, &'static [&'static str]),
@@ -137,7 +140,7 @@ pub fn all_table_functions() -> impl Iterator<Item = TableFunc> {
 macro_rules! table_functions {
     ($(
         $(#[doc = $doc:literal])+
-        $name:literal ( $($arg:tt),* ) -> ( $($column:literal: $typ:tt),+ ) $(, $errs:ident)?
+        $name:literal ( $($arg:tt),* ) -> ( $($column:literal: $typ:tt),+ ) $(, $flag:ident)*
             : $example:literal => [$($result:literal),*] = $eval:expr;
     )*) => {
         static TABLE_FUNCTIONS: &[TableFunction] = &[$(TableFunction {
@@ -145,14 +148,17 @@ macro_rules! table_functions {
             name: $name,
             args: &[$(super::declare::arg_type!($arg)),*],
             columns: &[$(($column, super::declare::arg_type!($typ))),+],
-            can_error: table_functions!(@errs $($errs)?),
+            can_error: false $(|| table_functions!(@errs $flag))*,
+            zone: false $(|| table_functions!(@zone $flag))*,
             doc: concat!($($doc),+),
             example: ($example, &[$($result),*]),
             eval: $eval,
         }),*];
     };
     (@errs errs) => { true };
-    (@errs) => { false };
+    (@errs $other:ident) => { false };
+    (@zone zone) => { true };
+    (@zone $other:ident) => { false };
 }
 
 table_functions! {
@@ -174,6 +180,58 @@ table_functions! {
     /// The numbers from the first to the second, by steps.
     "generate_series"(Numeric, Numeric, Numeric) -> ("generate_series": Numeric), errs:
         "generate_series(1.0, 2.0, 0.5)" => ["1.0", "1.5", "2.0"] = |args, cx, emit| numeric_series(args, cx, emit);
+    /// The times from the first to the second, by steps.
+    "generate_series"(Timestamp, Timestamp, Interval) -> ("generate_series": Timestamp), errs:
+        "generate_series(timestamp '2024-01-30', timestamp '2024-03-30', interval '1 month')"
+        => ["2024-01-30 00:00:00", "2024-02-29 00:00:00", "2024-03-29 00:00:00"]
+        = |args, _, emit| {
+            let (at, stop) = (Micros::from_datum(args[0])?, Micros::from_datum(args[1])?);
+            time_series(at.0, stop.0, args[2], &mut datetime::timestamp_add, &mut |at| emit(&[Datum::Timestamp(at)]))
+        };
+    /// The times from the first to the second, by steps in the session's time zone.
+    "generate_series"(TimestampTz, TimestampTz, Interval) -> ("generate_series": TimestampTz), errs, zone:
+        "generate_series(timestamptz '2024-01-01 00:00Z', timestamptz '2024-01-01 02:00Z', interval '1 hour')"
+        => ["2024-01-01 00:00:00+00", "2024-01-01 01:00:00+00", "2024-01-01 02:00:00+00"]
+        = |args, _, emit| {
+            let (at, stop) = (MicrosTz::from_datum(args[0])?, MicrosTz::from_datum(args[1])?);
+            let zone = args.get(3).map_or(Ok(None), |zone| Option::<&str>::from_datum(*zone))?;
+            in_zone(zone, |zone| {
+                let mut add = |at, step| datetime::timestamptz_add(at, step, zone);
+                time_series(at.0, stop.0, args[2], &mut add, &mut |at| emit(&[Datum::TimestampTz(at)]))
+            })
+        };
+    /// The subscripts of a dimension of an array.
+    "generate_subscripts"(AnyArray, Int4) -> ("generate_subscripts": Int4):
+        "generate_subscripts('{7,8}'::int4[], 1)" => ["1", "2"]
+        = |args, _, emit| {
+            let array: crate::repr::Array<'_> = FromDatum::from_datum(args[0])?;
+            let at = usize::try_from(i64::from_datum(args[1])?).ok().and_then(|d| d.checked_sub(1));
+            let Some(dimension) = at.and_then(|at| array.dimensions().get(at).copied()) else { return Ok(()) };
+            let lower = dimension.lower as i64;
+            (lower..lower + dimension.length as i64).try_for_each(|at| emit(&[Datum::Int(at)]))
+        };
+    /// The parts of a text between matches of a regular expression.
+    "regexp_split_to_table"(Text, Text) -> ("regexp_split_to_table": Text), errs:
+        "regexp_split_to_table('a, b,c', ',\\s*')" => ["a", "b", "c"]
+        = |args, _, emit| split_by_regex(args, "", emit);
+    /// The parts of a text between matches of a regular expression under flags.
+    "regexp_split_to_table"(Text, Text, Text) -> ("regexp_split_to_table": Text), errs:
+        "regexp_split_to_table('aXbxc', 'x', 'i')" => ["a", "b", "c"]
+        = |args, _, emit| split_by_regex(args, <&str>::from_datum(args[2])?, emit);
+    /// The groups of the first match of a regular expression, or the match if it has none.
+    "regexp_matches"(Text, Text) -> ("regexp_matches": [Text]), errs:
+        "regexp_matches('foobar', '(o)(b)')" => ["{o,b}"] = |args, cx, emit| matches(args, "", cx, emit);
+    /// The groups of the first match of a regular expression, or under the flag g of all.
+    "regexp_matches"(Text, Text, Text) -> ("regexp_matches": [Text]), errs:
+        "regexp_matches('foobar', 'o', 'g')" => ["{o}", "{o}"]
+        = |args, cx, emit| matches(args, <&str>::from_datum(args[2])?, cx, emit);
+    /// The parts of a text between delimiters.
+    "string_to_table"(Text, Text) -> ("string_to_table": Text): "string_to_table('a,b', ',')" => ["a", "b"]
+        = |args, cx, emit| {
+            let (text, delimiter) = (<&str>::from_datum(args[0])?, <&str>::from_datum(args[1])?);
+            let parts = super::array::split(text, Some(delimiter), None, cx);
+            parts.elements().try_for_each(|part| emit(&[part]))
+        };
     /// The elements of an array.
     "unnest"(AnyArray) -> ("unnest": AnyElement): "unnest('{1,2}'::int4[])" => ["1", "2"] = |args, _, emit| {
         let array: crate::repr::Array<'_> = FromDatum::from_datum(args[0])?;
@@ -217,6 +275,52 @@ fn int_series(args: &[Datum<'_>], emit: &mut Emit<'_>) -> Result<(), EvalError> 
         }
     }
     Ok(())
+}
+
+/// Times by steps, which must lead somewhere.
+fn time_series(
+    mut at: i64,
+    stop: i64,
+    step: Datum<'_>,
+    add: &mut dyn FnMut(i64, Interval) -> Result<i64, EvalError>,
+    emit: &mut dyn FnMut(i64) -> Result<(), EvalError>,
+) -> Result<(), EvalError> {
+    let step = Interval::from_datum(step)?;
+    let forward = match step.length().cmp(&0) {
+        Ordering::Equal => return Err(zero_step()),
+        ordering => ordering.is_gt(),
+    };
+    while if forward { at <= stop } else { at >= stop } {
+        emit(at)?;
+        let next = add(at, step)?;
+        // An infinity leads nowhere.
+        if next == at {
+            break;
+        }
+        at = next;
+    }
+    Ok(())
+}
+
+fn split_by_regex(args: &[Datum<'_>], flags: &str, emit: &mut Emit<'_>) -> Result<(), EvalError> {
+    let (text, pattern) = (<&str>::from_datum(args[0])?, <&str>::from_datum(args[1])?);
+    let flags = pattern::no_global("regexp_split_to_table", flags)?;
+    let parts = pattern::with_regex(pattern, flags, |regex| pattern::split(regex, text))?;
+    parts.into_iter().try_for_each(|part| emit(&[Datum::Text(part)]))
+}
+
+fn matches<'a>(
+    args: &[Datum<'a>],
+    flags: &str,
+    cx: Context<'a>,
+    emit: &mut Emit<'_>,
+) -> Result<(), EvalError> {
+    let (text, pattern) = (<&str>::from_datum(args[0])?, <&str>::from_datum(args[1])?);
+    let count = if flags.contains('g') { usize::MAX } else { 1 };
+    pattern::with_regex(pattern, &flags.replace('g', ""), |regex| {
+        let mut found = regex.captures_iter(text).take(count);
+        found.try_for_each(|found| emit(&[Datum::Array(pattern::groups(&found, cx.arena))]))
+    })?
 }
 
 fn numeric_series<'a>(args: &[Datum<'a>], cx: Context<'a>, emit: &mut Emit<'_>) -> Result<(), EvalError> {

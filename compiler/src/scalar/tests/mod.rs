@@ -1,5 +1,7 @@
 //! Tests of the scalar layer: every declaration's example, and the fast forms against the plain ones.
 
+mod aggregate;
+mod cast;
 mod examples;
 mod mfp;
 
