@@ -498,6 +498,20 @@ impl WriteLock {
             .ok_or_else(|| Error::new(SqlState::INTERNAL_ERROR, "the table is not locked"))
     }
 
+    pub fn holds(&self, table: CollectionId) -> bool {
+        self.tables.iter().any(|(locked, ..)| *locked == table)
+    }
+
+    /// The greatest id of a locked table.
+    pub fn last(&self) -> Option<CollectionId> {
+        self.tables.iter().map(|(locked, ..)| *locked).max()
+    }
+
+    /// Takes another lock's tables too: a transaction commits with one.
+    pub fn join(&mut self, mut other: WriteLock) {
+        self.tables.append(&mut other.tables);
+    }
+
     /// Visits the table's records as they are now, by one of its arrangements: what is sequenced counts, durable or not. In no
     /// particular order.
     pub async fn visit(
