@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use dataflow::Engine;
 use pgwire::{Executor, Server};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 /// What the flags ask for.
 struct Settings {
@@ -18,6 +20,10 @@ struct Settings {
     data_directory: Option<PathBuf>,
     listen: SocketAddr,
     timely: timely::Config,
+    /// This process's number, how many there are, and the workers of each.
+    process: usize,
+    processes: usize,
+    workers: usize,
 }
 
 enum Asked {
@@ -83,19 +89,27 @@ fn parse_flags(args: Vec<String>) -> Result<Asked, String> {
         (false, directory) => Some(directory.map_or_else(|| PathBuf::from("tidewater-data"), PathBuf::from)),
     };
     let listen = parse_listen(&matches.opt_str("listen").unwrap_or_else(|| "127.0.0.1:7432".to_owned()))?;
-    let timely = parse_timely(&matches)?;
-    Ok(Asked::Serve(Box::new(Settings { data_directory, listen, timely })))
+    let Workers { timely, process, processes, workers } = parse_workers(&matches)?;
+    Ok(Asked::Serve(Box::new(Settings { data_directory, listen, timely, process, processes, workers })))
+}
+
+/// Who computes.
+struct Workers {
+    timely: timely::Config,
+    process: usize,
+    processes: usize,
+    workers: usize,
 }
 
 /// Timely's own flags. It takes some values that it cannot run with, and reads no hostfile for one process.
-fn parse_timely(matches: &getopts::Matches) -> Result<timely::Config, String> {
+fn parse_workers(matches: &getopts::Matches) -> Result<Workers, String> {
     let number = |flag: &str, default: usize| -> Result<usize, String> {
         let text = matches.opt_str(flag);
         let parsed = text.as_ref().map_or(Ok(default), |text| text.parse());
         parsed.map_err(|_| format!("-{flag} {}: not a number", text.unwrap_or_default()))
     };
-    let (threads, process, processes) = (number("w", 1)?, number("p", 0)?, number("n", 1)?);
-    if threads == 0 || processes == 0 {
+    let (workers, process, processes) = (number("w", 1)?, number("p", 0)?, number("n", 1)?);
+    if workers == 0 || processes == 0 {
         return Err("-w and -n must be at least 1".to_owned());
     }
     if process >= processes {
@@ -108,7 +122,8 @@ fn parse_timely(matches: &getopts::Matches) -> Result<timely::Config, String> {
             return Err(format!("hostfile \"{hostfile}\": fewer lines than the {processes} processes of -n"));
         }
     }
-    timely::Config::from_matches(matches).map_err(|error| lower_first(&error))
+    let timely = timely::Config::from_matches(matches).map_err(|error| lower_first(&error))?;
+    Ok(Workers { timely, process, processes, workers })
 }
 
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {
@@ -131,38 +146,44 @@ fn serve(settings: Settings) -> Result<(), String> {
     start_logging();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
-    runtime.block_on(async {
-        // Before anything slow: whoever asks to end is heard from here on.
-        let mut interrupts = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
-        let mut terminations = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
-        let server = Server::bind(settings.listen)
-            .await
-            .map_err(|e| format!("cannot listen on {}: {e}", settings.listen))?;
-        let address = server.address().map_err(|e| e.to_string())?;
-        let executor = open(settings)?;
-        say(&format!("tidewater is ready: psql -h {} -p {}", host(address.ip()), address.port()))?;
-        server.run(executor, asked_to_end(&mut interrupts, &mut terminations)).await;
-        Ok::<(), String>(())
-    })?;
+    // Before anything slow: whoever asks to end is heard from here on.
+    let end = runtime.block_on(async { hear_signals() }).map_err(|e| e.to_string())?;
+    if settings.process != 0 {
+        // Only workers run here, until the group ends.
+        return open(settings).map(drop);
+    }
+    let listen = settings.listen;
+    let server =
+        runtime.block_on(Server::bind(listen)).map_err(|e| format!("cannot listen on {listen}: {e}"))?;
+    let address = server.address().map_err(|e| e.to_string())?;
+    let Some(engine) = open(settings)? else { return Ok(()) };
+    say(&format!("tidewater is ready: psql -h {} -p {}", host(address.ip()), address.port()))?;
+    runtime.block_on(server.run(Executor::new(engine.clone()), async { drop(end.await) }));
+    engine.close();
     runtime.shutdown_background();
     Ok(())
 }
 
-fn open(settings: Settings) -> Result<Executor, String> {
-    let _ = (settings.data_directory, settings.timely);
-    Ok(Executor::default())
+fn open(settings: Settings) -> Result<Option<Engine>, String> {
+    let Settings { data_directory, timely, process, processes, workers, .. } = settings;
+    let config = dataflow::Config { data_dir: data_directory, timely, process, processes, workers };
+    Engine::open(config).map_err(|error| error.message)
 }
 
 /// Resolves at the first signal; the process ends in any case soon after.
-async fn asked_to_end(interrupts: &mut Signal, terminations: &mut Signal) {
-    tokio::select! {
-        _ = interrupts.recv() => {}
-        _ = terminations.recv() => {}
-    }
-    std::thread::spawn(|| {
-        std::thread::sleep(Duration::from_millis(900));
-        std::process::exit(0);
-    });
+fn hear_signals() -> std::io::Result<JoinHandle<()>> {
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut terminations = signal(SignalKind::terminate())?;
+    Ok(tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupts.recv() => {}
+            _ = terminations.recv() => {}
+        }
+        std::thread::spawn(|| {
+            std::thread::sleep(Duration::from_millis(900));
+            std::process::exit(0);
+        });
+    }))
 }
 
 /// What psql is given as -h.

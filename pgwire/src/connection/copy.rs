@@ -15,7 +15,7 @@ impl Connection {
     /// Takes rows from the client until it says that these are all.
     pub(super) async fn copy_in(&mut self, mut copy: Box<CopyIn>) -> Result<Cow<'static, str>, Failure> {
         let format = i8::from(copy.is_binary());
-        self.out.put(BackendMessage::CopyIn { format, columns: copy.columns() });
+        self.out.put(BackendMessage::CopyIn { format, columns: copy.fields() });
         self.out.flush().await?;
         loop {
             match self.hear_copy().await? {

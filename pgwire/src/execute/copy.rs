@@ -1,40 +1,54 @@
 //! COPY, between the formats and the engine.
 
-use bytes::Bytes;
-use compiler::Error;
-use compiler::repr::{Datum, RowBuf};
+use std::sync::Arc;
 
-use crate::copy::{CopyReader, CopyWriter};
-use crate::session::{ResultRows, RowSet};
+use bumpalo::Bump;
+use bytes::Bytes;
+use compiler::catalog::Catalog;
+use compiler::mir::CollectionId;
+use compiler::plan::{CopyFormat, CopyFrom, CopySource, CopyTo, Plan};
+use compiler::repr::text::TextSettings;
+use compiler::repr::{Datum, Row, RowBuf, Type};
+use compiler::{Error, SqlState};
+
+use super::write::Target;
+use super::{Answer, Executor, Transaction, answer};
+use crate::copy::{self, CopyReader, CopyWriter};
+use crate::session::{Interrupt, ResultRows, RowSet};
+
+/// A COPY of more rows than this is checked and sequenced outside the reactor's threads.
+const ROWS_MANY: usize = 10_000;
 
 /// A COPY FROM that collects rows: they are committed as one transaction, or not at all.
 pub struct CopyIn {
     reader: CopyReader,
-    columns: usize,
+    fields: usize,
     binary: bool,
-    /// For each column of the table: its place in a line, or else its packed default.
-    sources: Vec<CopySourceOfColumn>,
+    collector: Collector,
+}
+
+/// Makes rows of the table from the cells of a line.
+struct Collector {
+    catalog: Arc<Catalog>,
+    table: CollectionId,
+    settings: TextSettings,
+    /// For each column of the table, its place in a line.
+    places: Vec<Option<usize>>,
+    /// For each column of the table, what it holds when a line does not say.
+    defaults: Vec<Row>,
     rows: RowSet,
 }
 
-/// Where a column of the table gets its value.
-pub enum CopySourceOfColumn {
-    /// From the line's field, or this where the line leaves it out.
-    Field {
-        field: usize,
-        default: Vec<u8>,
-    },
-    Default(Vec<u8>),
+/// A COPY TO: the rows of a result, and how they are written.
+pub struct CopyOut {
+    pub result: ResultRows,
+    pub writer: CopyWriter,
 }
 
 impl CopyIn {
-    pub fn new(reader: CopyReader, columns: usize, binary: bool, sources: Vec<CopySourceOfColumn>) -> CopyIn {
-        CopyIn { reader, columns, binary, sources, rows: RowSet::default() }
-    }
-
     /// How many fields a line has.
-    pub fn columns(&self) -> usize {
-        self.columns
+    pub fn fields(&self) -> usize {
+        self.fields
     }
 
     pub fn is_binary(&self) -> bool {
@@ -42,39 +56,119 @@ impl CopyIn {
     }
 
     pub fn push(&mut self, data: &Bytes) -> Result<(), Error> {
-        let CopyIn { reader, sources, rows, .. } = self;
-        reader.push(data, &mut |cells| collect(cells, sources, rows))
-    }
-
-    /// Takes the data's end into account; the rows of the table follow.
-    pub fn into_rows(mut self) -> Result<RowSet, Error> {
-        let CopyIn { reader, sources, rows, .. } = &mut self;
-        reader.finish(&mut |cells| collect(cells, sources, rows))?;
-        Ok(self.rows)
+        let CopyIn { reader, collector, .. } = self;
+        reader.push(data, &mut |cells| collector.collect(cells))
     }
 }
 
-fn collect(
-    cells: &[Option<Datum<'_>>],
-    sources: &[CopySourceOfColumn],
-    rows: &mut RowSet,
-) -> Result<(), Error> {
-    let mut row = RowBuf::default();
-    for source in sources {
-        match source {
-            CopySourceOfColumn::Default(packed) => row.extend(packed),
-            CopySourceOfColumn::Field { field, default } => match cells[*field] {
+impl Collector {
+    fn collect(&mut self, cells: &[Option<Datum<'_>>]) -> Result<(), Error> {
+        let mut row = RowBuf::default();
+        for (place, default) in self.places.iter().zip(&self.defaults) {
+            match place.and_then(|place| cells[place]) {
                 Some(datum) => row.push(datum),
-                None => row.extend(default),
+                None => row.extend(default.bytes()),
+            }
+        }
+        Target::of(&self.catalog, self.table)?.check_row(row.bytes(), &self.settings)?;
+        self.rows.push(row.bytes());
+        Ok(())
+    }
+}
+
+impl Executor {
+    pub(super) fn copy_from(
+        &self,
+        copy: &CopyFrom,
+        settings: TextSettings,
+        transaction: &Transaction,
+    ) -> Result<CopyIn, Error> {
+        let catalog = self.catalog(transaction);
+        let missing = || Error::new(SqlState::UNDEFINED_TABLE, "the table was dropped meanwhile");
+        let item = catalog.item(copy.table).ok_or_else(missing)?;
+        let column = |index: &usize| {
+            let column = &item.columns()[*index];
+            (column.name.clone(), column.typ.typ.clone())
+        };
+        let target = copy::Target {
+            table: item.name.clone(),
+            columns: copy.columns.iter().map(column).collect(),
+            settings: settings.clone(),
+        };
+        let arena = Bump::new();
+        let defaults = copy.defaults.iter().map(|default| Ok(Row::pack([default.eval(&[], &arena)?])));
+        let defaults = defaults.collect::<Result<_, Error>>()?;
+        let places = (0..item.columns().len()).map(|column| copy.columns.iter().position(|c| *c == column));
+        Ok(CopyIn {
+            reader: CopyReader::new(target, copy.format.clone()),
+            fields: copy.columns.len(),
+            binary: copy.format == CopyFormat::Binary,
+            collector: Collector {
+                table: copy.table,
+                settings,
+                places: places.collect(),
+                defaults,
+                rows: RowSet::default(),
+                catalog,
             },
+        })
+    }
+
+    /// Inserts what a COPY FROM has collected; says how many rows.
+    pub async fn finish_copy_in(
+        &self,
+        copy: CopyIn,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<u64, Error> {
+        let CopyIn { mut reader, mut collector, .. } = copy;
+        reader.finish(&mut |cells| collector.collect(cells))?;
+        let Collector { table, rows, settings, .. } = collector;
+        self.lock(table, transaction, interrupt).await?;
+        let insert = self.insert_rows(table, &rows, None, &settings, transaction);
+        if rows.len() > ROWS_MANY {
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(insert))?;
+        } else {
+            insert.await?;
+        }
+        Ok(rows.len() as u64)
+    }
+
+    pub(super) async fn copy_to(
+        &self,
+        copy: &CopyTo,
+        (values, types): (&Row, &[Type]),
+        settings: TextSettings,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<CopyOut, Error> {
+        let result = match &copy.source {
+            CopySource::Query(query) => {
+                self.open_query(query, (values, types), transaction, interrupt).await?
+            }
+            CopySource::Subscribe(subscribe) => {
+                self.open_subscribe(subscribe, (values, types), transaction, interrupt).await?
+            }
+            CopySource::Statement(plan) => {
+                self.copied_statement(plan, (values, types), &settings, transaction, interrupt).await?
+            }
+        };
+        let columns = result.columns.iter().map(|column| (column.name.clone(), column.typ.clone())).collect();
+        Ok(CopyOut { result, writer: CopyWriter::new(columns, copy.format.clone(), settings) })
+    }
+
+    async fn copied_statement(
+        &self,
+        plan: &Plan,
+        parameters: (&Row, &[Type]),
+        settings: &TextSettings,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<ResultRows, Error> {
+        let (written, returning) = self.write(plan, parameters, settings, transaction, interrupt).await?;
+        match answer(plan, written, returning) {
+            Answer::Rows(result) => Ok(result),
+            _ => Err(Error::unsupported("COPY query must have a RETURNING clause")),
         }
     }
-    rows.push(row.bytes());
-    Ok(())
-}
-
-/// A COPY TO: the rows of a result, and how they are written.
-pub struct CopyOut {
-    pub result: ResultRows,
-    pub writer: CopyWriter,
 }

@@ -1,46 +1,92 @@
 //! The one place where compiler meets engine: statements become plans, plans become rows.
+//!
+//! A statement's walk: [`Executor::compile`] against the catalog as its transaction sees it; [`Executor::start`] reads
+//! ([`query`]) or collects changes ([`write`]) in the [`Transaction`]; [`Executor::commit`] makes these durable and visible at
+//! one timestamp.
 
 mod copy;
+mod finish;
+mod query;
+mod rewrite;
 mod subscription;
 mod transaction;
+mod write;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use compiler::Error;
 use compiler::ast::{self, Spanned, Statement};
-use compiler::plan::{Compiled, Context, CopySource, Plan};
+use compiler::catalog::Catalog;
+use compiler::mir::{Contents, Rel};
+use compiler::plan::{
+    CatalogChange, Compiled, Context, CopySource, OutputColumn, Plan, Query, Returning, Subscribe,
+};
 use compiler::repr::text::TextSettings;
-use compiler::repr::{Row, Type};
+use compiler::repr::{Datum, Row, Type};
+use compiler::{Error, SqlState};
+use dataflow::{CommitError, Engine};
 
-use crate::session::{Answer, Interrupt, Prepared, ResultRows};
+use crate::session::{Answer, Interrupt, Positioned, Prepared, ResultRows, RowSet, Rows, Tag};
+use transaction::CatalogChanges;
+use write::Written;
 
 pub use copy::{CopyIn, CopyOut};
 pub use subscription::Subscription;
 pub use transaction::Transaction;
 
+/// Microseconds from the Unix epoch to 2000-01-01, from which SQL's timestamps are counted.
+const EPOCH_2000: i64 = 946_684_800_000_000;
+
 /// What sessions run their statements with; shared by all of them.
-#[derive(Clone, Default)]
-pub struct Executor {}
+#[derive(Clone)]
+pub struct Executor {
+    engine: Engine,
+}
+
+/// Why a commit did not happen.
+pub enum Refused {
+    /// Others have changed the catalog since the transaction did: these statements are to be carried out again.
+    Outdated(Vec<Arc<Statement>>),
+    Failed(Error),
+}
 
 impl Executor {
-    /// The statements of a text.
-    pub fn parse(&self, _sql: &str) -> Result<Vec<Spanned<Statement>>, Error> {
-        Err(not_yet())
+    pub fn new(engine: Engine) -> Executor {
+        Executor { engine }
     }
 
-    /// What a statement asks for, as the transaction sees the catalog.
+    /// The statements of a text.
+    pub fn parse(&self, sql: &str) -> Result<Vec<Spanned<Statement>>, Error> {
+        compiler::parse::parse(sql)
+    }
+
+    /// The catalog as the transaction sees it.
+    pub fn catalog(&self, transaction: &Transaction) -> Arc<Catalog> {
+        match &transaction.ddl {
+            Some(ddl) => Arc::clone(&ddl.catalog),
+            None => self.engine.catalog(),
+        }
+    }
+
+    /// What a statement asks for.
     pub fn compile(
         &self,
         _statement: &Arc<Statement>,
         _context: &Context,
-        _transaction: &Transaction,
+        _catalog: &Catalog,
     ) -> Result<Compiled, Error> {
-        Err(not_yet())
+        Err(Error::unsupported("statements are not supported"))
+    }
+
+    /// Whether a plan was made for the catalog as the transaction sees it.
+    pub fn sees(&self, prepared: &Prepared, transaction: &Transaction) -> bool {
+        Arc::ptr_eq(&prepared.catalog, &self.catalog(transaction))
     }
 
     /// Whether a plan still means what its statement says.
-    pub fn is_current(&self, _compiled: &Compiled, _transaction: &Transaction) -> bool {
-        false
+    pub fn is_current(&self, prepared: &Prepared, transaction: &Transaction) -> bool {
+        !prepared.compiled.uses_context && self.sees(prepared, transaction)
     }
 
     /// The values of expressions that read no column, coerced to these types.
@@ -49,19 +95,53 @@ impl Executor {
         _args: &[ast::Expr],
         _types: &[Type],
         _context: &Context,
-        _transaction: &Transaction,
+        _catalog: &Catalog,
     ) -> Result<Row, Error> {
-        Err(not_yet())
+        Err(Error::unsupported("EXECUTE with arguments is not supported"))
     }
+
+    /// What the builtin relations that are read hold.
+    fn system_contents(&self, _rel: &Rel, _catalog: &Catalog) -> Result<Contents, Error> {
+        Ok(BTreeMap::new())
+    }
+
+    // ---- transactions ----
 
     /// A transaction that begins now.
     pub fn begin(&self) -> Transaction {
-        Transaction::default()
+        Transaction::beginning(self.engine.wall_clock() as i64 - EPOCH_2000)
     }
 
     /// Makes all that the transaction wrote durable and visible at one timestamp.
-    pub async fn commit(&self, _transaction: Transaction) -> Result<(), Error> {
-        Ok(())
+    pub async fn commit(&self, transaction: &mut Transaction) -> Result<(), Refused> {
+        let writes = transaction.take_writes();
+        let lock = transaction.lock.take();
+        if let Some(ddl) = &transaction.ddl {
+            let changed = self.engine.change_catalog(ddl.base.version, ddl.changes.clone(), writes).await;
+            drop(lock);
+            return match changed {
+                Ok(_) => Ok(()),
+                Err(CommitError::Failed(error)) => Err(Refused::Failed(error)),
+                Err(CommitError::Outdated) if transaction.only_ddl => {
+                    Err(Refused::Outdated(ddl.statements.clone()))
+                }
+                Err(CommitError::Outdated) => Err(Refused::Failed(
+                    Error::new(
+                        SqlState::SERIALIZATION_FAILURE,
+                        "could not serialize access due to a concurrent catalog change",
+                    )
+                    .hint("The transaction might succeed if retried."),
+                )),
+            };
+        }
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let committed = match lock {
+            Some(lock) => lock.commit(writes).await,
+            None => self.engine.append(writes).await,
+        };
+        committed.map(drop).map_err(Refused::Failed)
     }
 
     /// What a plan changes, in the words of PostgreSQL's refusal; `None` if it only reads.
@@ -81,42 +161,171 @@ impl Executor {
         }
     }
 
+    // ---- statements ----
+
     /// Carries out what reads or changes collections, up to its first row.
     pub async fn start(
         &self,
-        _prepared: &Prepared,
-        _values: &Row,
-        _settings: TextSettings,
-        _transaction: &mut Transaction,
-        _interrupt: &Interrupt,
+        prepared: &Prepared,
+        values: &Row,
+        settings: TextSettings,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
     ) -> Result<Answer, Error> {
-        Err(not_yet())
+        let types = &prepared.compiled.parameters[..];
+        match &prepared.compiled.plan {
+            plan @ (Plan::Query(_) | Plan::Subscribe(_) | Plan::Explain { .. }) => {
+                Ok(Answer::Rows(self.open(plan, values, types, transaction, interrupt).await?))
+            }
+            plan @ (Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_)) => {
+                let parameters = (values, types);
+                let (written, returning) =
+                    self.write(plan, parameters, &settings, transaction, interrupt).await?;
+                Ok(answer(plan, written, returning))
+            }
+            Plan::Truncate { tables } => {
+                transaction.only_ddl = false;
+                self.truncate(tables, transaction, interrupt).await?;
+                Ok(Answer::Done(Tag::Whole(Cow::Borrowed("TRUNCATE TABLE"))))
+            }
+            Plan::CopyFrom(copy) => {
+                transaction.only_ddl = false;
+                Ok(Answer::CopyIn(Box::new(self.copy_from(copy, settings, transaction)?)))
+            }
+            Plan::CopyTo(copy) => {
+                let parameters = (values, types);
+                Ok(Answer::CopyOut(Box::new(
+                    self.copy_to(copy, parameters, settings, transaction, interrupt).await?,
+                )))
+            }
+            Plan::Change(change) => self.change(prepared, change, &settings, transaction, interrupt).await,
+            _ => Err(Error::new(SqlState::INTERNAL_ERROR, "the session carries out this statement")),
+        }
     }
 
-    /// The rows of a query or a SUBSCRIBE.
+    /// The rows of a query, a SUBSCRIBE or an EXPLAIN.
     pub async fn open(
         &self,
-        _plan: &Plan,
-        _values: &Row,
-        _types: &[Type],
-        _settings: TextSettings,
-        _transaction: &mut Transaction,
-        _interrupt: &Interrupt,
+        plan: &Plan,
+        values: &Row,
+        types: &[Type],
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
     ) -> Result<ResultRows, Error> {
-        Err(not_yet())
+        match plan {
+            Plan::Query(query) => self.open_query(query, (values, types), transaction, interrupt).await,
+            Plan::Subscribe(subscribe) => {
+                self.open_subscribe(subscribe, (values, types), transaction, interrupt).await
+            }
+            Plan::Explain { lines } => Ok(explained(lines, plan.columns().unwrap_or_default())),
+            _ => Err(Error::new(SqlState::INTERNAL_ERROR, "a plan without rows was opened")),
+        }
     }
 
-    /// Inserts what a COPY FROM has collected; says how many rows.
-    pub async fn finish_copy_in(
+    async fn open_query(
         &self,
-        _copy: CopyIn,
-        _transaction: &mut Transaction,
-        _interrupt: &Interrupt,
-    ) -> Result<u64, Error> {
-        Err(not_yet())
+        query: &Query,
+        (values, types): (&Row, &[Type]),
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<ResultRows, Error> {
+        let rows = self.rows(query, values, types, transaction, interrupt).await?;
+        Ok(result(rows, Arc::from(&query.columns[..]), Tag::Counted("SELECT")))
+    }
+
+    async fn open_subscribe(
+        &self,
+        subscribe: &Subscribe,
+        (values, types): (&Row, &[Type]),
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<ResultRows, Error> {
+        let bound = Plan::Subscribe(subscribe.clone());
+        let bound = if types.is_empty() { bound } else { bound.bind_parameters(values, types) };
+        let Plan::Subscribe(bound) = bound else { unreachable!("invariant: binding keeps the kind of plan") };
+        let subscription = self.subscribe(&bound, transaction, interrupt).await?;
+        let columns = Arc::from(&bound.columns[..]);
+        Ok(ResultRows { columns, rows: Rows::Stream(Box::new(subscription)), tag: Tag::Counted("SUBSCRIBE") })
+    }
+
+    /// INSERT, UPDATE and DELETE.
+    async fn write<'p>(
+        &self,
+        plan: &'p Plan,
+        parameters: (&Row, &[Type]),
+        settings: &TextSettings,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<(Written, Option<&'p Returning>), Error> {
+        transaction.only_ddl = false;
+        let bound;
+        let (values, types) = parameters;
+        let bound = if types.is_empty() {
+            plan
+        } else {
+            bound = plan.bind_parameters(values, types);
+            &bound
+        };
+        let written = match bound {
+            Plan::Insert(insert) => self.insert(insert, settings, transaction, interrupt).await?,
+            Plan::Update(update) => self.update(update, settings, transaction, interrupt).await?,
+            Plan::Delete(delete) => self.delete(delete, transaction, interrupt).await?,
+            _ => unreachable!("invariant: callers pass plans that change rows"),
+        };
+        let returning = match plan {
+            Plan::Insert(insert) => insert.returning.as_ref(),
+            Plan::Update(update) => update.returning.as_ref(),
+            Plan::Delete(delete) => delete.returning.as_ref(),
+            _ => None,
+        };
+        Ok((written, returning))
+    }
+
+    /// DDL: the transaction's own catalog has it at once, everybody's with the commit.
+    async fn change(
+        &self,
+        prepared: &Prepared,
+        change: &CatalogChange,
+        settings: &TextSettings,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<Answer, Error> {
+        let catalog = Arc::new(prepared.catalog.apply_all(&change.changes)?);
+        let ddl = transaction.ddl.get_or_insert_with(|| CatalogChanges {
+            base: Arc::clone(&prepared.catalog),
+            catalog: Arc::clone(&prepared.catalog),
+            changes: Vec::new(),
+            statements: Vec::new(),
+        });
+        ddl.catalog = catalog;
+        ddl.changes.extend(change.changes.iter().cloned());
+        ddl.statements.push(Arc::clone(&prepared.statement));
+        let Some(fill) = &change.fill else { return Ok(Answer::Done(Tag::Whole(Cow::Borrowed(change.tag)))) };
+        let filled = self.insert(fill, settings, transaction, interrupt).await?;
+        Ok(Answer::Done(Tag::Whole(format!("SELECT {}", filled.count).into())))
     }
 }
 
-fn not_yet() -> Error {
-    Error::unsupported("statements are not supported")
+fn result(rows: RowSet, columns: Arc<[OutputColumn]>, tag: Tag) -> ResultRows {
+    ResultRows { columns, rows: Rows::Set(Positioned { rows, position: 0 }), tag }
+}
+
+fn explained(lines: &[String], columns: Vec<OutputColumn>) -> ResultRows {
+    let mut rows = RowSet::default();
+    lines.iter().for_each(|line| rows.push(Row::pack([Datum::Text(line)]).bytes()));
+    result(rows, columns.into(), Tag::Whole(Cow::Borrowed("EXPLAIN")))
+}
+
+/// What INSERT, UPDATE and DELETE answer.
+fn answer(plan: &Plan, written: Written, returning: Option<&Returning>) -> Answer {
+    let words = match plan {
+        Plan::Insert(_) => "INSERT 0",
+        Plan::Update(_) => "UPDATE",
+        _ => "DELETE",
+    };
+    let tag = Tag::Whole(format!("{words} {}", written.count).into());
+    match (written.returned, returning) {
+        (Some(rows), Some(returning)) => Answer::Rows(result(rows, Arc::from(&returning.columns[..]), tag)),
+        _ => Answer::Done(tag),
+    }
 }

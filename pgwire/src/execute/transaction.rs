@@ -1,14 +1,222 @@
-//! What a transaction has done so far.
+//! What a transaction has done so far: the changes that its end will make durable at one timestamp.
+//!
+//! Its own statements see them before: changed rows as an overlay of what is stored, catalog changes as a snapshot of its
+//! own. Tables that it has changed are locked until its end, so that what it decided about keys and old rows stays true.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use compiler::ast::Statement;
+use compiler::catalog::{Catalog, Change};
+use compiler::lir::{Identity, Op};
+use compiler::mir::CollectionId;
+use compiler::repr::RowBuf;
+use compiler::scalar::{MfpPlan, Scratch};
+use compiler::{Error, SqlState};
+use dataflow::WriteLock;
+use dataflow::coordinator::commit::Write;
+use dataflow::reads::Range;
+use dataflow::storage::{Diff, Updates};
+use dataflow::tables::key_length;
 
 /// A transaction's time, and its changes until they are committed.
-#[derive(Default)]
 pub struct Transaction {
     now: i64,
+    /// Nothing but catalog changes so far, which can be made again on top of another catalog.
+    pub(super) only_ddl: bool,
+    pub(super) lock: Option<WriteLock>,
+    changes: BTreeMap<CollectionId, Changes>,
+    pub(super) ddl: Option<CatalogChanges>,
+}
+
+/// The catalog as the transaction has made it.
+pub(super) struct CatalogChanges {
+    /// The version of the snapshot that the changes were made to.
+    pub base: Arc<Catalog>,
+    pub catalog: Arc<Catalog>,
+    pub changes: Vec<Change>,
+    /// What made the changes: carried out again if others change the catalog first.
+    pub statements: Vec<Arc<Statement>>,
+}
+
+/// One collection's changes, and how they look in its arrangements.
+#[derive(Default)]
+struct Changes {
+    updates: Updates,
+    overlays: HashMap<Identity, Overlay>,
+}
+
+/// Changed records of an arrangement: by key, the values and how many more or fewer of each there are.
+struct Overlay {
+    plan: MfpPlan,
+    key: usize,
+    /// How many of the updates are in `records`.
+    included: usize,
+    records: BTreeMap<Vec<u8>, Vec<(Vec<u8>, Diff)>>,
 }
 
 impl Transaction {
+    pub(super) fn beginning(now: i64) -> Transaction {
+        Transaction { now, only_ddl: true, lock: None, changes: BTreeMap::new(), ddl: None }
+    }
+
+    /// Forgets what it has changed and gives back its locks.
+    pub fn undo(&mut self) {
+        *self = Transaction::beginning(self.now);
+    }
+
     /// When it began, in microseconds since 2000-01-01 00:00 UTC: what `now()` says.
     pub fn now(&self) -> i64 {
         self.now
+    }
+
+    pub(super) fn change(&mut self, collection: CollectionId, row: &[u8], diff: Diff) {
+        self.changes.entry(collection).or_default().updates.push(row, 0, diff);
+    }
+
+    pub(super) fn has_changed(&self, collection: CollectionId) -> bool {
+        self.changes.get(&collection).is_some_and(|changes| !changes.updates.is_empty())
+    }
+
+    /// The collections that its own reads must not take from the store alone.
+    pub(super) fn changed(&self) -> BTreeSet<CollectionId> {
+        self.changes.keys().copied().collect()
+    }
+
+    /// Whether the collection was created in this transaction: nobody else knows it, and nothing of it is stored.
+    pub(super) fn created(&self, collection: CollectionId) -> bool {
+        self.ddl.as_ref().is_some_and(|ddl| ddl.base.item(collection).is_none())
+    }
+
+    /// Its updates of a collection, those that cancel each other left out.
+    pub(super) fn updates(&self, collection: CollectionId) -> Updates {
+        let mut updates = self.changes.get(&collection).map(|c| c.updates.clone()).unwrap_or_default();
+        updates.consolidate();
+        updates
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.ddl.is_none()
+    }
+
+    /// What is to be written, collection by collection.
+    pub(super) fn take_writes(&mut self) -> Vec<Write> {
+        let changes = std::mem::take(&mut self.changes);
+        let writes = changes.into_iter().map(|(collection, mut changes)| {
+            changes.updates.consolidate();
+            Write { collection, updates: changes.updates }
+        });
+        writes.filter(|write| !write.updates.is_empty()).collect()
+    }
+
+    /// Brings the changed records of an arrangement of `collection` up to date. `catalog` says how its rows become records.
+    fn overlay(
+        &mut self,
+        catalog: &Catalog,
+        collection: CollectionId,
+        identity: &Identity,
+    ) -> Result<Option<&Overlay>, Error> {
+        let Some(changes) = self.changes.get_mut(&collection) else { return Ok(None) };
+        if !changes.overlays.contains_key(identity) {
+            let overlay = Overlay::of(catalog, collection, identity)?;
+            changes.overlays.insert(identity.clone(), overlay);
+        }
+        let overlay = changes.overlays.get_mut(identity).expect("invariant: inserted above");
+        overlay.include(&changes.updates)?;
+        Ok(Some(overlay))
+    }
+
+    /// Turns records of an arrangement as it is stored into those that this transaction sees: `stored` visits the former in a
+    /// range, `visit` gets the latter.
+    pub(super) fn see(
+        &mut self,
+        catalog: &Catalog,
+        collection: CollectionId,
+        identity: &Identity,
+        range: &Range,
+        stored: Vec<Record>,
+        visit: &mut dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let overlay = self.overlay(catalog, collection, identity)?;
+        let mut merged: BTreeMap<(&[u8], &[u8]), Diff> = BTreeMap::new();
+        for (key, records) in overlay.iter().flat_map(|overlay| overlay.within(range)) {
+            for (value, diff) in records {
+                *merged.entry((key, value)).or_default() += diff;
+            }
+        }
+        for record in &stored {
+            let (key, value) = (&record.key[..], &record.value[..]);
+            let diff = record.diff + merged.remove(&(key, value)).unwrap_or(0);
+            if diff != 0 && visit(key, value, diff).is_break() {
+                return Ok(());
+            }
+        }
+        for ((key, value), diff) in merged {
+            if diff != 0 && visit(key, value, diff).is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A record of an arrangement, copied out.
+pub(super) struct Record {
+    pub key: Vec<u8>,
+    pub value: Vec<u8>,
+    pub diff: Diff,
+}
+
+impl Overlay {
+    /// The form that the collection's own dataflow, or its index's, gives to rows.
+    fn of(catalog: &Catalog, collection: CollectionId, identity: &Identity) -> Result<Overlay, Error> {
+        let items =
+            std::iter::once(collection).chain(catalog.indexes_on(collection).map(|(item, _)| item.id));
+        let mut fragments =
+            items.filter_map(|id| catalog.dataflow(id)).flat_map(|dataflow| &dataflow.fragments);
+        let found = fragments.find_map(|fragment| match &fragment.node.op {
+            Op::Shard { mfp, .. } if fragment.identity == *identity => Some((mfp, fragment.layout.key)),
+            _ => None,
+        });
+        let missing = || {
+            Error::new(SqlState::INTERNAL_ERROR, "an arrangement does not say how rows become its records")
+        };
+        let (mfp, key) = found.ok_or_else(missing)?;
+        Ok(Overlay { plan: mfp.plan(), key, included: 0, records: BTreeMap::new() })
+    }
+
+    fn include(&mut self, updates: &Updates) -> Result<(), Error> {
+        let (mut scratch, mut record) = (Scratch::default(), RowBuf::default());
+        for (row, _, diff) in updates.iter().skip(self.included) {
+            record.clear();
+            if self.plan.evaluate_packed(row, &mut scratch, &mut record)? {
+                let (key, value) = record.bytes().split_at(key_length(record.bytes(), self.key));
+                let records = self.records.entry(key.to_vec()).or_default();
+                match records.iter_mut().find(|(known, _)| known == value) {
+                    Some((_, sum)) => *sum += diff,
+                    None => records.push((value.to_vec(), diff)),
+                }
+            }
+        }
+        self.included = updates.len();
+        Ok(())
+    }
+
+    fn within<'o>(
+        &'o self,
+        range: &'o Range,
+    ) -> Box<dyn Iterator<Item = (&'o [u8], &'o [(Vec<u8>, Diff)])> + 'o> {
+        let all = |(key, records): (&'o Vec<u8>, &'o Vec<(Vec<u8>, Diff)>)| (&key[..], &records[..]);
+        match range {
+            Range::All => Box::new(self.records.iter().map(all)),
+            Range::Keys(keys) => {
+                Box::new(keys.iter().filter_map(|key| self.records.get_key_value(key)).map(all))
+            }
+            Range::Between { from, to } => {
+                let from = self.records.range(from.clone()..);
+                Box::new(from.take_while(move |(key, _)| to.as_ref().is_none_or(|to| *key < to)).map(all))
+            }
+        }
     }
 }

@@ -238,7 +238,8 @@ impl Session {
                 .detail(format!("Expected {expected} parameters but got {}.", args.len())));
         }
         let context = self.context(Vec::new())?;
-        self.executor.evaluate(args, &inner.compiled.parameters, &context, &self.transaction)
+        let catalog = self.executor.catalog(&self.transaction);
+        self.executor.evaluate(args, &inner.compiled.parameters, &context, &catalog)
     }
 }
 

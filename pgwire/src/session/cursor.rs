@@ -38,12 +38,8 @@ impl Session {
             Cursor::Query(query) => Plan::Query(query.clone()),
             Cursor::Subscribe(subscribe) => Plan::Subscribe(subscribe.clone()),
         };
-        let settings = self.settings();
         let types = &prepared.compiled.parameters;
-        let opened = self
-            .executor
-            .open(&body, values, types, settings, &mut self.transaction, &self.interrupt)
-            .await?;
+        let opened = self.executor.open(&body, values, types, &mut self.transaction, &self.interrupt).await?;
         let portal = Portal {
             prepared: Some(Arc::clone(prepared)),
             values: Row::default(),

@@ -29,7 +29,7 @@ use compiler::repr::text::TextSettings;
 use compiler::repr::{Row, Type};
 use compiler::{Error, SqlState};
 
-use crate::execute::{CopyIn, CopyOut, Executor, Transaction};
+use crate::execute::{CopyIn, CopyOut, Executor, Refused, Transaction};
 
 pub use interrupt::{Cause, Interrupt};
 pub use parameters::{DEFINITIONS, Parameters, Reach, SERVER_VERSION};
@@ -77,6 +77,7 @@ impl Session {
         user: String,
         database: String,
     ) -> Session {
+        let transaction = executor.begin();
         Session {
             parameters,
             executor,
@@ -84,7 +85,7 @@ impl Session {
             user,
             database,
             state: TransactionState::Idle,
-            transaction: Transaction::default(),
+            transaction,
             statements: HashMap::new(),
             portals: HashMap::new(),
             notices: Vec::new(),
@@ -133,15 +134,18 @@ impl Session {
         hints: Vec<Option<Type>>,
     ) -> Result<Prepared, Error> {
         self.begin_implicit();
-        let compiled = self.executor.compile(&statement, &self.context(hints.clone())?, &self.transaction)?;
-        Ok(Prepared::new(statement, hints, compiled, self.parameters.planning()))
+        let catalog = self.executor.catalog(&self.transaction);
+        let compiled = self.executor.compile(&statement, &self.context(hints.clone())?, &catalog)?;
+        let columns = compiled.plan.columns().map(Arc::from);
+        let settings = self.parameters.planning();
+        Ok(Prepared { statement, hints, compiled: Arc::new(compiled), columns, settings, catalog })
     }
 
     /// The same statement if it still means the same, or else as it is meant now. Its columns may not have changed.
     pub fn refresh(&mut self, prepared: &Arc<Prepared>) -> Result<Arc<Prepared>, Error> {
         self.begin_implicit();
         if prepared.settings.same(&self.parameters.planning())
-            && self.executor.is_current(&prepared.compiled, &self.transaction)
+            && self.executor.is_current(prepared, &self.transaction)
         {
             return Ok(Arc::clone(prepared));
         }
@@ -263,10 +267,9 @@ impl Session {
     }
 
     async fn commit(&mut self) -> Result<(), Error> {
-        let transaction = std::mem::take(&mut self.transaction);
-        self.state = TransactionState::Idle;
-        match self.executor.commit(transaction).await {
+        match self.commit_changes().await {
             Ok(()) => {
+                self.state = TransactionState::Idle;
                 self.parameters.commit();
                 self.portals.retain(|_, portal| portal.outlives_commit());
                 Ok(())
@@ -278,8 +281,25 @@ impl Session {
         }
     }
 
+    /// Catalog changes that others forestalled are made again, upon what is there then.
+    async fn commit_changes(&mut self) -> Result<(), Error> {
+        loop {
+            let statements = match self.executor.commit(&mut self.transaction).await {
+                Ok(()) => return Ok(()),
+                Err(Refused::Failed(error)) => return Err(error),
+                Err(Refused::Outdated(statements)) => statements,
+            };
+            self.interrupt.check()?;
+            self.transaction.undo();
+            for statement in statements {
+                let prepared = self.compile(statement, Vec::new())?;
+                self.start_compiled(&Arc::new(prepared), &Row::default()).await?;
+            }
+        }
+    }
+
     fn rollback(&mut self) {
-        self.transaction = Transaction::default();
+        self.transaction.undo();
         self.state = TransactionState::Idle;
         self.parameters.rollback();
         self.portals.retain(|_, portal| portal.outlives_rollback());
@@ -290,7 +310,7 @@ impl Session {
         match self.state {
             TransactionState::Block => {
                 self.state = TransactionState::Failed;
-                self.transaction = Transaction::default();
+                self.transaction.undo();
                 self.portals.retain(|_, portal| portal.outlives_rollback());
             }
             TransactionState::Implicit => self.rollback(),
@@ -318,7 +338,12 @@ impl Session {
     }
 
     /// Carries out what reads or changes collections.
-    async fn start_compiled(&mut self, prepared: &Prepared, values: &Row) -> Result<Answer, Error> {
+    async fn start_compiled(&mut self, prepared: &Arc<Prepared>, values: &Row) -> Result<Answer, Error> {
+        // Between Bind and Execute others may have changed the catalog.
+        let prepared = match self.executor.sees(prepared, &self.transaction) {
+            true => Arc::clone(prepared),
+            false => self.refresh(prepared)?,
+        };
         if self.parameters.is_on("transaction_read_only")
             && let Some(words) = self.executor.writes(&prepared.compiled.plan)
         {
@@ -326,7 +351,7 @@ impl Session {
             return Err(Error::new(SqlState::READ_ONLY_SQL_TRANSACTION, message));
         }
         let settings = self.settings();
-        self.executor.start(prepared, values, settings, &mut self.transaction, &self.interrupt).await
+        self.executor.start(&prepared, values, settings, &mut self.transaction, &self.interrupt).await
     }
 
     /// The rows of a COPY FROM are all there.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use compiler::ast::Statement;
+use compiler::catalog::Catalog;
 use compiler::plan::{Compiled, OutputColumn};
 use compiler::repr::{Row, Type};
 
@@ -18,18 +19,8 @@ pub struct Prepared {
     pub columns: Option<Arc<[OutputColumn]>>,
     /// The settings that its plan rests on.
     pub settings: Planning,
-}
-
-impl Prepared {
-    pub fn new(
-        statement: Arc<Statement>,
-        hints: Vec<Option<Type>>,
-        compiled: Compiled,
-        settings: Planning,
-    ) -> Prepared {
-        let columns = compiled.plan.columns().map(Arc::from);
-        Prepared { statement, hints, compiled: Arc::new(compiled), columns, settings }
-    }
+    /// The catalog that it was compiled against.
+    pub catalog: Arc<Catalog>,
 }
 
 /// A statement with its parameters.

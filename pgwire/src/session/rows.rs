@@ -45,7 +45,7 @@ impl RowSet {
         Some(&self.bytes[start..end])
     }
 
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
         (0..self.len()).map(|index| self.get(index).expect("invariant: index is below the length"))
     }
 

@@ -1,0 +1,389 @@
+//! Reading: where a query's rows come from, and how they are gathered.
+//!
+//! Rows are copied out of the engine and everything it held for them is let go before the first is sent. Whatever can take
+//! long runs outside the reactor's threads and asks now and then whether it should stop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use compiler::catalog::Catalog;
+use compiler::interpret;
+use compiler::lir::{Body, Dataflow, FragmentIndex, Node, NodeId, Op};
+use compiler::mir::{CollectionId, Rel};
+use compiler::plan::{Access, FastPath, Query, Source};
+use compiler::repr::{Datum, Row, RowBuf, Type, encode_canonical};
+use compiler::scalar::{MfpPlan, ScalarExpr, Scratch};
+use compiler::{Error, SqlState};
+use dataflow::coordinator::fragments::Readable;
+use dataflow::reads::Range;
+use dataflow::storage::Diff;
+use dataflow::tables::key_length;
+
+use super::finish::{Cut, finish};
+use super::transaction::Record;
+use super::{Executor, Transaction, rewrite};
+use crate::session::{Interrupt, RowSet};
+
+/// After every so many rows a long read asks whether it should stop.
+const ROWS_PER_CHECK: usize = 4096;
+
+impl Executor {
+    /// All rows of a query, finished.
+    pub(super) async fn rows(
+        &self,
+        query: &Query,
+        values: &Row,
+        types: &[Type],
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<RowSet, Error> {
+        let bound;
+        let query = if types.is_empty() {
+            query
+        } else {
+            bound = query.bind_parameters(values, types);
+            &bound
+        };
+        let cut = Cut::of(&query.finishing)?;
+        let needed = cut.needed(&query.finishing);
+        let rows = match &query.source {
+            Source::Constant { rel } => interpreted(rel, &BTreeMap::new(), needed)?,
+            Source::Interpret { rel } => self.interpret(rel, transaction, needed)?,
+            Source::FastPath(path) => self.fast_path(path, needed, transaction, interrupt).await?,
+            Source::Dataflow(dataflow) => {
+                let dataflow = self.with_own_changes(dataflow, transaction)?;
+                self.run(dataflow, needed, interrupt).await?
+            }
+        };
+        if rows.len() > ROWS_PER_CHECK && !query.finishing.order.is_empty() {
+            return tokio::task::block_in_place(|| finish(rows, &query.finishing, &cut));
+        }
+        finish(rows, &query.finishing, &cut)
+    }
+
+    async fn run(
+        &self,
+        dataflow: Dataflow,
+        needed: Option<usize>,
+        interrupt: &Interrupt,
+    ) -> Result<RowSet, Error> {
+        let rows = tokio::select! {
+            biased;
+            error = interrupt.stopped() => return Err(error),
+            rows = self.engine.run(dataflow, None) => rows?,
+        };
+        let mut gather = Gather::new(needed, interrupt);
+        for (row, diff) in rows {
+            if gather.push(&row, diff).is_break() {
+                break;
+            }
+        }
+        gather.finish()
+    }
+
+    /// Reads an arrangement, as the transaction sees it.
+    async fn fast_path(
+        &self,
+        path: &FastPath,
+        needed: Option<usize>,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<RowSet, Error> {
+        let Some(range) = range(&path.access)? else { return Ok(RowSet::default()) };
+        let catalog = self.catalog(transaction);
+        let touched = self.touched(&catalog, &BTreeSet::from([path.relation]), transaction);
+        let mut gather = Gather::new(needed, interrupt);
+        let mut through = Through::new(path.mfp.plan(), &mut gather);
+        if !touched {
+            self.stored(path, &range, interrupt, &mut |key, value, diff| through.push(key, value, diff))
+                .await?;
+        } else if transaction.has_changed(path.relation) || transaction.created(path.relation) {
+            let mut stored = Vec::new();
+            if !transaction.created(path.relation) {
+                let mut copy = |key: &[u8], value: &[u8], diff: Diff| {
+                    stored.push(Record { key: key.to_vec(), value: value.to_vec(), diff });
+                    ControlFlow::Continue(())
+                };
+                self.stored(path, &range, interrupt, &mut copy).await?;
+            }
+            let mut visit = |key: &[u8], value: &[u8], diff: Diff| through.push(key, value, diff);
+            transaction.see(&catalog, path.relation, &path.identity, &range, stored, &mut visit)?;
+        } else {
+            let dataflow = self.with_own_changes(&arranged(&catalog, path)?, transaction)?;
+            let records = self.engine.run(dataflow, None).await?;
+            for (record, diff) in records {
+                let (key, value) = record.split_at(key_length(&record, path.layout.key));
+                if contains(&range, key) && through.push(key, value, diff).is_break() {
+                    break;
+                }
+            }
+        }
+        through.finish()?;
+        gather.finish()
+    }
+
+    /// Visits the records of an arrangement in a range, as of the latest acknowledged commit.
+    async fn stored(
+        &self,
+        path: &FastPath,
+        range: &Range,
+        interrupt: &Interrupt,
+        visit: &mut (dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()> + Send),
+    ) -> Result<(), Error> {
+        let readable = self.readable(path)?;
+        if let Range::Keys(keys) = range
+            && let [key] = &keys[..]
+            && readable.point(key, &mut |value, diff| {
+                let _ = visit(key, value, diff);
+            })?
+        {
+            return Ok(());
+        }
+        let read = self.engine.read(vec![readable]);
+        tokio::select! {
+            biased;
+            error = interrupt.stopped() => return Err(error),
+            complete = read.complete() => complete?,
+        }
+        match range {
+            Range::Keys(_) => read.visit(0, range, visit)?,
+            Range::All | Range::Between { .. } => {
+                tokio::task::block_in_place(|| read.visit(0, range, visit))?
+            }
+        }
+        for (record, diff) in read.remote(0, range).await? {
+            let (key, value) = record.split_at(key_length(&record, path.layout.key));
+            if contains(range, key) && visit(key, value, diff).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn readable(&self, path: &FastPath) -> Result<Arc<Readable>, Error> {
+        let missing = || Error::new(SqlState::UNDEFINED_TABLE, "the relation was dropped while it was read");
+        self.engine.readable(&path.identity).ok_or_else(missing)
+    }
+
+    /// Whether what these relations hold depends on collections that the transaction has changed or created.
+    pub(super) fn touched(
+        &self,
+        catalog: &Catalog,
+        relations: &BTreeSet<CollectionId>,
+        transaction: &Transaction,
+    ) -> bool {
+        if transaction.is_empty() {
+            return false;
+        }
+        let mut waiting: Vec<CollectionId> = relations.iter().copied().collect();
+        let mut seen = BTreeSet::new();
+        while let Some(id) = waiting.pop() {
+            if transaction.has_changed(id) || transaction.created(id) {
+                return true;
+            }
+            if seen.insert(id) {
+                waiting.extend(catalog.item(id).into_iter().flat_map(|item| &item.depends_on));
+            }
+        }
+        false
+    }
+
+    /// The dataflow over collections as the transaction sees them: its changes added where rows enter.
+    pub(super) fn with_own_changes(
+        &self,
+        dataflow: &Dataflow,
+        transaction: &Transaction,
+    ) -> Result<Dataflow, Error> {
+        if transaction.is_empty() {
+            return Ok(dataflow.clone());
+        }
+        Ok(rewrite::with_changes(dataflow, transaction))
+    }
+
+    fn interpret(
+        &self,
+        rel: &Rel,
+        transaction: &Transaction,
+        needed: Option<usize>,
+    ) -> Result<RowSet, Error> {
+        let contents = self.system_contents(rel, &self.catalog(transaction))?;
+        interpreted(rel, &contents, needed)
+    }
+}
+
+fn interpreted(
+    rel: &Rel,
+    contents: &compiler::mir::Contents,
+    needed: Option<usize>,
+) -> Result<RowSet, Error> {
+    let interrupt = Interrupt::default();
+    let mut gather = Gather::new(needed, &interrupt);
+    for (row, diff) in interpret::evaluate(rel, contents)? {
+        if gather.push(row.bytes(), diff).is_break() {
+            break;
+        }
+    }
+    gather.finish()
+}
+
+/// The arrangement's records, as a dataflow of its own: for a view over collections that the transaction has changed.
+fn arranged(catalog: &Catalog, path: &FastPath) -> Result<Dataflow, Error> {
+    let missing = || Error::new(SqlState::INTERNAL_ERROR, "an arrangement has no dataflow");
+    let dataflow = catalog.dataflow(path.arrangement).ok_or_else(missing)?;
+    let place = dataflow.fragments.iter().position(|fragment| fragment.identity == path.identity);
+    let fragment = FragmentIndex(place.ok_or_else(missing)?);
+    let mfp = compiler::scalar::Mfp::new(path.layout.typ.arity());
+    let node = Node { id: NodeId(u32::MAX), op: Op::Arranged { fragment, lookup: None, mfp } };
+    Ok(Dataflow { fragments: dataflow.fragments.clone(), body: Body::Stream(node) })
+}
+
+/// Which keys are read; `None` when no key can be found.
+pub(super) fn range(access: &Access) -> Result<Option<Range>, Error> {
+    Ok(match access {
+        Access::Scan => Some(Range::All),
+        Access::Lookup(keys) => {
+            let mut found = BTreeSet::new();
+            for key in keys {
+                found.extend(key_bytes(key)?);
+            }
+            (!found.is_empty()).then(|| Range::Keys(found.into_iter().collect()))
+        }
+        Access::Range { prefix, lower, upper } => between(prefix, lower.as_ref(), upper.as_ref())?,
+    })
+}
+
+/// Encodings begin with bytes below this one, so that it follows all keys with the same beginning.
+const AFTER_ALL: u8 = 0xff;
+
+/// NULL's place in a key: after all values.
+const NULL_KEY: u8 = 0xfe;
+
+fn between(
+    prefix: &[ScalarExpr],
+    lower: Option<&(ScalarExpr, bool)>,
+    upper: Option<&(ScalarExpr, bool)>,
+) -> Result<Option<Range>, Error> {
+    let Some(prefix) = key_bytes(prefix)? else { return Ok(None) };
+    let bound = |expr: &ScalarExpr| -> Result<Option<Vec<u8>>, Error> {
+        let Some(value) = key_bytes(std::slice::from_ref(expr))? else { return Ok(None) };
+        Ok(Some([&prefix[..], &value].concat()))
+    };
+    let mut from = prefix.clone();
+    if let Some((expr, inclusive)) = lower {
+        let Some(value) = bound(expr)? else { return Ok(None) };
+        from = value;
+        from.extend((!inclusive).then_some(AFTER_ALL));
+    }
+    let mut to = prefix.clone();
+    match upper {
+        Some((expr, inclusive)) => {
+            let Some(value) = bound(expr)? else { return Ok(None) };
+            to = value;
+            to.extend(inclusive.then_some(AFTER_ALL));
+        }
+        // A bound on one side only leaves out NULL.
+        None => to.push(if lower.is_some() { NULL_KEY } else { AFTER_ALL }),
+    }
+    Ok(Some(Range::Between { from, to: Some(to) }))
+}
+
+/// The canonical encodings of these values; `None` if one is NULL, which equals nothing.
+fn key_bytes(exprs: &[ScalarExpr]) -> Result<Option<Vec<u8>>, Error> {
+    let arena = Bump::new();
+    let mut bytes = Vec::new();
+    for expr in exprs {
+        match expr.eval(&[], &arena)? {
+            Datum::Null => return Ok(None),
+            datum => encode_canonical(datum, &mut bytes),
+        }
+    }
+    Ok(Some(bytes))
+}
+
+fn contains(range: &Range, key: &[u8]) -> bool {
+    match range {
+        Range::All => true,
+        Range::Keys(keys) => keys.binary_search_by(|known| known[..].cmp(key)).is_ok(),
+        Range::Between { from, to } => key >= &from[..] && to.as_ref().is_none_or(|to| key < &to[..]),
+    }
+}
+
+/// Records on their way through a plan.
+pub(super) struct Through<'g, 'i> {
+    plan: MfpPlan,
+    scratch: Scratch,
+    row: RowBuf,
+    gather: &'g mut Gather<'i>,
+    failed: Option<Error>,
+}
+
+impl<'g, 'i> Through<'g, 'i> {
+    pub(super) fn new(plan: MfpPlan, gather: &'g mut Gather<'i>) -> Through<'g, 'i> {
+        Through { plan, scratch: Scratch::default(), row: RowBuf::default(), gather, failed: None }
+    }
+
+    pub(super) fn push(&mut self, key: &[u8], value: &[u8], diff: Diff) -> ControlFlow<()> {
+        self.row.clear();
+        match self.plan.evaluate_parts(&[key, value], &mut self.scratch, &mut self.row) {
+            Ok(true) => self.gather.push(self.row.bytes(), diff),
+            Ok(false) => self.gather.look(),
+            Err(error) => {
+                self.failed = Some(error.into());
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<(), Error> {
+        self.failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Rows as they are gathered: as many as are needed, and as long as nobody interrupts.
+pub(super) struct Gather<'i> {
+    rows: RowSet,
+    needed: Option<usize>,
+    interrupt: &'i Interrupt,
+    looked: usize,
+    failed: Option<Error>,
+}
+
+impl<'i> Gather<'i> {
+    pub(super) fn new(needed: Option<usize>, interrupt: &'i Interrupt) -> Gather<'i> {
+        Gather { rows: RowSet::default(), needed, interrupt, looked: 0, failed: None }
+    }
+
+    /// Adds a row as often as it is there.
+    pub(super) fn push(&mut self, row: &[u8], diff: Diff) -> ControlFlow<()> {
+        if diff < 0 {
+            let message = "a row is there fewer than zero times";
+            self.failed = Some(Error::new(SqlState::DATA_CORRUPTED, message));
+            return ControlFlow::Break(());
+        }
+        for _ in 0..diff {
+            if self.needed.is_some_and(|needed| self.rows.len() >= needed) {
+                return ControlFlow::Break(());
+            }
+            self.rows.push(row);
+            self.look()?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn look(&mut self) -> ControlFlow<()> {
+        self.looked += 1;
+        if self.looked.is_multiple_of(ROWS_PER_CHECK)
+            && let Err(error) = self.interrupt.check()
+        {
+            self.failed = Some(error);
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    pub(super) fn finish(self) -> Result<RowSet, Error> {
+        self.failed.map_or(Ok(self.rows), Err)
+    }
+}

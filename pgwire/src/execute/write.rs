@@ -1,0 +1,651 @@
+//! Writing: INSERT, UPDATE, DELETE, TRUNCATE, and the checks that decide whether a row may be there.
+//!
+//! Everything is decided under the tables' locks, against their present as the transaction sees it, so that keys hold in
+//! the order of commits. A statement's changes go into the transaction only when all of it has been found right. The plans
+//! that come here have no parameters left.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use compiler::catalog::{Arrangement, Catalog, Column, Item, Kind};
+use compiler::error::About;
+use compiler::mir::CollectionId;
+use compiler::plan::{
+    ConflictAction, Delete, FastPath, Insert, OnConflict, Query, Returning, Source, Update,
+};
+use compiler::repr::row::{self, Datums};
+use compiler::repr::text::{self, TextSettings};
+use compiler::repr::{Datum, Row, RowBuf, encode_canonical};
+use compiler::scalar::{Mfp, ScalarExpr, Scratch};
+use compiler::{Error, SqlState};
+use dataflow::reads::Range;
+use dataflow::storage::Diff;
+
+use super::finish::{Cut, finish};
+use super::query::{self, Gather, Through};
+use super::transaction::Record;
+use super::{Executor, Transaction};
+use crate::session::{Interrupt, RowSet};
+
+/// How long a transaction waits for a table while it has another one locked that could be waited for in turn.
+const DEADLOCK: Duration = Duration::from_secs(1);
+
+/// What a statement did.
+pub(super) struct Written {
+    pub count: u64,
+    pub returned: Option<RowSet>,
+}
+
+impl Executor {
+    // ---- locks ----
+
+    /// Locks a table for the transaction and makes its present what the statement decides by.
+    pub(super) async fn lock(
+        &self,
+        table: CollectionId,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<(), Error> {
+        let is_table =
+            self.catalog(transaction).item(table).is_some_and(|item| matches!(item.kind, Kind::Table(_)));
+        let held = transaction.lock.as_ref().is_some_and(|lock| lock.holds(table));
+        if held || !is_table || transaction.created(table) {
+            return Ok(());
+        }
+        let tables = BTreeSet::from([table]);
+        // Locks taken in the order of ids cannot wait in a circle; others may, and give up.
+        let in_order = transaction.lock.as_ref().and_then(|lock| lock.last()).is_none_or(|last| last < table);
+        let patience = async {
+            match in_order {
+                true => std::future::pending().await,
+                false => tokio::time::sleep(DEADLOCK).await,
+            }
+        };
+        let lock = tokio::select! {
+            biased;
+            error = interrupt.stopped() => return Err(error),
+            lock = self.engine.lock(&tables) => lock?,
+            () = patience => return Err(Error::new(SqlState::DEADLOCK_DETECTED, "deadlock detected")
+                .hint("Change tables in the same order in all transactions, or try again.")),
+        };
+        match &mut transaction.lock {
+            Some(held) => held.join(lock),
+            none => *none = Some(lock),
+        }
+        Ok(())
+    }
+
+    /// Makes what others have sequenced on the locked tables readable, if the query reads one of them.
+    async fn settle(&self, query: &Query, transaction: &Transaction) {
+        let Some(lock) = &transaction.lock else { return };
+        if matches!(query.source, Source::Dataflow(_) | Source::FastPath(_)) {
+            lock.settle().await;
+        }
+    }
+
+    // ---- statements ----
+
+    pub(super) async fn insert(
+        &self,
+        insert: &Insert,
+        settings: &TextSettings,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<Written, Error> {
+        self.lock(insert.table, transaction, interrupt).await?;
+        self.settle(&insert.source, transaction).await;
+        let rows = self.rows(&insert.source, &Row::default(), &[], transaction, interrupt).await?;
+        let conflict = insert.on_conflict.as_ref();
+        let stored = self.insert_rows(insert.table, &rows, conflict, settings, transaction).await?;
+        let returned = insert.returning.as_ref().map(|returning| returned(&stored, returning)).transpose()?;
+        Ok(Written { count: stored.len() as u64, returned })
+    }
+
+    /// Inserts rows of the table; returns those that are stored for them.
+    pub(super) async fn insert_rows(
+        &self,
+        table: CollectionId,
+        rows: &RowSet,
+        conflict: Option<&OnConflict>,
+        settings: &TextSettings,
+        transaction: &mut Transaction,
+    ) -> Result<RowSet, Error> {
+        let catalog = self.catalog(transaction);
+        let target = Target::of(&catalog, table)?;
+        for row in rows.iter() {
+            target.check_row(row, settings)?;
+        }
+        let mut keys = self.keys(&target, &catalog, rows.iter(), transaction).await?;
+        let mut changes = Changes::default();
+        let mut stored = RowSet::default();
+        for row in rows.iter() {
+            let Some((key, existing)) = keys.conflict(row, conflict.and_then(|c| c.key.as_deref())) else {
+                if let Some((key, existing)) = keys.conflict(row, None) {
+                    return Err(target.duplicate(&keys.checks[key], &existing.row, settings));
+                }
+                keys.add(row, true);
+                changes.push(row, 1);
+                stored.push(row);
+                continue;
+            };
+            let action = match conflict {
+                None => return Err(target.duplicate(&keys.checks[key], &existing.row, settings)),
+                Some(conflict) => &conflict.action,
+            };
+            let ConflictAction::Update { row: exprs, filter } = action else { continue };
+            if existing.by_this_statement {
+                let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
+                return Err(Error::new(SqlState::CARDINALITY_VIOLATION, message).hint(
+                    "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+                ));
+            }
+            let old = existing.row.clone();
+            let Some(new) = evaluate(exprs, filter.as_ref(), &[&old, row])? else { continue };
+            target.check_row(&new, settings)?;
+            keys.remove(&old);
+            if let Some((key, other)) = keys.conflict(&new, None) {
+                return Err(target.duplicate(&keys.checks[key], &other.row, settings));
+            }
+            keys.add(&new, true);
+            changes.push(&old, -1);
+            changes.push(&new, 1);
+            stored.push(&new);
+        }
+        changes.apply(table, transaction);
+        Ok(stored)
+    }
+
+    pub(super) async fn update(
+        &self,
+        update: &Update,
+        settings: &TextSettings,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<Written, Error> {
+        let selected = self.selected(update.table, &update.selection, transaction, interrupt).await?;
+        let catalog = self.catalog(transaction);
+        let target = Target::of(&catalog, update.table)?;
+        let arity = target.item.columns().len();
+        let mut pairs = Vec::with_capacity(selected.len());
+        for row in selected.iter() {
+            let (old, rest) = split_columns(row, arity);
+            let new = split_columns(rest, arity).0;
+            target.check_row(new, settings)?;
+            pairs.push((old, new));
+        }
+        let mut keys = self.keys(&target, &catalog, pairs.iter().map(|(_, new)| *new), transaction).await?;
+        pairs.iter().for_each(|(old, _)| keys.remove(old));
+        let mut changes = Changes::default();
+        for (old, new) in &pairs {
+            if let Some((key, other)) = keys.conflict(new, None) {
+                return Err(target.duplicate(&keys.checks[key], &other.row, settings));
+            }
+            keys.add(new, true);
+            if old != new {
+                changes.push(old, -1);
+                changes.push(new, 1);
+            }
+        }
+        changes.apply(update.table, transaction);
+        let returned =
+            update.returning.as_ref().map(|returning| returned(&selected, returning)).transpose()?;
+        Ok(Written { count: selected.len() as u64, returned })
+    }
+
+    pub(super) async fn delete(
+        &self,
+        delete: &Delete,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<Written, Error> {
+        let selected = self.selected(delete.table, &delete.selection, transaction, interrupt).await?;
+        let catalog = self.catalog(transaction);
+        let arity = Target::of(&catalog, delete.table)?.item.columns().len();
+        let mut changes = Changes::default();
+        selected.iter().for_each(|row| changes.push(split_columns(row, arity).0, -1));
+        changes.apply(delete.table, transaction);
+        let returned =
+            delete.returning.as_ref().map(|returning| returned(&selected, returning)).transpose()?;
+        Ok(Written { count: selected.len() as u64, returned })
+    }
+
+    pub(super) async fn truncate(
+        &self,
+        tables: &[CollectionId],
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<(), Error> {
+        for table in tables.iter().collect::<BTreeSet<_>>() {
+            self.lock(*table, transaction, interrupt).await?;
+            let catalog = self.catalog(transaction);
+            let target = Target::of(&catalog, *table)?;
+            let arrangement = target.own_arrangement(&catalog)?;
+            let mut changes = Changes::default();
+            let mut rows = Vec::new();
+            self.present(&target, &arrangement, &Range::All, transaction, &mut |row, diff| {
+                rows.push((row, diff))
+            })
+            .await?;
+            rows.iter().for_each(|(row, diff)| changes.push(row, -diff));
+            changes.apply(*table, transaction);
+        }
+        Ok(())
+    }
+
+    // ---- what is there ----
+
+    /// The rows that an UPDATE or DELETE is about, each as often as the table has it.
+    async fn selected(
+        &self,
+        table: CollectionId,
+        selection: &Query,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<RowSet, Error> {
+        self.lock(table, transaction, interrupt).await?;
+        if let Source::FastPath(path) = &selection.source
+            && path.relation == table
+        {
+            return self.selected_by_key(table, selection, transaction, interrupt).await;
+        }
+        self.settle(selection, transaction).await;
+        let rows = self.rows(selection, &Row::default(), &[], transaction, interrupt).await?;
+        self.each_once(table, rows, transaction).await
+    }
+
+    /// Of rows that begin with an old row, as many for each as the table has of it: the first ones win.
+    async fn each_once(
+        &self,
+        table: CollectionId,
+        rows: RowSet,
+        transaction: &mut Transaction,
+    ) -> Result<RowSet, Error> {
+        let catalog = self.catalog(transaction);
+        let target = Target::of(&catalog, table)?;
+        let arity = target.item.columns().len();
+        let arrangement = target.own_arrangement(&catalog)?;
+        let keys: BTreeSet<Vec<u8>> =
+            rows.iter().map(|row| arrangement_key(split_columns(row, arity).0, &arrangement)).collect();
+        let range = Range::Keys(keys.into_iter().collect());
+        let mut left: HashMap<Vec<u8>, Diff> = HashMap::new();
+        self.present(&target, &arrangement, &range, transaction, &mut |row, diff| {
+            *left.entry(row).or_default() += diff;
+        })
+        .await?;
+        let mut out = RowSet::default();
+        for row in rows.iter() {
+            if let Some(count) = left.get_mut(split_columns(row, arity).0)
+                && *count > 0
+            {
+                *count -= 1;
+                out.push(row);
+            }
+        }
+        Ok(out)
+    }
+
+    /// As [`Executor::rows`] for a read of the locked table itself: by its present, waiting for nothing.
+    async fn selected_by_key(
+        &self,
+        table: CollectionId,
+        selection: &Query,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<RowSet, Error> {
+        let Source::FastPath(path) = &selection.source else {
+            unreachable!("invariant: the caller matched the fast path");
+        };
+        let Some(range) = query::range(&path.access)? else { return Ok(RowSet::default()) };
+        let cut = Cut::of(&selection.finishing)?;
+        let records = self.present_records(table, path, &range, transaction).await?;
+        let mut gather = Gather::new(cut.needed(&selection.finishing), interrupt);
+        let mut through = Through::new(path.mfp.plan(), &mut gather);
+        for record in &records {
+            if through.push(&record.key, &record.value, record.diff).is_break() {
+                break;
+            }
+        }
+        through.finish()?;
+        finish(gather.finish()?, &selection.finishing, &cut)
+    }
+
+    async fn present_records(
+        &self,
+        table: CollectionId,
+        path: &FastPath,
+        range: &Range,
+        transaction: &mut Transaction,
+    ) -> Result<Vec<Record>, Error> {
+        let arrangement = Arrangement { identity: path.identity.clone(), layout: path.layout.clone() };
+        let catalog = self.catalog(transaction);
+        let mut records = Vec::new();
+        self.visit_present(&catalog, table, &arrangement, range, transaction, &mut |key, value, diff| {
+            records.push(Record { key: key.to_vec(), value: value.to_vec(), diff });
+        })
+        .await?;
+        Ok(records)
+    }
+
+    /// The rows of a locked table in a range of one of its arrangements, with their multiplicities.
+    async fn present(
+        &self,
+        target: &Target<'_>,
+        arrangement: &Arrangement,
+        range: &Range,
+        transaction: &mut Transaction,
+        visit: &mut (dyn FnMut(Vec<u8>, Diff) + Send),
+    ) -> Result<(), Error> {
+        let columns = &arrangement.layout.columns;
+        let mut record = Vec::new();
+        let mut pass = |key: &[u8], value: &[u8], diff: Diff| {
+            record.clear();
+            record.extend_from_slice(key);
+            record.extend_from_slice(value);
+            visit(row_of_record(&record, columns), diff);
+        };
+        self.visit_present(target.catalog, target.item.id, arrangement, range, transaction, &mut pass).await
+    }
+
+    async fn visit_present(
+        &self,
+        catalog: &Catalog,
+        table: CollectionId,
+        arrangement: &Arrangement,
+        range: &Range,
+        transaction: &mut Transaction,
+        visit: &mut (dyn FnMut(&[u8], &[u8], Diff) + Send),
+    ) -> Result<(), Error> {
+        let own = transaction.has_changed(table);
+        let mut stored = Vec::new();
+        if let Some(lock) = transaction.lock.as_ref().filter(|lock| lock.holds(table)) {
+            let mut take = |key: &[u8], value: &[u8], diff: Diff| {
+                match own {
+                    true => stored.push(Record { key: key.to_vec(), value: value.to_vec(), diff }),
+                    false => visit(key, value, diff),
+                }
+                ControlFlow::Continue(())
+            };
+            lock.visit(table, &arrangement.identity, range, &mut take).await?;
+        }
+        if !own {
+            return Ok(());
+        }
+        transaction.see(catalog, table, &arrangement.identity, range, stored, &mut |key, value, diff| {
+            visit(key, value, diff);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// The table's keys as far as these rows could conflict with them.
+    async fn keys<'c>(
+        &self,
+        target: &Target<'c>,
+        catalog: &'c Catalog,
+        rows: impl Iterator<Item = &[u8]> + Clone,
+        transaction: &mut Transaction,
+    ) -> Result<Keys, Error> {
+        let mut keys = Keys { checks: target.checks(catalog)? };
+        for check in &mut keys.checks {
+            let wanted: BTreeSet<Vec<u8>> = rows.clone().filter_map(|row| check.key(row)).collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let range = Range::Keys(wanted.into_iter().collect());
+            let mut found = Vec::new();
+            let arrangement = check.arrangement.clone();
+            self.present(target, &arrangement, &range, transaction, &mut |row, _| found.push(row)).await?;
+            for row in found {
+                check.add(&row, false);
+            }
+        }
+        Ok(keys)
+    }
+}
+
+/// A table or stream that is written to.
+pub(super) struct Target<'c> {
+    catalog: &'c Catalog,
+    item: &'c Arc<Item>,
+}
+
+impl<'c> Target<'c> {
+    pub(super) fn of(catalog: &'c Catalog, id: CollectionId) -> Result<Target<'c>, Error> {
+        let missing = || Error::new(SqlState::UNDEFINED_TABLE, "the table was dropped meanwhile");
+        Ok(Target { catalog, item: catalog.item(id).ok_or_else(missing)? })
+    }
+
+    /// The arrangement that holds whole rows by the table's own key.
+    fn own_arrangement(&self, catalog: &Catalog) -> Result<Arrangement, Error> {
+        let missing = || Error::new(SqlState::INTERNAL_ERROR, "a table has no arrangement");
+        let own = catalog.arrangements_of(self.item.id).next();
+        own.map(|(_, arrangement)| arrangement.clone()).ok_or_else(missing)
+    }
+
+    /// Refuses NULL where none may be, and values that could not be computed.
+    pub(super) fn check_row(&self, row: &[u8], settings: &TextSettings) -> Result<(), Error> {
+        for (datum, column) in Datums::new(row).zip(self.item.columns()) {
+            match datum {
+                Datum::Error(error) => return Err(error.to_owned().into()),
+                Datum::Null if !column.typ.nullable => return Err(self.null(row, column, settings)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn null(&self, row: &[u8], column: &Column, settings: &TextSettings) -> Error {
+        let (column, table) = (&column.name, &self.item.name);
+        let message =
+            format!("null value in column \"{column}\" of relation \"{table}\" violates not-null constraint");
+        Error::new(SqlState::NOT_NULL_VIOLATION, message)
+            .detail(format!("Failing row contains ({}).", self.texts(row, None, settings)))
+            .about(About { column: Some(column.clone()), ..self.about() })
+    }
+
+    fn duplicate(&self, check: &Check, existing: &[u8], settings: &TextSettings) -> Error {
+        let message = format!("duplicate key value violates unique constraint \"{}\"", check.constraint);
+        let names: Vec<_> =
+            check.columns.iter().map(|column| self.item.columns()[*column].name.as_str()).collect();
+        let values = self.texts(existing, Some(&check.columns), settings);
+        Error::new(SqlState::UNIQUE_VIOLATION, message)
+            .detail(format!("Key ({})=({values}) already exists.", names.join(", ")))
+            .about(About { constraint: Some(check.constraint.clone()), ..self.about() })
+    }
+
+    fn about(&self) -> About {
+        About {
+            schema: Some(self.item.schema.clone()),
+            table: Some(self.item.name.clone()),
+            ..About::default()
+        }
+    }
+
+    /// A row's values, or those of some columns, as PostgreSQL lists them in details.
+    fn texts(&self, row: &[u8], columns: Option<&[usize]>, settings: &TextSettings) -> String {
+        let datums: Vec<Datum<'_>> = Datums::new(row).collect();
+        let all: Vec<usize> = (0..datums.len()).collect();
+        let texts = columns.unwrap_or(&all).iter().map(|column| match datums[*column] {
+            Datum::Null => "null".to_owned(),
+            datum => {
+                let mut out = String::new();
+                text::format(datum, &self.item.columns()[*column].typ.typ, settings, &mut out);
+                out
+            }
+        });
+        texts.collect::<Vec<_>>().join(", ")
+    }
+
+    /// What makes its rows unique: the primary key and the UNIQUE constraints.
+    fn checks(&self, catalog: &Catalog) -> Result<Vec<Check>, Error> {
+        let Kind::Table(table) = &self.item.kind else { return Ok(Vec::new()) };
+        let missing = || Error::new(SqlState::INTERNAL_ERROR, "a unique constraint has no index");
+        let keys = table.primary_key.iter().chain(&table.uniques).map(|key| {
+            let wanted: BTreeSet<usize> = key.columns.iter().copied().collect();
+            let found = catalog.arrangements_of(self.item.id).find(|(_, arrangement)| {
+                let columns = &arrangement.layout.key_columns;
+                columns.len() == wanted.len() && columns.iter().all(|column| wanted.contains(column))
+            });
+            let (_, arrangement) = found.ok_or_else(missing)?;
+            Ok(Check {
+                constraint: key.name.clone(),
+                columns: key.columns.clone(),
+                arrangement: arrangement.clone(),
+                rows: HashMap::new(),
+            })
+        });
+        keys.collect()
+    }
+}
+
+/// The unique constraints of a table, and which rows have which keys.
+struct Keys {
+    checks: Vec<Check>,
+}
+
+struct Check {
+    constraint: String,
+    columns: Vec<usize>,
+    arrangement: Arrangement,
+    rows: HashMap<Vec<u8>, Existing>,
+}
+
+struct Existing {
+    row: Vec<u8>,
+    by_this_statement: bool,
+}
+
+impl Keys {
+    /// The constraint that the row would violate and the row that is there. `only` restricts it to the key of these columns.
+    fn conflict(&self, row: &[u8], only: Option<&[usize]>) -> Option<(usize, &Existing)> {
+        let asked = |check: &Check| {
+            only.is_none_or(|only| {
+                only.len() == check.columns.len() && only.iter().all(|column| check.columns.contains(column))
+            })
+        };
+        let mut checks = self.checks.iter().enumerate().filter(|(_, check)| asked(check));
+        checks.find_map(|(index, check)| Some((index, check.rows.get(&check.key(row)?)?)))
+    }
+
+    fn add(&mut self, row: &[u8], by_this_statement: bool) {
+        self.checks.iter_mut().for_each(|check| check.add(row, by_this_statement));
+    }
+
+    fn remove(&mut self, row: &[u8]) {
+        for check in &mut self.checks {
+            if let Some(key) = check.key(row) {
+                check.rows.remove(&key);
+            }
+        }
+    }
+}
+
+impl Check {
+    /// The row's key in the arrangement's order; `None` if a part is NULL, which conflicts with nothing.
+    fn key(&self, row: &[u8]) -> Option<Vec<u8>> {
+        let key = &self.arrangement.layout.key_columns;
+        let mut parts = vec![None; key.len()];
+        for (column, datum) in Datums::new(row).enumerate() {
+            for (place, _) in key.iter().enumerate().filter(|(_, wanted)| **wanted == column) {
+                parts[place] = Some(datum);
+            }
+        }
+        let mut bytes = Vec::new();
+        for part in parts {
+            match part? {
+                Datum::Null => return None,
+                datum => encode_canonical(datum, &mut bytes),
+            }
+        }
+        Some(bytes)
+    }
+
+    fn add(&mut self, row: &[u8], by_this_statement: bool) {
+        if let Some(key) = self.key(row) {
+            self.rows.insert(key, Existing { row: row.to_vec(), by_this_statement });
+        }
+    }
+}
+
+/// A statement's changes, before it is known that all of it is right.
+#[derive(Default)]
+struct Changes {
+    rows: RowSet,
+    diffs: Vec<Diff>,
+}
+
+impl Changes {
+    fn push(&mut self, row: &[u8], diff: Diff) {
+        self.rows.push(row);
+        self.diffs.push(diff);
+    }
+
+    fn apply(self, collection: CollectionId, transaction: &mut Transaction) {
+        for (row, diff) in self.rows.iter().zip(self.diffs) {
+            transaction.change(collection, row, diff);
+        }
+    }
+}
+
+/// Expressions over the concatenation of rows as a row; `None` where the filter is not true.
+fn evaluate(
+    exprs: &[ScalarExpr],
+    filter: Option<&ScalarExpr>,
+    parts: &[&[u8]],
+) -> Result<Option<Vec<u8>>, Error> {
+    let arity = parts.iter().map(|part| row::arity(part)).sum();
+    let mut out = RowBuf::default();
+    let passed =
+        over(exprs, filter, arity).plan().evaluate_parts(parts, &mut Scratch::default(), &mut out)?;
+    Ok(passed.then(|| out.bytes().to_vec()))
+}
+
+fn over(exprs: &[ScalarExpr], filter: Option<&ScalarExpr>, arity: usize) -> Mfp {
+    let mfp = Mfp::new(arity).filter(filter.cloned()).map(exprs.iter().cloned());
+    mfp.project(arity..arity + exprs.len())
+}
+
+fn returned(rows: &RowSet, returning: &Returning) -> Result<RowSet, Error> {
+    let mut out = RowSet::default();
+    let Some(first) = rows.get(0) else { return Ok(out) };
+    let plan = over(&returning.exprs, None, row::arity(first)).plan();
+    let (mut scratch, mut row_out) = (Scratch::default(), RowBuf::default());
+    for row in rows.iter() {
+        row_out.clear();
+        if plan.evaluate_packed(row, &mut scratch, &mut row_out)? {
+            out.push(row_out.bytes());
+        }
+    }
+    Ok(out)
+}
+
+/// A row of the relation from a record of its arrangement.
+fn row_of_record(record: &[u8], columns: &[usize]) -> Vec<u8> {
+    let mut parts = Vec::new();
+    let mut datums = Datums::new(record);
+    while let Some(part) = datums.skip_one() {
+        parts.push(part);
+    }
+    columns.iter().flat_map(|column| parts[*column].iter().copied()).collect()
+}
+
+/// The first columns of a row, and the others.
+fn split_columns(row: &[u8], columns: usize) -> (&[u8], &[u8]) {
+    let mut datums = Datums::new(row);
+    for _ in 0..columns {
+        datums.skip_one();
+    }
+    let rest = datums.rest().len();
+    row.split_at(row.len() - rest)
+}
+
+/// The key under which an arrangement has a row, NULLs and all.
+fn arrangement_key(row: &[u8], arrangement: &Arrangement) -> Vec<u8> {
+    let datums: Vec<Datum<'_>> = Datums::new(row).collect();
+    let mut key = Vec::new();
+    for column in &arrangement.layout.key_columns {
+        encode_canonical(datums[*column], &mut key);
+    }
+    key
+}
