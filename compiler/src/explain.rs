@@ -3,6 +3,8 @@
 //! Every stage makes a [`Tree`] of its nodes; the printing is here. Collections are named by whoever knows the catalog; columns are
 //! numbered, because inside a plan they have no other name. Lines are stable: equal plans print equally.
 
+pub mod hir;
+
 use std::fmt::{self, Display, Formatter};
 
 use crate::lir;
@@ -63,16 +65,16 @@ pub fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
     items.join(", ")
 }
 
-fn columns(columns: &[usize]) -> String {
+pub(crate) fn columns(columns: &[usize]) -> String {
     list(columns.iter().map(|column| format!("#{column}")))
 }
 
-fn joined(items: &[ScalarExpr], separator: &str) -> String {
+pub(crate) fn joined(items: &[ScalarExpr], separator: &str) -> String {
     let items: Vec<String> = items.iter().map(ScalarExpr::to_string).collect();
     items.join(separator)
 }
 
-fn order(keys: &[SortKey]) -> String {
+pub(crate) fn order(keys: &[SortKey]) -> String {
     list(keys.iter().map(|key| {
         let direction = match (key.desc, key.nulls_first) {
             (false, false) => "",
@@ -334,7 +336,7 @@ fn plan_text(plan: &lir::ReducePlan) -> String {
 }
 
 /// Nothing for the identity.
-fn mfp_text(mfp: &Mfp) -> String {
+pub(crate) fn mfp_text(mfp: &Mfp) -> String {
     let mut text = String::new();
     if !mfp.predicates.is_empty() {
         text += &format!(" filter {}", joined(&mfp.predicates, " AND "));

@@ -24,6 +24,25 @@ pub struct Query {
     pub offset: Option<Expr>,
 }
 
+impl Query {
+    /// The query as a relation: its columns in order; its ORDER BY counts only as far as LIMIT needs it.
+    pub fn into_rel(self) -> Rel {
+        let mut rel = self.rel;
+        if self.limit.is_some() || self.offset.is_some() {
+            rel = Rel::TopK {
+                input: Box::new(rel),
+                group: Vec::new(),
+                order: self.order,
+                limit: self.limit,
+                offset: self.offset,
+            };
+        }
+        let identity =
+            self.project.len() == rel.arity() && self.project.iter().enumerate().all(|(at, c)| at == *c);
+        if identity { rel } else { Rel::Project { input: Box::new(rel), outputs: self.project } }
+    }
+}
+
 /// Names what a WITH clause defines, within one statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CteId(pub u32);

@@ -1,7 +1,20 @@
 //! SQL text and a catalog snapshot become a plan.
 //!
 //! The crate knows no time: no I/O, clock, thread, async or timely. Nouns are files, verbs are folders;
-//! [`repr`] and [`scalar`] are the values and expressions that every layer shares.
+//! [`repr`] and [`scalar`] are the values and expressions that every layer shares. The life of a statement:
+//!
+//! 1. [`parse::parse`] makes [`ast`] of the text: what was said, with positions.
+//! 2. [`bind::Binder`] resolves it against the [`catalog`] into [`hir`]: what was meant. It also makes the tree canonical, so that
+//!    the catalog can keep its text.
+//! 3. [`decorrelate::decorrelate`] makes an algebra of collections of it, [`mir`]: no subquery, outer join or name is left.
+//!    What that means is [`interpret`]'s to say.
+//! 4. [`optimize::optimize`] rewrites it into cheaper MIR, pass by pass.
+//! 5. [`lower`] decides what is left to decide and makes [`lir`], which the engine runs; or it finds that one published
+//!    arrangement answers the query.
+//! 6. [`plan`] holds what came out, for the session to carry out.
+//!
+//! [`compile`] is the only caller of all verbs. [`recompile`] does the same for an item that the catalog holds as text: an item
+//! means after a restart what it meant when it was created, because it is made by the same function both times.
 
 pub mod ast;
 pub mod bind;
@@ -21,4 +34,237 @@ pub mod plan;
 pub mod repr;
 pub mod scalar;
 
+mod explained;
+mod items;
+
+use std::collections::BTreeSet;
+
+use bind::bound::{self, Bound, Step};
+use bind::{Binder, Purpose};
+use catalog::{Catalog, Change, Kind};
+use lower::Lifetime;
+use mir::CollectionId;
+use plan::{
+    CatalogChange, Compiled, ConflictAction, Context, CopySource, CopyTo, Cursor, Declare, Delete, Finishing,
+    Insert, OnConflict, OutputColumn, Plan, Query, Returning, Source, Subscribe, Update,
+};
+use repr::{Row, Type};
+use scalar::{ScalarExpr, SortKey};
+
 pub use error::{Error, SqlState};
+pub use items::{empty_catalog, recompile};
+
+/// What a statement asks for.
+pub fn compile(statement: &ast::Statement, catalog: &Catalog, context: &Context) -> Result<Compiled, Error> {
+    let mut statement = statement.clone();
+    let mut binder = Binder::new(catalog, context, Purpose::Once);
+    let bound = binder.bind_statement(&mut statement)?;
+    let facts = binder.finish()?;
+    let compiler = Compiler { catalog, depends_on: &facts.depends_on };
+    Ok(Compiled {
+        plan: compiler.plan(bound)?,
+        parameters: facts.parameters,
+        notices: facts.notices,
+        depends_on: facts.depends_on,
+        uses_context: facts.uses_context,
+        catalog_version: catalog.version,
+    })
+}
+
+/// EXECUTE's arguments as a row of the prepared statement's parameters.
+pub fn compile_arguments(
+    args: &[ast::Expr],
+    types: &[Type],
+    catalog: &Catalog,
+    context: &Context,
+) -> Result<Row, Error> {
+    let exprs = Binder::new(catalog, context, Purpose::Once).bind_arguments(args, types)?;
+    let arena = bumpalo::Bump::new();
+    let datums = exprs.iter().map(|expr| expr.eval(&[], &arena)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Row::pack(datums))
+}
+
+/// From bound statements to plans, against one snapshot.
+struct Compiler<'a> {
+    catalog: &'a Catalog,
+    depends_on: &'a BTreeSet<CollectionId>,
+}
+
+impl Compiler<'_> {
+    fn plan(&self, bound: Bound) -> Result<Plan, Error> {
+        Ok(match bound {
+            Bound::Plan(plan) => plan,
+            Bound::Query(query) => Plan::Query(self.query(query)?),
+            Bound::Subscribe(subscribe) => Plan::Subscribe(self.subscribe(subscribe)?),
+            Bound::Insert(insert) => Plan::Insert(self.insert(insert)?),
+            Bound::Update(bound::Update { table, selection, returning }) => Plan::Update(Update {
+                table,
+                selection: self.query(selection)?,
+                returning: returning.map(returned),
+            }),
+            Bound::Delete(bound::Delete { table, selection, returning }) => Plan::Delete(Delete {
+                table,
+                selection: self.query(selection)?,
+                returning: returning.map(returned),
+            }),
+            Bound::CopyTo { source, format } => {
+                Plan::CopyTo(CopyTo { source: self.copy_source(source)?, format })
+            }
+            Bound::Change(ddl) => Plan::Change(self.change(ddl)?),
+            Bound::Explain { stage, of } => Plan::Explain { lines: self.explain(stage, of)? },
+            Bound::Declare { declare, body } => Plan::Declare(self.declare(declare, body)?),
+        })
+    }
+
+    /// A query that is answered once.
+    fn query(&self, query: hir::Query) -> Result<Query, Error> {
+        let types = query.rel.types();
+        let columns = query.names.iter().zip(&query.project);
+        let columns = columns
+            .map(|(name, column)| OutputColumn { name: name.clone(), typ: types[*column].typ.clone() })
+            .collect();
+        let (rel, finishing) = self.finished(query)?;
+        Ok(Query {
+            columns,
+            source: self.source(rel, &finishing)?,
+            finishing,
+            depends_on: self.depends_on.clone(),
+        })
+    }
+
+    /// The optimized relation of the columns that are sent or sorted by, and what is done to its rows.
+    fn finished(&self, query: hir::Query) -> Result<(mir::Rel, Finishing), Error> {
+        let mut needed: Vec<usize> = Vec::new();
+        let mut place = |column: usize| {
+            needed.iter().position(|other| *other == column).unwrap_or_else(|| {
+                needed.push(column);
+                needed.len() - 1
+            })
+        };
+        let project = query.project.iter().map(|column| place(*column)).collect();
+        let order = query.order.iter().map(|key| {
+            let expr = match key.expr {
+                ScalarExpr::Column(column) => ScalarExpr::Column(place(column)),
+                _ => unreachable!("invariant: a query's order is by columns of its relation"),
+            };
+            SortKey { expr, ..key.clone() }
+        });
+        let order = order.collect();
+        let count = |expr: &Option<hir::Expr>| match expr {
+            None => Ok(None),
+            Some(expr) => match expr.to_local_scalar() {
+                Some(scalar) => Ok(Some(scalar)),
+                None => Err(Error::unsupported("a subquery in LIMIT or OFFSET is not supported")),
+            },
+        };
+        let finishing =
+            Finishing { order, limit: count(&query.limit)?, offset: count(&query.offset)?, project };
+        let rel = decorrelate::decorrelate(&query.rel)?.project(needed);
+        Ok((optimize::optimize(rel), finishing))
+    }
+
+    /// Where the rows of an optimized relation come from.
+    fn source(&self, rel: mir::Rel, finishing: &Finishing) -> Result<Source, Error> {
+        let reads = rel.depends_on();
+        if reads.is_empty() {
+            return Ok(Source::Constant { rel });
+        }
+        let system = |id: &CollectionId| {
+            self.catalog.item(*id).is_some_and(|item| matches!(item.kind, Kind::System(_)))
+        };
+        if reads.iter().all(system) {
+            return Ok(Source::Interpret { rel });
+        }
+        if reads.iter().any(system) {
+            return Err(Error::unsupported("a query over both system relations and others is not supported")
+                .hint("Read the system relations in a query of their own."));
+        }
+        let sources = items::Sources(self.catalog);
+        if let Some(path) = lower::fast_path::fast_path(&rel, &sources) {
+            return Ok(Source::FastPath(path));
+        }
+        let rel = limited(rel, finishing);
+        Ok(Source::Dataflow(lower::stream(&rel, Lifetime::Transient, &sources)))
+    }
+
+    fn subscribe(&self, subscribe: bound::Subscribe) -> Result<Subscribe, Error> {
+        let bound::Subscribe { query, snapshot, progress, as_of, up_to } = subscribe;
+        let types = query.rel.types();
+        let own = query.names.iter().zip(&query.project);
+        let own = own.map(|(name, column)| (name.clone(), types[*column].typ.clone()));
+        let mut columns = vec![("tw_timestamp".to_owned(), Type::Int8)];
+        columns.extend(progress.then(|| ("tw_progressed".to_owned(), Type::Bool)));
+        columns.push(("tw_diff".to_owned(), Type::Int8));
+        let columns = columns.into_iter().chain(own).map(|(name, typ)| OutputColumn { name, typ }).collect();
+        let rel = optimize::optimize(decorrelate::decorrelate(&query.into_rel())?);
+        let dataflow = lower::stream(&rel, Lifetime::Maintained, &items::Sources(self.catalog));
+        let depends_on = self.depends_on.clone();
+        Ok(Subscribe { columns, dataflow, snapshot, progress, as_of, up_to, depends_on })
+    }
+
+    fn insert(&self, insert: bound::Insert) -> Result<Insert, Error> {
+        let bound::Insert { table, source, on_conflict, returning } = insert;
+        let on_conflict = on_conflict.map(|bound::OnConflict { key, update }| OnConflict {
+            key,
+            action: match update {
+                None => ConflictAction::Nothing,
+                Some(bound::ConflictUpdate { row, filter }) => ConflictAction::Update { row, filter },
+            },
+        });
+        Ok(Insert { table, source: self.query(source)?, on_conflict, returning: returning.map(returned) })
+    }
+
+    fn copy_source(&self, source: bound::CopySource) -> Result<CopySource, Error> {
+        Ok(match source {
+            bound::CopySource::Query(query) => CopySource::Query(self.query(query)?),
+            bound::CopySource::Subscribe(subscribe) => CopySource::Subscribe(self.subscribe(subscribe)?),
+            bound::CopySource::Statement(bound) => CopySource::Statement(Box::new(self.plan(*bound)?)),
+        })
+    }
+
+    /// Each change is compiled against the snapshot that those before it lead to.
+    fn change(&self, ddl: bound::Ddl) -> Result<CatalogChange, Error> {
+        let bound::Ddl { tag, steps, fill } = ddl;
+        let fill = fill.map(|insert| self.insert(*insert)).transpose()?.map(Box::new);
+        let mut catalog = self.catalog.clone();
+        let mut changes = Vec::with_capacity(steps.len());
+        for step in steps {
+            let change = match step {
+                Step::Change(change) => change,
+                Step::Create(item) => recompile(&Change::CreateItem(item), &catalog)?,
+            };
+            catalog = catalog.apply(&change)?;
+            changes.push(change);
+        }
+        Ok(CatalogChange { tag, changes, fill })
+    }
+
+    fn declare(&self, declare: ast::Declare, body: bound::Cursor) -> Result<Declare, Error> {
+        let body = match body {
+            bound::Cursor::Query(query) => Cursor::Query(self.query(query)?),
+            bound::Cursor::Subscribe(subscribe) => Cursor::Subscribe(self.subscribe(subscribe)?),
+        };
+        let ast::Declare { name, binary, hold, scroll, .. } = declare;
+        Ok(Declare { name: name.name, binary, hold, scroll, body })
+    }
+}
+
+fn returned(returning: bound::Returning) -> Returning {
+    Returning { columns: returning.columns, exprs: returning.exprs }
+}
+
+/// The relation cut to the rows that the finishing can send, where their number is known.
+fn limited(rel: mir::Rel, finishing: &Finishing) -> mir::Rel {
+    let number = |expr: &ScalarExpr| match expr.as_literal() {
+        Some(Ok(repr::Datum::Int(number))) => u64::try_from(number).ok(),
+        _ => None,
+    };
+    let offset = finishing.offset.as_ref().map_or(Some(0), number);
+    match (finishing.limit.as_ref().and_then(number), offset) {
+        (Some(limit), Some(offset)) => match limit.checked_add(offset) {
+            Some(rows) => rel.top_k(Vec::new(), finishing.order.clone(), Some(rows), 0),
+            None => rel,
+        },
+        _ => rel,
+    }
+}

@@ -111,11 +111,8 @@ pub struct Ddl {
 #[derive(Debug)]
 pub enum Step {
     Change(Change),
-    /// An item whose definition is still to be compiled.
-    Create {
-        item: Box<Item>,
-        definition: Option<Query>,
-    },
+    /// An item whose text is still to be compiled, as it is after a restart.
+    Create(Box<Item>),
 }
 
 #[derive(Debug)]

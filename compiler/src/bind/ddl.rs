@@ -287,7 +287,7 @@ impl Binder<'_> {
             StreamBody::Declared => {
                 let columns = self.bind_columns(&mut create.columns)?;
                 let item = self.new_item(schema, name, Kind::Stream(Stream { columns, derived: None }));
-                Ok(change("CREATE STREAM", vec![Step::Create { item: Box::new(item), definition: None }]))
+                Ok(change("CREATE STREAM", vec![Step::Create(Box::new(item))]))
             }
             StreamBody::As(query) => self.bind_derived_stream(schema, name, query),
             StreamBody::ChangesOf(relation) => {
@@ -313,7 +313,7 @@ impl Binder<'_> {
         }
         let columns = output_columns(&bound, &[], position)?;
         let item = self.new_item(schema, name, Kind::Stream(Stream { columns, derived: Some(definition) }));
-        Ok(change("CREATE STREAM", vec![Step::Create { item: Box::new(item), definition: Some(bound) }]))
+        Ok(change("CREATE STREAM", vec![Step::Create(Box::new(item))]))
     }
 
     /// Whether each row of the query comes from one row of one stream.
@@ -355,7 +355,7 @@ impl Binder<'_> {
             false => Kind::View(View { columns, definition }),
         };
         let item = self.new_item(schema, name, kind);
-        Ok(change(tag, vec![Step::Create { item: Box::new(item), definition: Some(bound) }]))
+        Ok(change(tag, vec![Step::Create(Box::new(item))]))
     }
 
     /// A query that is kept: its canonical text and what it means.
@@ -429,7 +429,7 @@ impl Binder<'_> {
         let index = Index { on: on.id, key, constraint: false };
         let mut item = self.new_item(on.schema.clone(), name, Kind::Index(index));
         item.depends_on = BTreeSet::from([on.id]);
-        Ok(change("CREATE INDEX", vec![Step::Create { item: Box::new(item), definition: None }]))
+        Ok(change("CREATE INDEX", vec![Step::Create(Box::new(item))]))
     }
 }
 
@@ -503,7 +503,7 @@ impl<'a> Keys<'a> {
 
     /// The table, then the index that serves each UNIQUE constraint.
     fn into_steps(mut self, schema: String, name: String, columns: Vec<Column>) -> Vec<Step> {
-        let create = |item: Item| Step::Create { item: Box::new(item), definition: None };
+        let create = |item: Item| Step::Create(Box::new(item));
         let uniques = std::mem::take(&mut self.uniques);
         let table = Table { columns, primary_key: self.primary.take(), uniques: uniques.clone() };
         let mut steps = vec![create(Item {

@@ -465,7 +465,6 @@ fn target_scope(item: &Item, alias: Option<&ast::Ident>) -> Scope {
     let relation = ScopeRelation {
         schema: alias.is_none().then(|| item.schema.clone()),
         name: alias.map_or_else(|| item.name.clone(), |alias| alias.name.clone()),
-        item: Some(item.id),
         keys: Vec::new(),
     };
     Scope::of_relation(relation, item.columns().iter().map(|c| (c.name.clone(), c.typ.clone())).collect())

@@ -187,12 +187,8 @@ impl Binder<'_> {
             Source::Subquery { query, lateral, alias, position } => {
                 let (rel, names) = self.with_lateral(*lateral, |binder| binder.bind_nested(query))?;
                 let columns = names.into_iter().zip(rel.types()).collect();
-                let relation = ScopeRelation {
-                    schema: None,
-                    name: "unnamed_subquery".into(),
-                    item: None,
-                    keys: Vec::new(),
-                };
+                let relation =
+                    ScopeRelation { schema: None, name: "unnamed_subquery".into(), keys: Vec::new() };
                 let mut scope = Scope::of_relation(relation, columns);
                 rename(&mut scope, alias.as_ref(), *position)?;
                 Ok((rel, scope))
@@ -245,7 +241,6 @@ impl Binder<'_> {
         let relation = ScopeRelation {
             schema: Some(item.schema.clone()),
             name: item.name.clone(),
-            item: Some(item.id),
             keys: typ.keys.clone(),
         };
         let mut scope = Scope::of_relation(relation, columns);
@@ -328,7 +323,7 @@ impl Binder<'_> {
     fn bind_cte(&mut self, name: &str, position: u32) -> Result<Option<Bound>, Error> {
         let Some(at) = self.ctes.iter().rposition(|cte| cte.name == name) else { return Ok(None) };
         let cte = self.ctes[at].clone();
-        let relation = ScopeRelation { schema: None, name: cte.name, item: None, keys: Vec::new() };
+        let relation = ScopeRelation { schema: None, name: cte.name, keys: Vec::new() };
         let types: Vec<ColumnType> = cte.columns.iter().map(|(_, typ)| typ.clone()).collect();
         let scope = Scope::of_relation(relation, cte.columns);
         let rel = match cte.definition {
@@ -371,7 +366,7 @@ impl Binder<'_> {
         {
             *column = alias.name.name.clone();
         }
-        let relation = ScopeRelation { schema: None, name, item: None, keys: Vec::new() };
+        let relation = ScopeRelation { schema: None, name, keys: Vec::new() };
         let mut scope = Scope::of_relation(relation, columns);
         rename(&mut scope, alias, position)?;
         Ok((rel, scope))
@@ -461,7 +456,7 @@ fn merged_column(scope: &Scope, name: &ast::Ident, side: &str) -> Result<usize, 
 fn flatten(scope: &Scope) -> Scope {
     let columns =
         scope.star.iter().map(|c| (scope.columns[*c].name.clone(), scope.columns[*c].typ.clone())).collect();
-    let relation = ScopeRelation { schema: None, name: String::new(), item: None, keys: Vec::new() };
+    let relation = ScopeRelation { schema: None, name: String::new(), keys: Vec::new() };
     let star = scope.star.clone();
     Scope { star, ..Scope::of_relation(relation, columns) }
 }

@@ -315,25 +315,6 @@ impl Binder<'_> {
     }
 }
 
-impl hir::Query {
-    /// The query as a relation: its columns in order; its ORDER BY counts only as far as LIMIT needs it.
-    pub(super) fn into_rel(self) -> Rel {
-        let mut rel = self.rel;
-        if self.limit.is_some() || self.offset.is_some() {
-            rel = Rel::TopK {
-                input: Box::new(rel),
-                group: Vec::new(),
-                order: self.order,
-                limit: self.limit,
-                offset: self.offset,
-            };
-        }
-        let identity =
-            self.project.len() == rel.arity() && self.project.iter().enumerate().all(|(at, c)| at == *c);
-        if identity { rel } else { Rel::Project { input: Box::new(rel), outputs: self.project } }
-    }
-}
-
 fn plain(rel: Rel, names: Vec<String>) -> hir::Query {
     let project = (0..names.len()).collect();
     hir::Query { rel, names, project, order: Vec::new(), limit: None, offset: None }

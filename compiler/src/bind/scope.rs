@@ -8,7 +8,6 @@ use crate::ast;
 use crate::catalog::nearest;
 use crate::error::{Error, SqlState};
 use crate::hir::{self, Expr};
-use crate::mir::CollectionId;
 use crate::repr::ColumnType;
 
 #[derive(Clone, Debug, Default)]
@@ -25,7 +24,6 @@ pub struct ScopeRelation {
     /// Set when the entry is a catalog item without an alias: `schema.item.column` then means it too.
     pub schema: Option<String>,
     pub name: String,
-    pub item: Option<CollectionId>,
     /// Columns of the scope that together determine the entry's row.
     pub keys: Vec<Vec<usize>>,
 }
@@ -57,8 +55,6 @@ pub enum Clause {
     Set,
     Returning,
     Default,
-    Filter,
-    Index,
     AsOf,
 }
 
@@ -79,8 +75,6 @@ impl Clause {
             Clause::Set => "UPDATE",
             Clause::Returning => "RETURNING",
             Clause::Default => "DEFAULT expressions",
-            Clause::Filter => "FILTER",
-            Clause::Index => "index expressions",
             Clause::AsOf => "AS OF",
         }
     }

@@ -43,6 +43,11 @@ impl Binder<'_> {
         Ok(bound)
     }
 
+    /// A query of the catalog, as its definition is bound.
+    pub fn bind_stored(mut self, query: &mut ast::Query) -> Result<Query, Error> {
+        self.bind_result(query)
+    }
+
     pub(super) fn bind_subscribe(&mut self, subscribe: &mut ast::Subscribe) -> Result<Subscribe, Error> {
         if let Some(envelope) = &subscribe.envelope {
             let message = format!("ENVELOPE {} is not supported", envelope.kind.name.to_uppercase());

@@ -35,6 +35,8 @@ pub struct Bound {
     pub dataflow: Option<Arc<lir::Dataflow>>,
     /// The arrangement that its dataflow publishes.
     pub arrangement: Option<Arrangement>,
+    /// For each column, whether it can hold error cells.
+    pub fallible: Vec<bool>,
 }
 
 /// A published arrangement: what others find it by, and how rows lie in it.
