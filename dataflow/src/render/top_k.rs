@@ -9,8 +9,7 @@
 //! ```
 
 use compiler::lir::TopK;
-use compiler::repr::row;
-use compiler::repr::{Datum, canonical};
+use compiler::repr::{canonical, row};
 use compiler::scalar::SortKey;
 
 use super::Context;
@@ -39,10 +38,10 @@ pub fn top_k<'s>(context: &mut Context<'s, '_>, plan: &TopK, last: Last) -> Coll
     let last = last.after(&plan.finish);
     let (fallible, counters) = (last.is_fallible(), context.counters());
     let rule = window_rule(plan.order.len(), plan.offset, plan.limit, &last);
-    ordered(arranged, "TopK", wanted, fallible, rule, counters).with_errs([input.errs, sorted.errs])
+    ordered(arranged, "TopK", wanted, fallible, rule, counters).with_errs([input.errs])
 }
 
-/// From key, order expressions and the rest of the record to key and value. A row whose order failed has no place in it.
+/// From key, order expressions and the rest of the record to key and value. An error cell is ordered by like a value.
 fn sort_logic(key: usize, order: &[SortKey]) -> Logic {
     let directions: Vec<(bool, bool)> = order.iter().map(|order| (order.desc, order.nulls_first)).collect();
     let mut value = Vec::new();
@@ -52,9 +51,6 @@ fn sort_logic(key: usize, order: &[SortKey]) -> Logic {
         value.clear();
         for (desc, nulls_first) in &directions {
             let (datum, after) = row::decode_first(rest);
-            if let Datum::Error(error) = datum {
-                return emit.err(&error.to_owned(), time, diff);
-            }
             canonical::encode_sort_key(datum, *desc, *nulls_first, &mut value);
             rest = after;
         }

@@ -1,0 +1,305 @@
+//! Random plans over a few tables: every operator, with types whose equal values print differently, NULLs and expressions that
+//! fail.
+
+use compiler::mir::{CollectionId, LocalId, Rel};
+use compiler::repr::{ColumnType, Datum, RelationType, Row, Type};
+use compiler::scalar::{
+    AggregateExpr, AggregateFunc, Func, ScalarExpr, SortKey, candidates, table_functions_named,
+};
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+use super::harness::Table;
+
+/// The tables that plans read: two that change, and a stream that grows.
+pub fn tables() -> Vec<Table> {
+    let typ = |columns: &[(Type, bool)]| {
+        RelationType::new(
+            columns.iter().map(|(typ, nullable)| ColumnType::new(typ.clone(), *nullable)).collect(),
+        )
+    };
+    vec![
+        Table {
+            id: CollectionId(1),
+            typ: typ(&[(Type::Int4, true), (Type::Int4, false), (Type::Text, true)]),
+            stream: false,
+        },
+        Table {
+            id: CollectionId(2),
+            typ: typ(&[(Type::Int4, false), (Type::Float8, true), (Type::Bool, true)]),
+            stream: false,
+        },
+        Table { id: CollectionId(3), typ: typ(&[(Type::Int4, false), (Type::Int4, true)]), stream: true },
+    ]
+}
+
+/// A row of few possible values, so that rows and keys meet.
+pub fn random_row(rng: &mut StdRng, typ: &RelationType) -> Row {
+    let datums: Vec<Datum<'_>> = typ
+        .columns
+        .iter()
+        .map(|column| {
+            if column.nullable && rng.random_range(0..5) == 0 {
+                return Datum::Null;
+            }
+            match column.typ {
+                Type::Int4 => Datum::Int(rng.random_range(0..5)),
+                Type::Float8 => {
+                    Datum::Float([-1.5, -0.0, 0.0, 0.1, 2.0, f64::INFINITY][rng.random_range(0..6)])
+                }
+                Type::Bool => Datum::Bool(rng.random()),
+                _ => Datum::Text(["", "a", "b", "ba"][rng.random_range(0..4)]),
+            }
+        })
+        .collect();
+    Row::pack(datums)
+}
+
+pub struct Generator<'r> {
+    rng: &'r mut StdRng,
+    locals: Vec<(LocalId, RelationType)>,
+    next_local: u32,
+}
+
+impl<'r> Generator<'r> {
+    pub fn new(rng: &'r mut StdRng) -> Generator<'r> {
+        Generator { rng, locals: Vec::new(), next_local: 0 }
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.rng.random_range(0..bound)
+    }
+
+    fn chance(&mut self, one_in: usize) -> bool {
+        self.below(one_in) == 0
+    }
+
+    /// An expression of at most this depth.
+    pub fn rel(&mut self, depth: usize) -> Rel {
+        if depth == 0 {
+            return self.leaf();
+        }
+        match self.below(13) {
+            0 | 1 => {
+                let input = self.rel(depth - 1);
+                let columns = input.columns();
+                let predicates = (0..1 + self.below(2)).map(|_| self.predicate(&columns)).collect::<Vec<_>>();
+                input.filter(predicates)
+            }
+            2 => {
+                let input = self.rel(depth - 1);
+                let columns = input.columns();
+                let exprs = (0..1 + self.below(2)).map(|_| self.scalar(&columns)).collect();
+                input.map(exprs)
+            }
+            3 => {
+                let input = self.rel(depth - 1);
+                let outputs = (0..1 + self.below(input.arity())).map(|_| self.below(input.arity())).collect();
+                input.project(outputs)
+            }
+            4 | 5 => self.join(depth - 1),
+            6 | 7 => self.reduce(depth - 1),
+            8 => self.top_k(depth - 1),
+            9 => {
+                let (left, right) = self.alike(depth - 1);
+                match self.below(3) {
+                    0 => left.union(right),
+                    1 => left.union(right.negate()).threshold(),
+                    _ => left.distinct().union(right.distinct().negate()).threshold(),
+                }
+            }
+            10 => self.rel(depth - 1).distinct(),
+            11 => self.flat_map(depth - 1),
+            _ => {
+                let value = self.rel(depth - 1);
+                let id = LocalId(self.next_local);
+                self.next_local += 1;
+                self.locals.push((id, value.typ()));
+                let body = self.rel(depth - 1);
+                self.locals.pop();
+                Rel::let_in(id, value, body)
+            }
+        }
+    }
+
+    fn leaf(&mut self) -> Rel {
+        if !self.locals.is_empty() && self.chance(2) {
+            let (id, typ) = self.locals[self.rng.random_range(0..self.locals.len())].clone();
+            return Rel::local(id, typ);
+        }
+        if self.chance(8) {
+            let typ = tables()[0].typ.clone();
+            let rows = (0..self.below(4)).map(|_| random_row(self.rng, &typ)).collect();
+            return Rel::constant(rows, typ);
+        }
+        let table = tables().swap_remove(self.rng.random_range(0..3));
+        Rel::get(table.id, table.typ)
+    }
+
+    /// Two expressions with the same columns.
+    fn alike(&mut self, depth: usize) -> (Rel, Rel) {
+        let left = self.rel(depth);
+        let columns = left.columns();
+        let right = match self.below(2) {
+            0 => left.clone().filter([self.predicate(&columns)]),
+            _ => {
+                let other = self.rel(depth);
+                let found: Vec<Option<usize>> = columns
+                    .iter()
+                    .map(|column| {
+                        other
+                            .columns()
+                            .iter()
+                            .position(|c| c.typ == column.typ && (!c.nullable || column.nullable))
+                    })
+                    .collect();
+                match found.into_iter().collect::<Option<Vec<usize>>>() {
+                    Some(outputs) => other.project(outputs),
+                    None => left.clone(),
+                }
+            }
+        };
+        (left, right)
+    }
+
+    fn join(&mut self, depth: usize) -> Rel {
+        let inputs: Vec<Rel> = (0..2 + self.below(2)).map(|_| self.rel(depth.min(2))).collect();
+        let columns: Vec<ColumnType> = inputs.iter().flat_map(Rel::columns).collect();
+        let mut equivalences = Vec::new();
+        let mut start = inputs[0].arity();
+        for input in &inputs[1..] {
+            // An equality of a column of this input with one before it, of the same type.
+            let right = start + self.below(input.arity());
+            let left = (0..start).find(|left| columns[*left].typ == columns[right].typ);
+            if let Some(left) = left {
+                // One that fails is left out: which rows it is asked of depends on the order of the joins.
+                equivalences.push(vec![ScalarExpr::Column(left), ScalarExpr::Column(right)]);
+            }
+            start += input.arity();
+        }
+        if columns.len() > 8 {
+            return Rel::join(inputs, equivalences).project((0..8).collect());
+        }
+        Rel::join(inputs, equivalences)
+    }
+
+    fn reduce(&mut self, depth: usize) -> Rel {
+        let input = self.rel(depth);
+        let columns = input.columns();
+        let keys = (0..self.below(3)).map(|_| {
+            let column = self.below(columns.len());
+            match columns[column].typ == Type::Int4 && self.chance(5) {
+                true => int_op("+", ScalarExpr::Column(column), int(1)),
+                false => ScalarExpr::Column(column),
+            }
+        });
+        let keys: Vec<ScalarExpr> = keys.collect();
+        let least = keys.is_empty() as usize; // A relation without columns is no input for the others.
+        let aggregates = (0..least + self.below(3)).map(|_| self.aggregate(&columns)).collect();
+        input.reduce(keys, aggregates)
+    }
+
+    fn aggregate(&mut self, columns: &[ColumnType]) -> AggregateExpr {
+        let column = self.below(columns.len());
+        let fails = columns[column].typ == Type::Int4 && self.chance(6);
+        let arg = match fails {
+            true => int_op("/", int(6), ScalarExpr::Column(column)),
+            false => ScalarExpr::Column(column),
+        };
+        let funcs = match &columns[column].typ {
+            Type::Int4 => vec![AggregateFunc::SumInt4, AggregateFunc::AvgInt],
+            Type::Float8 => vec![AggregateFunc::SumFloat, AggregateFunc::AvgFloat],
+            Type::Bool => vec![AggregateFunc::BoolAnd, AggregateFunc::BoolOr],
+            _ => vec![AggregateFunc::ArrayAgg],
+        };
+        let mut funcs = funcs;
+        funcs.push(AggregateFunc::Count);
+        if columns[column].typ != Type::Bool {
+            funcs.extend([AggregateFunc::Min, AggregateFunc::Max]);
+        }
+        let func = funcs[self.below(funcs.len())];
+        let mut aggregate = match self.chance(6) {
+            true => AggregateExpr::new(AggregateFunc::CountStar, vec![]),
+            false => AggregateExpr::new(func, vec![arg]),
+        };
+        aggregate.distinct = aggregate.func != AggregateFunc::CountStar && self.chance(4);
+        if self.chance(4) {
+            aggregate.filter = Some(self.predicate(columns));
+        }
+        aggregate
+    }
+
+    fn top_k(&mut self, depth: usize) -> Rel {
+        let input = self.rel(depth);
+        let arity = input.arity();
+        let mut group: Vec<usize> = (0..self.below(2)).map(|_| self.below(arity)).collect();
+        group.dedup();
+        let order = (0..self.below(3)).map(|_| SortKey {
+            expr: ScalarExpr::Column(self.below(arity)),
+            desc: self.chance(2),
+            nulls_first: self.chance(2),
+        });
+        let order = order.collect();
+        let limit = if self.chance(4) { None } else { Some(self.below(4) as u64) };
+        let offset = if self.chance(2) { 0 } else { self.below(3) as u64 };
+        input.top_k(group, order, limit, offset)
+    }
+
+    fn flat_map(&mut self, depth: usize) -> Rel {
+        let input = self.rel(depth);
+        let ints: Vec<usize> =
+            (0..input.arity()).filter(|column| input.columns()[*column].typ == Type::Int4).collect();
+        if ints.is_empty() || input.arity() > 8 {
+            return input;
+        }
+        let column = ScalarExpr::Column(ints[self.below(ints.len())]);
+        let series = table_functions_named("generate_series")
+            .find(|func| {
+                func.args.iter().all(|arg| arg.concrete() == Some(Type::Int4)) && func.args.len() == 2
+            })
+            .expect("generate_series(int4, int4)");
+        input.flat_map(series, vec![int(1), column])
+    }
+
+    fn predicate(&mut self, columns: &[ColumnType]) -> ScalarExpr {
+        let column = self.below(columns.len());
+        let value = ScalarExpr::Column(column);
+        match (&columns[column].typ, self.below(4)) {
+            (_, 0) => value.is_not_null(),
+            (Type::Bool, _) => value,
+            (Type::Int4, 1) => int_op("/", int(3), value).equals(int(1)),
+            (Type::Int4, _) => compare("<", value, int(self.below(5) as i64)),
+            (Type::Float8, _) => value.equals(ScalarExpr::literal(Datum::Float(0.0), Type::Float8)),
+            (Type::Text, _) => value.equals(ScalarExpr::literal(Datum::Text("a"), Type::Text)),
+            _ => value.is_null(),
+        }
+    }
+
+    fn scalar(&mut self, columns: &[ColumnType]) -> ScalarExpr {
+        let column = self.below(columns.len());
+        let value = ScalarExpr::Column(column);
+        match (&columns[column].typ, self.below(3)) {
+            (Type::Int4, 0) => int_op("/", int(6), value),
+            (Type::Int4, _) => int_op("+", value, int(1)),
+            (_, 0) => value.is_null(),
+            _ => value,
+        }
+    }
+}
+
+fn int(value: i64) -> ScalarExpr {
+    ScalarExpr::literal(Datum::Int(value), Type::Int4)
+}
+
+fn int4_operator(symbol: &str) -> Func {
+    let is_int4 = |func: &Func| func.args.iter().all(|arg| arg.concrete() == Some(Type::Int4));
+    candidates(symbol, 2).find(is_int4).expect("int4 operators are declared")
+}
+
+fn int_op(symbol: &str, left: ScalarExpr, right: ScalarExpr) -> ScalarExpr {
+    ScalarExpr::call(int4_operator(symbol), vec![left, right], &[Type::Int4, Type::Int4])
+}
+
+fn compare(symbol: &str, left: ScalarExpr, right: ScalarExpr) -> ScalarExpr {
+    int_op(symbol, left, right)
+}

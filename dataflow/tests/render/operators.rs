@@ -1,0 +1,1 @@
+//! Operators by themselves: what they read, keep and free.
