@@ -4,7 +4,9 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of the harness")]
 
+pub mod evaluate_lir;
 pub mod postgres;
+pub mod random_mir;
 pub mod server;
 pub mod slt;
 

@@ -90,13 +90,15 @@ fn column_of(expr: &ScalarExpr, columns: &[ColumnType]) -> Option<usize> {
 
 /// Whether a constant can be encoded as a key of a column of this type.
 fn is_bound(constant: &ScalarExpr, typ: &Type) -> bool {
+    if !is_constant(constant) || constant.is_literal_error() {
+        return false;
+    }
     let own = constant.typ(&[]).typ;
-    let encoded_alike = match typ {
+    match typ {
         // Canonical keys: any numeric has one.
         Type::Numeric(None) => matches!(own, Type::Numeric(_)),
         typ => same_key_encoding(typ, &own),
-    };
-    is_constant(constant) && !constant.is_literal_error() && encoded_alike
+    }
 }
 
 /// `column = constant`, or a disjunction of such on one column.

@@ -1,7 +1,7 @@
 //! MIR to cheaper MIR: the ordered list of passes, run until nothing changes.
 //!
 //! A pass may lose an error that the query would not have had to meet; it never adds one, nor changes a row. Two
-//! exceptions, both as in any database that scans: a side of a join equality is evaluated for all rows of its input, and
+//! exceptions, both as in any database that scans: an equality that alone joins two inputs is evaluated for all rows of each, and
 //! a column of a catalog collection may be read in rows that a join would have dropped.
 
 pub mod analysis;

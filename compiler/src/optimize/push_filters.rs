@@ -130,6 +130,7 @@ impl Pusher {
         let fallible: Vec<bool> = inputs.iter().flat_map(|input| self.locals.columns(input)).collect();
         let mut per_input: Vec<Vec<ScalarExpr>> = vec![Vec::new(); inputs.len()];
         let mut above = Vec::new();
+        let mut fallible_equalities = Vec::new();
         for predicate in predicates {
             let touched = columns.inputs_of(&predicate);
             if predicate.volatility() == Volatility::Volatile || touched.is_empty() {
@@ -142,10 +143,21 @@ impl Pusher {
             } else {
                 match as_equality(&predicate) {
                     Some((left, right)) if columns.inputs_of(left).is_disjoint(&columns.inputs_of(right)) => {
-                        equivalences.push(vec![left.clone(), right.clone()]);
+                        let class = vec![left.clone(), right.clone()];
+                        match movable(&predicate, &fallible) {
+                            true => equivalences.push(class),
+                            false => fallible_equalities.push((class, predicate)),
+                        }
                     }
                     _ => above.push(predicate),
                 }
+            }
+        }
+        // What can fail is a join key only where the join would be a cross product without it.
+        for (class, predicate) in fallible_equalities {
+            match columns.are_linked(&equivalences, &columns.inputs_of(&predicate)) {
+                true => above.push(predicate),
+                false => equivalences.push(class),
             }
         }
         let pushed = inputs.into_iter().zip(per_input).enumerate().map(|(number, (input, own))| {

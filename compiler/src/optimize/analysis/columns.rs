@@ -53,4 +53,22 @@ impl Columns {
         let inputs = self.inputs_of(expr);
         (inputs.len() == 1).then(|| inputs.into_iter().next().expect("invariant: one"))
     }
+
+    /// Whether the equivalences connect these inputs with each other.
+    pub fn are_linked(&self, equivalences: &[Vec<ScalarExpr>], inputs: &BTreeSet<usize>) -> bool {
+        let links: Vec<BTreeSet<usize>> = equivalences
+            .iter()
+            .map(|class| class.iter().flat_map(|expr| self.inputs_of(expr)).collect())
+            .collect();
+        let mut reached: BTreeSet<usize> = inputs.iter().take(1).copied().collect();
+        loop {
+            let before = reached.len();
+            for link in links.iter().filter(|link| !link.is_disjoint(&reached)).cloned().collect::<Vec<_>>() {
+                reached.extend(link);
+            }
+            if reached.len() == before {
+                return inputs.is_subset(&reached);
+            }
+        }
+    }
 }
