@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::row::{self, read, split_first, tag};
+use super::row::{self, Datums, read, split_first, tag};
 use super::{Datum, json, numeric::encoding};
 
 /// The canonical encoding of packed datums; borrowed if they are canonical already, as almost all are.
@@ -39,6 +39,7 @@ pub fn append_canonical(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Whether a datum's encoding can differ from that of an equal value.
 fn can_be_lossy(first: u8) -> bool {
     matches!(
         first,
@@ -49,13 +50,28 @@ fn can_be_lossy(first: u8) -> bool {
     )
 }
 
+/// Whether one datum's encoding is the canonical one; allocates nothing.
 fn is_canonical(datum: &[u8]) -> bool {
-    if !can_be_lossy(datum[0]) {
-        return true;
+    const NEGATIVE_ZERO: [u8; 9] = [tag::FLOAT, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    match datum[0] {
+        tag::FLOAT => datum != NEGATIVE_ZERO,
+        tag::NUMERIC_NEGATIVE..=tag::NUMERIC_POSITIVE => encoding::is_canonical(datum, encoding::NUMERIC),
+        tag::NULL_FIRST => false,
+        first if can_be_lossy(first) => {
+            match read(datum).expect("invariant: split_first gave one encoding").0 {
+                Datum::Interval(value) => value == value.canonical(),
+                Datum::Json(value) => json::is_canonical(value),
+                Datum::Array(value) => all_canonical(value.element_bytes()),
+                Datum::Record(fields) => all_canonical(fields),
+                _ => true,
+            }
+        }
+        _ => true,
     }
-    let mut canonical = Vec::new();
-    encode_canonical(read(datum).expect("invariant: split_first gave one encoding").0, &mut canonical);
-    canonical == datum
+}
+
+fn all_canonical(bytes: &[u8]) -> bool {
+    Datums::new(bytes).encodings().all(is_canonical)
 }
 
 /// Appends the encoding shared by all values equal to this one.

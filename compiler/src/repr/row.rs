@@ -204,6 +204,11 @@ impl<'a> Datums<'a> {
         Some(first)
     }
 
+    /// Each datum's encoding, not decoded.
+    pub fn encodings(mut self) -> impl Iterator<Item = &'a [u8]> {
+        std::iter::from_fn(move || self.skip_one())
+    }
+
     /// The encodings that are left.
     pub fn rest(&self) -> &'a [u8] {
         self.rest

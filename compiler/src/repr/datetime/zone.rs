@@ -80,31 +80,34 @@ impl TimeZone {
 
     /// The zone that SET TimeZone chooses: plain hours east of UTC (`-8`, `5.5`), or a name but no abbreviation.
     pub fn setting(value: &str) -> Option<TimeZone> {
-        if let Ok(hours) = value.parse::<f64>() {
-            return (hours.abs() < MAX_HOURS as f64).then(|| TimeZone::fixed((hours * 3600.0) as i32));
+        match value.parse::<f64>() {
+            Ok(hours) if hours.abs() < MAX_HOURS as f64 => Some(TimeZone::fixed((hours * 3600.0) as i32)),
+            Ok(_) => None,
+            Err(_) => TimeZone::full_name(value),
         }
-        let zone = TimeZone::named(value)?;
-        let abbreviated = abbreviation(&value.to_ascii_lowercase()).is_some();
-        (!abbreviated || matches!(zone.zone, Zone::Named(_)) || zone.name != value.to_ascii_lowercase())
-            .then_some(zone)
     }
 
-    /// The zone of this name, as AT TIME ZONE reads it: of the IANA database (in any case), an abbreviation, or hours
-    /// *west* of UTC with or without one before them, as POSIX writes them (`UTC+3`, `+05:30`).
+    /// The zone that AT TIME ZONE reads: an abbreviation, or a name.
     pub fn named(name: &str) -> Option<TimeZone> {
         let lower = name.to_ascii_lowercase();
-        if matches!(lower.as_str(), "utc" | "gmt") {
-            return Some(TimeZone { name: lower.to_ascii_uppercase(), zone: Zone::Fixed(0) });
+        match abbreviation(&lower) {
+            Some(seconds) => Some(TimeZone { name: lower, zone: Zone::Fixed(seconds) }),
+            None => TimeZone::full_name(name),
+        }
+    }
+
+    /// A zone of the IANA database, in any case, or hours *west* of UTC with or without letters before them, as POSIX
+    /// writes them (`UTC+3`, `+05:30`).
+    fn full_name(name: &str) -> Option<TimeZone> {
+        if name.eq_ignore_ascii_case("utc") || name.eq_ignore_ascii_case("gmt") {
+            return Some(TimeZone { name: name.to_ascii_uppercase(), zone: Zone::Fixed(0) });
         }
         if let Ok(zone) = jiff::tz::db().get(name) {
             let shown = zone.iana_name().unwrap_or(name).to_owned();
             return Some(TimeZone { name: shown, zone: Zone::Named(zone) });
         }
-        if let Some(seconds) = abbreviation(&lower) {
-            return Some(TimeZone { name: lower, zone: Zone::Fixed(seconds) });
-        }
-        let letters = lower.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let west = (letters == 0 || letters >= 3).then(|| parse_hours(&lower[letters..])).flatten()?;
+        let letters = name.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let west = (letters == 0 || letters >= 3).then(|| parse_hours(&name[letters..])).flatten()?;
         Some(TimeZone { name: name.to_owned(), zone: Zone::Fixed(-west) })
     }
 

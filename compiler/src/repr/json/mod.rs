@@ -95,9 +95,14 @@ impl<'a> Json<'a> {
         None
     }
 
-    /// An array's element, from 0, or from the end if negative; nothing if out of bounds or this is no array.
+    /// An array's element, from 0, or from the end if negative; nothing if out of bounds or this is an object. A scalar is
+    /// the one element of itself, as in PostgreSQL.
     pub fn index(self, at: i64) -> Option<Json<'a>> {
-        let Value::Array(mut elements) = self.value() else { return None };
+        let mut elements = match self.value() {
+            Value::Array(elements) => elements,
+            Value::Object(_) => return None,
+            _ => return matches!(at, 0 | -1).then_some(self),
+        };
         let at = if at < 0 { at.checked_add(elements.left as i64)? } else { at };
         elements.nth(usize::try_from(at).ok()?)
     }
@@ -242,6 +247,16 @@ pub(super) fn encode_canonical(value: Json<'_>, out: &mut Vec<u8>) {
         return out.push(tag::JSON_EMPTY_ARRAY);
     }
     append_canonical(value, out);
+}
+
+/// Whether a value's encoding is the canonical one.
+pub(super) fn is_canonical(value: Json<'_>) -> bool {
+    match value.value() {
+        Value::Number(_) => encoding::is_canonical(value.0, encoding::JSON),
+        Value::Array(mut elements) => elements.all(is_canonical),
+        Value::Object(mut pairs) => pairs.all(|(_, value)| is_canonical(value)),
+        _ => true,
+    }
 }
 
 fn append_canonical(value: Json<'_>, out: &mut Vec<u8>) {

@@ -53,32 +53,36 @@ pub(in crate::repr) fn encode(value: Numeric<'_>, tags: Tags, out: &mut Vec<u8>)
         }
         Repr::Small { .. } => {
             let (mantissa, scale) = value.as_small().expect("invariant: matched Small");
-            encode_small(mantissa, scale, scale, tags, out);
+            encode_small(mantissa, scale, Some(scale), tags, out);
         }
     }
 }
 
 /// Appends the encoding that all equal values share.
 pub(in crate::repr) fn encode_canonical(value: Numeric<'_>, tags: Tags, out: &mut Vec<u8>) {
-    let least = value.least_scale();
     match value.as_small() {
-        Some((mantissa, scale)) => encode_small(mantissa, scale, least, tags, out),
+        Some((mantissa, scale)) => encode_small(mantissa, scale, None, tags, out),
         None => {
             encode(value, tags, out);
             if let Repr::Large(bytes) = value.0 {
                 out.truncate(out.len() - if large_scale(bytes) < LONG_SCALE as u16 { 1 } else { 3 });
-                encode_scale(least, out);
+                encode_scale(large_least_scale(bytes), out);
             }
         }
     }
 }
 
-/// Appends `mantissa / 10^scale`, to be shown with `display` digits.
-fn encode_small(mantissa: i128, scale: u16, display: u16, tags: Tags, out: &mut Vec<u8>) {
+/// Whether the encoding of a number with a body is the one that all equal values share.
+pub(in crate::repr) fn is_canonical(bytes: &[u8], tags: Tags) -> bool {
+    parts(bytes, 0, tags).is_some_and(|parts| parts.scale == parts.least_scale())
+}
+
+/// Appends `mantissa / 10^scale`, to be shown with `display` digits, or with the least that show all.
+fn encode_small(mantissa: i128, scale: u16, display: Option<u16>, tags: Tags, out: &mut Vec<u8>) {
     let magnitude = mantissa.unsigned_abs();
     if magnitude == 0 {
         out.push(tags.zero());
-        return encode_scale(display, out);
+        return encode_scale(display.unwrap_or(0), out);
     }
     let Some(even) = (if scale % 2 == 1 { magnitude.checked_mul(10) } else { Some(magnitude) }) else {
         return encode_big(&BigInt::from(mantissa), scale, display, tags, out);
@@ -101,12 +105,12 @@ fn encode_small(mantissa: i128, scale: u16, display: u16, tags: Tags, out: &mut 
     encode_digits(mantissa < 0, &digits[start..], exponent, display, tags, out);
 }
 
-/// Appends `mantissa / 10^scale`, to be shown with `display` digits.
-fn encode_big(mantissa: &BigInt, scale: u16, display: u16, tags: Tags, out: &mut Vec<u8>) {
+/// Appends `mantissa / 10^scale`, to be shown with `display` digits, or with the least that show all.
+fn encode_big(mantissa: &BigInt, scale: u16, display: Option<u16>, tags: Tags, out: &mut Vec<u8>) {
     let (sign, magnitude) = (mantissa.sign(), mantissa.magnitude());
     if sign == Sign::NoSign {
         out.push(tags.zero());
-        return encode_scale(display, out);
+        return encode_scale(display.unwrap_or(0), out);
     }
     let digits =
         if scale % 2 == 1 { (magnitude * 10u32).to_radix_be(100) } else { magnitude.to_radix_be(100) };
@@ -117,11 +121,18 @@ fn encode_big(mantissa: &BigInt, scale: u16, display: u16, tags: Tags, out: &mut
 /// The encoding of a finite number that is too long to be inline.
 pub(super) fn encode_large(mantissa: &BigInt, scale: u16) -> Vec<u8> {
     let mut out = Vec::new();
-    encode_big(mantissa, scale, scale, NUMERIC, &mut out);
+    encode_big(mantissa, scale, Some(scale), NUMERIC, &mut out);
     out
 }
 
-fn encode_digits(negative: bool, digits: &[u8], exponent: i32, display: u16, tags: Tags, out: &mut Vec<u8>) {
+fn encode_digits(
+    negative: bool,
+    digits: &[u8],
+    exponent: i32,
+    display: Option<u16>,
+    tags: Tags,
+    out: &mut Vec<u8>,
+) {
     let significant = digits.len() - digits.iter().rev().take_while(|&&d| d == 0).count();
     out.push(if negative { tags.negative } else { tags.positive() });
     let start = out.len();
@@ -136,7 +147,14 @@ fn encode_digits(negative: bool, digits: &[u8], exponent: i32, display: u16, tag
     if negative {
         out[start..].iter_mut().for_each(|byte| *byte = !*byte);
     }
-    encode_scale(display, out);
+    let last = digits[..significant].last().copied().unwrap_or(0);
+    encode_scale(display.unwrap_or_else(|| least_scale(significant, exponent, last)), out);
+}
+
+/// The least scale that shows all of so many digits of base 100, of which the last is given.
+fn least_scale(digits: usize, exponent: i32, last: u8) -> u16 {
+    let after_point = 2 * (digits as i32 - exponent) - (last.is_multiple_of(10) && digits > 0) as i32;
+    after_point.max(0) as u16
 }
 
 fn encode_scale(scale: u16, out: &mut Vec<u8>) {
@@ -163,6 +181,10 @@ impl Parts<'_> {
     fn digits(&self) -> impl ExactSizeIterator<Item = u8> + DoubleEndedIterator + '_ {
         let mask = if self.negative { 0xff } else { 0 };
         self.digits.iter().map(move |byte| (byte ^ mask).wrapping_sub(1))
+    }
+
+    fn least_scale(&self) -> u16 {
+        least_scale(self.digits.len(), self.exponent, self.digits().next_back().unwrap_or(0))
     }
 
     /// How many decimal digits the digits have after the point; the mantissa at the scale is theirs times a power of ten.
@@ -305,8 +327,5 @@ pub(super) fn large_scale(bytes: &[u8]) -> u16 {
 /// The least scale that shows all digits of a large number.
 pub(super) fn large_least_scale(bytes: &[u8]) -> u16 {
     let tags = if bytes[0] < tag::JSON_NEGATIVE { NUMERIC } else { JSON };
-    let parts = parts(bytes, 0, tags).expect("invariant: a large numeric holds its whole encoding");
-    let after_point = 2 * (parts.digits.len() as i32 - parts.exponent);
-    let odd = parts.digits().last().is_some_and(|digit| digit % 10 == 0);
-    (after_point - odd as i32).max(0) as u16
+    parts(bytes, 0, tags).expect("invariant: a large numeric holds its whole encoding").least_scale()
 }
