@@ -214,11 +214,7 @@ impl AggregateExpr {
     /// rows, and so can an aggregate without GROUP BY.
     pub fn typ(&self, input: &[ColumnType]) -> ColumnType {
         let args: Vec<Type> = self.args.iter().map(|arg| arg.typ(input).typ).collect();
-        let nullable = match self.func {
-            AggregateFunc::CountStar | AggregateFunc::Count => false,
-            func if func.ignores_nulls() => true,
-            _ => true,
-        };
+        let nullable = self.func.is_null_of_nothing();
         ColumnType::new(self.func.result_type(&args), nullable)
     }
 

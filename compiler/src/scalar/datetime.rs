@@ -276,7 +276,7 @@ fn make_interval(parts: [i64; 6], seconds: f64) -> Result<Interval, EvalError> {
     let micros = (seconds * datetime::MICROS_PER_SECOND as f64).round_ties_even();
     let time = hours * datetime::MICROS_PER_HOUR + minutes * datetime::MICROS_PER_MINUTE;
     let total = time as f64 + micros;
-    if !(total.abs() < i64::MAX as f64) {
+    if total.is_nan() || total.abs() >= i64::MAX as f64 {
         return Err(out_of_range());
     }
     Ok(Interval::new(months, days, time.saturating_add(micros as i64)))

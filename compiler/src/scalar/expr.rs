@@ -101,6 +101,7 @@ impl ScalarExpr {
     }
 
     /// `NOT self`.
+    #[allow(clippy::should_implement_trait, reason = "SQL's NOT is three-valued; `!` would say otherwise")]
     pub fn not(self) -> ScalarExpr {
         ScalarExpr::Call { func: special::not(), args: vec![self], typ: Type::Bool }
     }

@@ -50,13 +50,9 @@ impl Lane {
             (_, Datum::Null) => 0,
             (Lane::NonNull, _) => 1,
             (Lane::Int, Datum::Int(value)) => value as i128,
-            (Lane::Scaled(scale), Datum::Numeric(value)) => value.to_scaled_i128(scale).unwrap_or(0),
-            (Lane::ScaledLow(scale), Datum::Numeric(value)) => {
-                value.to_scaled_i128(scale).unwrap_or(0) & u64::MAX as i128
-            }
-            (Lane::ScaledHigh(scale), Datum::Numeric(value)) => {
-                value.to_scaled_i128(scale).unwrap_or(0) >> 64
-            }
+            (Lane::Scaled(scale), Datum::Numeric(value)) => scaled(value, scale),
+            (Lane::ScaledLow(scale), Datum::Numeric(value)) => scaled(value, scale) & u64::MAX as i128,
+            (Lane::ScaledHigh(scale), Datum::Numeric(value)) => scaled(value, scale) >> 64,
             (Lane::NaN, Datum::Numeric(value)) => value.is_nan() as i128,
             (Lane::True, Datum::Bool(value)) => value as i128,
             (Lane::Months, Datum::Interval(value)) => value.months as i128,

@@ -31,12 +31,15 @@ mod math;
 mod mfp;
 mod mfp_plan;
 mod native;
+mod number_format;
 mod pattern;
 pub mod print;
 mod regex_syntax;
 pub mod special;
 mod string;
 mod table;
+mod time_format;
+mod to_char;
 
 pub use aggregate::{
     Aggregate, AggregateExpr, AggregateFunc, Class, SortKey, aggregates_named, all_aggregates,
@@ -64,6 +67,7 @@ static TABLES: &[&[&[Function]]] = &[
     &[string::FUNCTIONS, string::QUOTING, pattern::FUNCTIONS],
     &[datetime::ARITHMETIC, datetime::CASTS, datetime::FUNCTIONS, datetime::CLOCK],
     &[array::FUNCTIONS, json::FUNCTIONS, catalog::FUNCTIONS],
+    &[to_char::FUNCTIONS, number_format::FUNCTIONS],
     comparison::OPERATORS,
     arithmetic::INTEGERS,
 ];
