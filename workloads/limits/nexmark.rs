@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use compiler::repr::{Datum, Row};
 use differential_dataflow::input::{Input, InputSession};
@@ -13,6 +14,7 @@ use timely::dataflow::{ProbeHandle, Scope};
 use timely::worker::Worker;
 
 use crate::answer::Answer;
+use crate::resources;
 
 /// The queries, and q1 once more with every column of a bid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,15 +77,18 @@ pub struct Output {
     pub answer: Option<Answer>,
 }
 
-/// Runs a query over the batches, one after the other, each until the result is complete; gives `output` what comes out.
-pub fn run(worker: &mut Worker, query: Query, batches: &[Batch], output: Rc<RefCell<Output>>) {
+/// Runs a query over the batches, one after the other, each until the result is complete; gives `output` what comes out. Returns
+/// the CPU time that this took, without building the dataflow.
+pub fn run(worker: &mut Worker, query: Query, batches: &[Batch], output: &Rc<RefCell<Output>>) -> Duration {
     let probe = ProbeHandle::new();
-    let mut inputs = worker.dataflow::<u64, _, _>(|scope| Inputs::query(scope, query, &output, &probe));
-    for (batch, time) in batches.iter().zip(1u64..) {
+    let mut inputs = worker.dataflow::<u64, _, _>(|scope| Inputs::query(scope, query, output, &probe));
+    let start = resources::cpu_time();
+    for (batch, time) in batches.iter().zip(1..) {
         inputs.feed(batch, query);
         inputs.advance_to(time);
         worker.step_while(|| probe.less_than(&time));
     }
+    resources::cpu_time() - start
 }
 
 struct Inputs {
