@@ -9,6 +9,7 @@ pub mod postgres;
 pub mod random_mir;
 pub mod server;
 pub mod slt;
+pub mod wire;
 
 use std::path::{Path, PathBuf};
 

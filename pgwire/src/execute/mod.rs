@@ -70,13 +70,8 @@ impl Executor {
     }
 
     /// What a statement asks for.
-    pub fn compile(
-        &self,
-        _statement: &Arc<Statement>,
-        _context: &Context,
-        _catalog: &Catalog,
-    ) -> Result<Compiled, Error> {
-        Err(Error::unsupported("statements are not supported"))
+    pub fn compile(&self, statement: &Statement, context: &Context, catalog: &Catalog) -> Result<Compiled, Error> {
+        compiler::compile(statement, catalog, context)
     }
 
     /// Whether a plan was made for the catalog as the transaction sees it.
@@ -89,15 +84,15 @@ impl Executor {
         !prepared.compiled.uses_context && self.sees(prepared, transaction)
     }
 
-    /// The values of expressions that read no column, coerced to these types.
+    /// EXECUTE's arguments as a row of the prepared statement's parameters.
     pub fn evaluate(
         &self,
-        _args: &[ast::Expr],
-        _types: &[Type],
-        _context: &Context,
-        _catalog: &Catalog,
+        args: &[ast::Expr],
+        types: &[Type],
+        context: &Context,
+        catalog: &Catalog,
     ) -> Result<Row, Error> {
-        Err(Error::unsupported("EXECUTE with arguments is not supported"))
+        compiler::compile_arguments(args, types, catalog, context)
     }
 
     /// What the builtin relations that are read hold.
