@@ -24,6 +24,7 @@ use crate::message::{
     BackendMessage, FrontendMessage, Notice, NoticeSeverity, Severity, TransactionStatus, is_extended,
 };
 use crate::server::{Seat, Sessions};
+use crate::session::parameters;
 use crate::session::{Cause, Interrupt, Parameters, Session, TransactionState};
 use crate::startup::{Opening, Startup, Version, negotiate};
 use inbox::{Inbound, Inbox};
@@ -181,18 +182,18 @@ impl Connection {
 
     /// How long the client may say nothing, and what it is told then.
     fn idle_limit(&self) -> Option<(Duration, Error)> {
-        let (name, code, state) = match self.session.state() {
+        let (index, code, state) = match self.session.state() {
             TransactionState::Idle => {
-                ("idle_session_timeout", SqlState::IDLE_SESSION_TIMEOUT, "idle-session")
+                (parameters::IDLE_SESSION_TIMEOUT, SqlState::IDLE_SESSION_TIMEOUT, "idle-session")
             }
             TransactionState::Block | TransactionState::Failed => (
-                "idle_in_transaction_session_timeout",
+                parameters::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
                 SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
                 "idle-in-transaction",
             ),
             TransactionState::Implicit => return None,
         };
-        let limit = self.session.parameters.timeout(name)?;
+        let limit = self.session.parameters.timeout(index)?;
         Some((limit, Error::new(code, format!("terminating connection due to {state} timeout"))))
     }
 
@@ -276,7 +277,7 @@ impl Connection {
     /// Begins a statement: forgets interrupts that were meant for another one, and sets the clock.
     fn begin_statement(&self) -> Timer {
         self.interrupt.begin_statement();
-        let timer = self.session.parameters.timeout("statement_timeout").map(|limit| {
+        let timer = self.session.parameters.timeout(parameters::STATEMENT_TIMEOUT).map(|limit| {
             let interrupt = Arc::clone(&self.interrupt);
             tokio::spawn(async move {
                 tokio::time::sleep(limit).await;

@@ -12,6 +12,7 @@ use super::{Connection, Failure};
 use crate::encode::{Format, RowEncoder};
 use crate::message::{BackendMessage, Field};
 use crate::session::ResultRows;
+use crate::session::parameters::PORTAL_FILL;
 
 /// How long a row-limited read of a stream waits for more once it has a row.
 const LINGER: Duration = Duration::from_millis(10);
@@ -54,7 +55,7 @@ impl Connection {
             if !result.rows.is_stream() {
                 return Ok(Sent { rows: sent, suspended: false });
             }
-            if limit.is_some() && sent > 0 && !self.session.parameters.is_on("tw.portal_fill") {
+            if limit.is_some() && sent > 0 && !self.session.parameters.is_on(PORTAL_FILL) {
                 match tokio::time::timeout(LINGER, result.rows.ready(&self.interrupt)).await {
                     Err(_) => return Ok(Sent { rows: sent, suspended: true }),
                     Ok(ready) => {

@@ -44,7 +44,9 @@ impl Connection {
         let statement = Arc::new(statement.node);
         self.session.check_not_failed(&statement)?;
         let prepared = Arc::new(self.session.compile(statement, Vec::new())?);
-        let tag = match self.session.start(&prepared, &Row::default()).await? {
+        let answer = self.session.start(&prepared, &Row::default()).await?;
+        self.say_notices();
+        let tag = match answer {
             Answer::Done(tag) => tag.text(0),
             Answer::CopyIn(copy) => self.copy_in(copy).await?,
             Answer::CopyOut(copy) => self.copy_out(*copy).await?,

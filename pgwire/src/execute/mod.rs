@@ -6,6 +6,7 @@
 
 mod copy;
 mod finish;
+mod point;
 mod query;
 mod rewrite;
 mod subscription;
@@ -32,6 +33,7 @@ use transaction::CatalogChanges;
 use write::Written;
 
 pub use copy::{CopyIn, CopyOut};
+pub use point::Point;
 pub use subscription::Subscription;
 pub use transaction::Transaction;
 
@@ -168,6 +170,13 @@ impl Executor {
         interrupt: &Interrupt,
     ) -> Result<Answer, Error> {
         let types = &prepared.compiled.parameters[..];
+        if transaction.is_empty()
+            && let Some(point) = prepared.point.get_or_init(|| Point::of(&prepared.compiled.plan, &self.engine))
+            && let Some(columns) = &prepared.columns
+            && let Some(rows) = point.read(values, types)?
+        {
+            return Ok(Answer::Rows(result(rows, Arc::clone(columns), Tag::Counted("SELECT"))));
+        }
         match &prepared.compiled.plan {
             plan @ (Plan::Query(_) | Plan::Subscribe(_) | Plan::Explain { .. }) => {
                 Ok(Answer::Rows(self.open(plan, values, types, transaction, interrupt).await?))

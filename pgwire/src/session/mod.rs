@@ -16,12 +16,12 @@
 mod control;
 mod cursor;
 mod interrupt;
-mod parameters;
+pub mod parameters;
 mod portal;
 mod rows;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use compiler::ast::{Spanned, Statement};
 use compiler::plan::{Context, Notice, OutputColumn, Plan};
@@ -138,7 +138,8 @@ impl Session {
         let compiled = self.executor.compile(&statement, &self.context(hints.clone())?, &catalog)?;
         let columns = compiled.plan.columns().map(Arc::from);
         let settings = self.parameters.planning();
-        Ok(Prepared { statement, hints, compiled: Arc::new(compiled), columns, settings, catalog })
+        let point = OnceLock::new();
+        Ok(Prepared { statement, hints, compiled: Arc::new(compiled), columns, settings, catalog, point })
     }
 
     /// The same statement if it still means the same, or else as it is meant now. Its columns may not have changed.
@@ -325,6 +326,11 @@ impl Session {
         self.check_not_failed(&prepared.statement)?;
         self.begin_implicit();
         self.notices.extend(prepared.compiled.notices.iter().cloned());
+        if matches!(prepared.compiled.plan, Plan::Subscribe(_)) && self.parameters.known("application_name") == "psql" {
+            let message = "psql shows the rows of a query when it ends, which a SUBSCRIBE does not by itself";
+            let hint = "Use COPY (SUBSCRIBE ...) TO STDOUT.";
+            self.notices.push(Notice::new(SqlState::SUCCESSFUL_COMPLETION, message).hint(hint));
+        }
         match &prepared.compiled.plan {
             Plan::Execute { name, args } => {
                 let empty = || Error::unsupported("EXECUTE of an empty statement is not supported");
@@ -344,7 +350,7 @@ impl Session {
             true => Arc::clone(prepared),
             false => self.refresh(prepared)?,
         };
-        if self.parameters.is_on("transaction_read_only")
+        if self.parameters.is_on(parameters::TRANSACTION_READ_ONLY)
             && let Some(words) = self.executor.writes(&prepared.compiled.plan)
         {
             let message = format!("cannot execute {words} in a read-only transaction");

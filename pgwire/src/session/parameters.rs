@@ -78,7 +78,7 @@ const fn reported(
 
 /// Every parameter, sorted by name without regard to case.
 #[rustfmt::skip]
-pub static DEFINITIONS: &[Definition] = &[
+pub const DEFINITIONS: &[Definition] = &[
     reported("application_name", Kind::Text, "", "Sets the application name to be reported in statistics and logs."),
     parameter("backslash_quote", Kind::OneOf(&["safe_encoding", "on", "off"]), "safe_encoding", "Sets whether \"\\'\" is allowed in string literals."),
     parameter("bytea_output", Kind::FirstOf(&["hex", "escape"]), "hex", "Sets the output format for bytea."),
@@ -128,6 +128,41 @@ pub static DEFINITIONS: &[Definition] = &[
     parameter("work_mem", Kind::Int { min: 64, max: i32::MAX as i64, unit: Unit::Kilobytes }, "4MB", "Accepted for PostgreSQL's clients; the engine sizes its own memory."),
     parameter("xmloption", Kind::OneOf(&["content", "document"]), "content", "Sets whether XML data is considered documents or fragments; there is no XML."),
 ];
+
+/// The transaction's modes and where their defaults are.
+const MODES: [(usize, usize); 3] = [
+    (index("transaction_isolation"), index("default_transaction_isolation")),
+    (index("transaction_read_only"), index("default_transaction_read_only")),
+    (index("transaction_deferrable"), index("default_transaction_deferrable")),
+];
+
+/// What is asked for with every statement, by its place in the list.
+pub const TRANSACTION_READ_ONLY: usize = index("transaction_read_only");
+pub const PORTAL_FILL: usize = index("tw.portal_fill");
+pub const STATEMENT_TIMEOUT: usize = index("statement_timeout");
+pub const IDLE_SESSION_TIMEOUT: usize = index("idle_session_timeout");
+pub const IDLE_IN_TRANSACTION_SESSION_TIMEOUT: usize = index("idle_in_transaction_session_timeout");
+const TIME_ZONE: usize = index("TimeZone");
+
+/// The place of a name that is in the list, found by the compiler.
+const fn index(name: &str) -> usize {
+    let mut at = 0;
+    while at < DEFINITIONS.len() {
+        if same(DEFINITIONS[at].name.as_bytes(), name.as_bytes()) {
+            return at;
+        }
+        at += 1;
+    }
+    panic!("not in DEFINITIONS")
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
 
 /// A session's values, as SHOW prints them.
 #[derive(Clone, PartialEq)]
@@ -214,8 +249,9 @@ impl Parameters {
 
     /// Called whenever [`Parameters::current`] may have another zone.
     fn read_zone(&mut self) {
-        if self.zone.name() != self.known("TimeZone") {
-            self.zone = zone(self.known("TimeZone")).expect("invariant: a zone was set");
+        let name = &*self.current.known[TIME_ZONE];
+        if self.zone.name() != name {
+            self.zone = zone(name).expect("invariant: a zone was set");
         }
     }
 
@@ -290,9 +326,7 @@ impl Parameters {
     /// A transaction begins, with the modes that are the session's defaults.
     pub fn begin(&mut self) {
         self.before = Arc::clone(&self.session);
-        for mode in ["transaction_isolation", "transaction_read_only", "transaction_deferrable"] {
-            let default = find(&format!("default_{mode}")).expect("invariant: each mode has a default");
-            let mode = find(mode).expect("invariant: in DEFINITIONS");
+        for (mode, default) in MODES {
             if self.current.known[mode] != self.current.known[default] {
                 let value = Arc::clone(&self.current.known[default]);
                 Arc::make_mut(&mut self.current).known[mode] = value;
@@ -326,14 +360,17 @@ impl Parameters {
     }
 
     /// `None` when there is no limit.
-    pub fn timeout(&self, name: &'static str) -> Option<Duration> {
-        let text = self.known(name);
+    pub fn timeout(&self, index: usize) -> Option<Duration> {
+        let text = &*self.current.known[index];
+        if text == "0" {
+            return None;
+        }
         let millis = parse_int(text, Unit::Milliseconds).expect("invariant: a duration was set");
         (millis > 0).then(|| Duration::from_millis(millis as u64))
     }
 
-    pub fn is_on(&self, name: &'static str) -> bool {
-        self.known(name) == "on"
+    pub fn is_on(&self, index: usize) -> bool {
+        &*self.current.known[index] == "on"
     }
 
     /// The value of a parameter of [`DEFINITIONS`].
@@ -366,9 +403,7 @@ fn place(name: &str) -> Result<Place, Error> {
     }
 }
 
-/// Names that PostgreSQL knows by another spelling.
 fn find(name: &str) -> Option<usize> {
-    let name = if name.eq_ignore_ascii_case("timezone") { "TimeZone" } else { name };
     DEFINITIONS.iter().position(|d| d.name.eq_ignore_ascii_case(name))
 }
 

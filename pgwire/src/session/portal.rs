@@ -1,6 +1,6 @@
 //! Prepared statements, and portals: statements on their way.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use compiler::ast::Statement;
 use compiler::catalog::Catalog;
@@ -8,6 +8,7 @@ use compiler::plan::{Compiled, OutputColumn};
 use compiler::repr::{Row, Type};
 
 use super::ResultRows;
+use crate::execute::Point;
 use super::parameters::Planning;
 
 /// A compiled statement and what it was compiled from.
@@ -21,6 +22,8 @@ pub struct Prepared {
     pub settings: Planning,
     /// The catalog that it was compiled against.
     pub catalog: Arc<Catalog>,
+    /// The plan as a lookup, if it is one: found out when it is first carried out.
+    pub point: OnceLock<Option<Point>>,
 }
 
 /// A statement with its parameters.

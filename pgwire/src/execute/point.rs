@@ -1,0 +1,100 @@
+//! The shortest road: a prepared SELECT of what is under one key.
+//!
+//! All that does not depend on the parameters' values is made once for the statement: the arrangement is found, the plan
+//! compiled, and the predicates that the key itself answers are left out. An execution then encodes the key, looks it up on
+//! the session's thread without waiting for anybody, and projects.
+
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use compiler::Error;
+use compiler::plan::{Access, FastPath, Plan, Query, Source};
+use compiler::repr::{Datum, Row, RowBuf, Type, encode_canonical};
+use compiler::scalar::{MfpPlan, ScalarExpr, Scratch};
+use dataflow::Engine;
+use dataflow::coordinator::fragments::Readable;
+
+use crate::session::RowSet;
+
+/// A lookup that is ready to be made.
+pub struct Point {
+    readable: Arc<Readable>,
+    key: Vec<ScalarExpr>,
+    plan: MfpPlan,
+}
+
+impl Point {
+    /// The plan as a lookup, if it is one.
+    pub fn of(plan: &Plan, engine: &Engine) -> Option<Point> {
+        let Plan::Query(Query { source: Source::FastPath(path), finishing, .. }) = plan else { return None };
+        let Access::Lookup(keys) = &path.access else { return None };
+        let [key] = &keys[..] else { return None };
+        if !finishing.order.is_empty() || finishing.limit.is_some() || finishing.offset.is_some() {
+            return None;
+        }
+        let mut mfp = path.mfp.clone();
+        mfp.predicates.retain(|predicate| !is_answered_by(predicate, key, path));
+        let mfp = mfp.project(finishing.project.iter().copied());
+        let depends = |expr: &ScalarExpr| expr.any(&mut |part| matches!(part, ScalarExpr::Parameter(..)));
+        if mfp.maps.iter().chain(&mfp.predicates).any(depends) {
+            return None;
+        }
+        Some(Point { readable: engine.readable(&path.identity)?, key: key.clone(), plan: mfp.plan() })
+    }
+
+    /// The rows under the key that the parameters make; `None` if they cannot be had at once.
+    pub fn read(&self, values: &Row, types: &[Type]) -> Result<Option<RowSet>, Error> {
+        let mut rows = RowSet::default();
+        let Some(key) = self.key(values, types)? else { return Ok(Some(rows)) };
+        let (mut scratch, mut row, mut failed) = (Scratch::default(), RowBuf::default(), None);
+        let read = self.readable.point(&key, &mut |value, diff| {
+            row.clear();
+            match self.plan.evaluate_parts(&[&key, value], &mut scratch, &mut row) {
+                Ok(true) => (0..diff).for_each(|_| rows.push(row.bytes())),
+                Ok(false) => {}
+                Err(error) => failed = Some(error),
+            }
+        })?;
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(read.then_some(rows)),
+        }
+    }
+
+    /// `None` if a part is NULL, which equals nothing.
+    fn key(&self, values: &Row, types: &[Type]) -> Result<Option<Vec<u8>>, Error> {
+        let datums = values.unpack();
+        let arena = Bump::new();
+        let mut bytes = Vec::with_capacity(16);
+        for expr in &self.key {
+            let substituted;
+            let datum = match expr {
+                ScalarExpr::Parameter(index, _) => datums[*index],
+                expr => {
+                    substituted = bind(expr, &datums, types);
+                    substituted.eval(&[], &arena)?
+                }
+            };
+            match datum {
+                Datum::Null => return Ok(None),
+                datum => encode_canonical(datum, &mut bytes),
+            }
+        }
+        Ok(Some(bytes))
+    }
+}
+
+fn bind(expr: &ScalarExpr, datums: &[Datum<'_>], types: &[Type]) -> ScalarExpr {
+    let literals: Vec<_> = datums.iter().zip(types).map(|(d, t)| ScalarExpr::literal(*d, t.clone())).collect();
+    let mut expr = expr.clone();
+    expr.substitute_parameters(&literals);
+    expr
+}
+
+/// Whether a record that was found under the key passes the predicate in any case: it says no more than `column = key`.
+fn is_answered_by(predicate: &ScalarExpr, key: &[ScalarExpr], path: &FastPath) -> bool {
+    key.iter().take(path.layout.key).enumerate().any(|(column, value)| {
+        let column = ScalarExpr::column(column);
+        *predicate == column.clone().equals(value.clone()) || *predicate == value.clone().equals(column)
+    })
+}
