@@ -14,9 +14,9 @@ use postgres::types::Type;
 
 /// Where `.ci/install` puts drivers.
 fn installed(path: &str, what: &str) -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
-        std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"))
-    });
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
     let path = cache.unwrap_or_default().join("tidewater").join(path);
     assert!(path.exists(), "{what} is not installed ({} is missing): run `bash .ci/install`", path.display());
     path
@@ -32,7 +32,9 @@ fn run(command: &mut Command) {
 fn psycopg() {
     let python = installed("python/bin/python", "psycopg");
     let server = Server::start(Options::default());
-    run(Command::new(python).arg(harness::repository("tests/drivers/psycopg3.py")).arg(server.port.to_string()));
+    run(Command::new(python)
+        .arg(harness::repository("tests/drivers/psycopg3.py"))
+        .arg(server.port.to_string()));
 }
 
 #[test]
@@ -53,16 +55,16 @@ fn tokio_postgres() {
     assert_eq!(insert.params(), [Type::INT4, Type::TEXT, Type::FLOAT8, Type::INT8]);
     for id in 0..100i32 {
         let name = (id % 7 != 0).then(|| format!("name {id}"));
-        let count = client.execute(&insert, &[&id, &name, &(f64::from(id) / 4.0), &(i64::from(id) << 33)]).unwrap();
+        let count =
+            client.execute(&insert, &[&id, &name, &(f64::from(id) / 4.0), &(i64::from(id) << 33)]).unwrap();
         assert_eq!(count, 1);
     }
 
     let by_id = client.prepare("SELECT name, x, big FROM t WHERE id = $1").unwrap();
-    assert_eq!(by_id.columns().iter().map(|c| c.type_().clone()).collect::<Vec<_>>(), [
-        Type::TEXT,
-        Type::FLOAT8,
-        Type::INT8
-    ]);
+    assert_eq!(
+        by_id.columns().iter().map(|c| c.type_().clone()).collect::<Vec<_>>(),
+        [Type::TEXT, Type::FLOAT8, Type::INT8]
+    );
     for id in [7i32, 8] {
         let row = client.query_one(&by_id, &[&id]).unwrap();
         let expected = (id != 7).then(|| format!("name {id}"));
@@ -90,7 +92,11 @@ fn tokio_postgres() {
     writer.write_all(b"20\n").unwrap();
     assert_eq!(writer.finish().unwrap(), 2);
     let mut text = String::new();
-    client.copy_out("COPY (SELECT * FROM t ORDER BY id) TO STDOUT").unwrap().read_to_string(&mut text).unwrap();
+    client
+        .copy_out("COPY (SELECT * FROM t ORDER BY id) TO STDOUT")
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     assert_eq!(text, "1\t10\n2\t20\n");
 }
 

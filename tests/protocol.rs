@@ -49,7 +49,8 @@ fn run(file: &Path, port: u16) -> Option<String> {
         }
     }
     let (expected, came) = (text.lines().count(), got.lines().count());
-    let _ = write!(report, "{came} lines came, {expected} were expected; the last is {:?}", got.lines().last());
+    let _ =
+        write!(report, "{came} lines came, {expected} were expected; the last is {:?}", got.lines().last());
     Some(report)
 }
 
@@ -183,7 +184,8 @@ fn resident(process: u32) -> u64 {
 #[test]
 fn silent_sockets_keep_nobody_out() {
     let server = Server::start(Options::default());
-    let silent: Vec<_> = (0..500).map_while(|_| TcpStream::connect(("127.0.0.1", server.port)).ok()).collect();
+    let silent: Vec<_> =
+        (0..500).map_while(|_| TcpStream::connect(("127.0.0.1", server.port)).ok()).collect();
     let mut wire = Wire::connect(server.port);
     wire.say(&["Sync"]);
     assert_eq!(wire.listen(1), ["ReadyForQuery I"]);

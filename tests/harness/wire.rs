@@ -23,6 +23,8 @@ pub struct Wire {
     port: u16,
     /// Process and key for a CancelRequest.
     key: Vec<u8>,
+    /// Encryption requests, which are answered by a byte alone.
+    bytes_awaited: usize,
     closed: bool,
 }
 
@@ -31,7 +33,7 @@ impl Wire {
     pub fn open(port: u16) -> Wire {
         let socket = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
         socket.set_nodelay(true).expect("a TCP socket");
-        Wire { socket, received: BytesMut::new(), port, key: Vec::new(), closed: false }
+        Wire { socket, received: BytesMut::new(), port, key: Vec::new(), bytes_awaited: 0, closed: false }
     }
 
     /// A connection that is ready for queries.
@@ -43,16 +45,21 @@ impl Wire {
         wire
     }
 
-    /// Sends messages in one write; says how many ReadyForQuery they ask for.
+    /// Sends messages in one write, but for waits; says how many ReadyForQuery they ask for.
     pub fn say(&mut self, messages: &[&str]) -> usize {
         let mut out = BytesMut::new();
         let mut answers = 0;
         for message in messages {
             answers += self.put(message, &mut out);
         }
-        // A server that has closed the socket is found out when it is listened to.
-        let _ = self.socket.write_all(&out);
+        self.send(&mut out);
         answers
+    }
+
+    /// A server that has closed the socket is found out when it is listened to.
+    fn send(&mut self, out: &mut BytesMut) {
+        let _ = self.socket.write_all(out);
+        out.clear();
     }
 
     fn put(&mut self, message: &str, out: &mut BytesMut) -> usize {
@@ -93,10 +100,13 @@ impl Wire {
             "bytes" => {
                 let bytes = rest.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect("hex"));
                 out.extend(bytes);
+                self.bytes_awaited +=
+                    usize::from(rest.contains("04 d2 16 2f") || rest.contains("04 d2 16 30"));
                 Some(0)
             }
             "Startup" => {
-                let parameters = rest.split_whitespace().map(|pair| pair.split_once('=').expect("name=value"));
+                let parameters =
+                    rest.split_whitespace().map(|pair| pair.split_once('=').expect("name=value"));
                 frontend::startup_message(parameters, out).expect("the message can be encoded");
                 Some(1)
             }
@@ -110,6 +120,7 @@ impl Wire {
                 Some(usize::from(matches!(tag, "Q" | "S" | "F")))
             }
             "Cancel" => {
+                self.send(out);
                 let mut request = BytesMut::new();
                 request.put_u32(self.key.len() as u32 + 8);
                 request.put_u32(80_877_102);
@@ -123,10 +134,12 @@ impl Wire {
                 Some(0)
             }
             "wait" => {
+                self.send(out);
                 std::thread::sleep(Duration::from_millis(rest.parse().expect("milliseconds")));
                 Some(0)
             }
             "finish" => {
+                self.send(out);
                 let _ = self.socket.shutdown(std::net::Shutdown::Write);
                 Some(0)
             }
@@ -151,6 +164,9 @@ impl Wire {
                 Received::Nothing => break,
                 Received::Closed => {
                     self.closed = true;
+                    if !self.received.is_empty() {
+                        lines.push(format!("bytes {}", escape(&self.received)));
+                    }
                     lines.push("closed".to_owned());
                 }
             }
@@ -172,15 +188,13 @@ impl Wire {
             match self.socket.read(&mut chunk) {
                 Ok(0) => return Received::Closed,
                 Ok(n) => self.received.extend_from_slice(&chunk[..n]),
-                Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
-                    return match self.received.first() {
-                        // The answer to an encryption request is a byte alone.
-                        Some(&byte) if self.received.len() == 1 => {
-                            self.received.advance(1);
-                            Received::Byte(byte)
-                        }
-                        _ => Received::Nothing,
-                    };
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                    ) =>
+                {
+                    return Received::Nothing;
                 }
                 Err(_) => return Received::Closed,
             }
@@ -188,8 +202,12 @@ impl Wire {
     }
 
     fn take(&mut self) -> Option<Received> {
-        // `N` may be an encryption refused, or a notice, which is longer.
         let tag = *self.received.first()?;
+        if self.bytes_awaited > 0 {
+            self.bytes_awaited -= 1;
+            self.received.advance(1);
+            return Some(Received::Byte(tag));
+        }
         let length = u32::from_be_bytes(self.received.get(1..5)?.try_into().expect("four bytes")) as usize;
         if self.received.len() < 1 + length {
             return None;

@@ -72,7 +72,12 @@ impl Executor {
     }
 
     /// What a statement asks for.
-    pub fn compile(&self, statement: &Statement, context: &Context, catalog: &Catalog) -> Result<Compiled, Error> {
+    pub fn compile(
+        &self,
+        statement: &Statement,
+        context: &Context,
+        catalog: &Catalog,
+    ) -> Result<Compiled, Error> {
         compiler::compile(statement, catalog, context)
     }
 
@@ -171,7 +176,8 @@ impl Executor {
     ) -> Result<Answer, Error> {
         let types = &prepared.compiled.parameters[..];
         if transaction.is_empty()
-            && let Some(point) = prepared.point.get_or_init(|| Point::of(&prepared.compiled.plan, &self.engine))
+            && let Some(point) =
+                prepared.point.get_or_init(|| Point::of(&prepared.compiled.plan, &self.engine))
             && let Some(columns) = &prepared.columns
             && let Some(rows) = point.read(values, types)?
         {

@@ -85,7 +85,8 @@ impl Point {
 }
 
 fn bind(expr: &ScalarExpr, datums: &[Datum<'_>], types: &[Type]) -> ScalarExpr {
-    let literals: Vec<_> = datums.iter().zip(types).map(|(d, t)| ScalarExpr::literal(*d, t.clone())).collect();
+    let literals: Vec<_> =
+        datums.iter().zip(types).map(|(d, t)| ScalarExpr::literal(*d, t.clone())).collect();
     let mut expr = expr.clone();
     expr.substitute_parameters(&literals);
     expr

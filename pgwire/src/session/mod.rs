@@ -326,7 +326,9 @@ impl Session {
         self.check_not_failed(&prepared.statement)?;
         self.begin_implicit();
         self.notices.extend(prepared.compiled.notices.iter().cloned());
-        if matches!(prepared.compiled.plan, Plan::Subscribe(_)) && self.parameters.known("application_name") == "psql" {
+        if matches!(prepared.compiled.plan, Plan::Subscribe(_))
+            && self.parameters.known("application_name") == "psql"
+        {
             let message = "psql shows the rows of a query when it ends, which a SUBSCRIBE does not by itself";
             let hint = "Use COPY (SUBSCRIBE ...) TO STDOUT.";
             self.notices.push(Notice::new(SqlState::SUCCESSFUL_COMPLETION, message).hint(hint));

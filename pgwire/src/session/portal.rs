@@ -8,8 +8,8 @@ use compiler::plan::{Compiled, OutputColumn};
 use compiler::repr::{Row, Type};
 
 use super::ResultRows;
-use crate::execute::Point;
 use super::parameters::Planning;
+use crate::execute::Point;
 
 /// A compiled statement and what it was compiled from.
 pub struct Prepared {
