@@ -6,6 +6,7 @@
 
 mod accumulate;
 mod extremes;
+mod gaps;
 mod groups;
 pub mod ordered;
 mod sums;
@@ -171,10 +172,19 @@ fn part<'s>(context: &mut Context<'s, '_>, record: Collection<'s>, part: &Reduce
         let last = Last::keyed(Keyed::First(part.form.key));
         return group(context, Input::Collection(record), &part.form, &part.plan, last);
     }
-    // Key ++ arguments, each once; then what is distinct is grouped by the key alone.
-    let arity = part.form.mfp.output_arity();
-    let whole = Form { mfp: part.form.mfp.clone(), key: arity };
+    let ReducePlan::Accumulable { aggregates } = &part.plan else {
+        unreachable!("invariant: lower makes distinct only what is summed");
+    };
+    let [aggregate] = &aggregates[..] else {
+        unreachable!("invariant: lower makes a part of each distinct aggregate");
+    };
+    // Key ++ argument, each once, with NULL for what the filter drops, so that the group is there all the same; then what
+    // is distinct is grouped by the key alone.
+    let key = part.form.key;
+    let whole = Form { mfp: with_values(&part.form, vec![value_of(aggregate)]), key: key + 1 };
     let distinct = accumulable(context, Input::Collection(record), &whole, &[], Last::keyed(Keyed::Whole));
-    let form = Form { mfp: Mfp::new(arity), key: part.form.key };
-    group(context, Input::Collection(distinct), &form, &part.plan, Last::keyed(Keyed::First(part.form.key)))
+    let summed = AggregateExpr::new(aggregate.func, vec![compiler::scalar::ScalarExpr::Column(key)]);
+    let form = Form { mfp: Mfp::new(key + 1), key };
+    let plan = ReducePlan::Accumulable { aggregates: vec![summed] };
+    group(context, Input::Collection(distinct), &form, &plan, Last::keyed(Keyed::First(key)))
 }

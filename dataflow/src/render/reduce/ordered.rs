@@ -11,6 +11,8 @@
 //!   at time 5           1  1                           a b
 //!   at time 7           -  .  .  2  1                  d e      read up to e, then every version is satisfied
 //! ```
+//!
+//! Values that were deleted stay in the arrangement until its batches merge; see [`gaps`](super::gaps) for how they are passed.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -23,6 +25,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::Antichain;
 
+use super::gaps::{Gaps, Learner};
 use crate::render::bundle::{Collection, Emit, Held, Outputs};
 use crate::render::counters::Counters;
 use crate::render::finish::Finisher;
@@ -146,8 +149,8 @@ pub fn ordered<'s>(
     builder.build(move |_| {
         let mut todo: VecDeque<(Held, Work)> = VecDeque::new();
         let mut done = Antichain::from_elem(0);
-        let mut groups =
-            Groups { wanted, rule, counters, before: Outcome::default(), after: Outcome::default() };
+        let (before, after) = (Outcome::default(), Outcome::default());
+        let mut groups = Groups { wanted, rule, counters, gaps: Gaps::default(), before, after };
         move |_| {
             input.for_each(|capability, spans| {
                 for span in spans.drain(..).filter(Span::has_updates) {
@@ -188,6 +191,7 @@ struct Groups {
     wanted: Wanted,
     rule: Rule,
     counters: Counters,
+    gaps: Gaps,
     before: Outcome,
     after: Outcome,
 }
@@ -222,15 +226,32 @@ impl Groups {
         let mut read = 0;
         for times in news.times.chunks(TIMES_PER_PASS) {
             let mut scan = Scan::new(news, old.clone(), times);
+            let is_last = times.last() == news.times.last();
             match self.wanted {
-                Wanted::Rows(count) => scan.take(&[], count),
-                Wanted::FirstOf(segments) => (0..segments).for_each(|segment| scan.take(&[segment], 1)),
+                Wanted::Rows(count) => self.take(&mut scan, key, &[], count, is_last),
+                Wanted::FirstOf(segments) => {
+                    (0..segments).for_each(|segment| self.take(&mut scan, key, &[segment], 1, is_last));
+                }
             }
             self.emit_versions(key, times, &scan.found, emit);
             read += scan.read;
         }
         self.counters.add_rows_read(read as u64);
         read
+    }
+
+    /// Finds the first rows among the values with a prefix, and remembers where there are none. What is to be remembered is
+    /// known after the batch's last time.
+    fn take(&mut self, scan: &mut Scan<'_, '_>, key: &[u8], prefix: &[u8], wanted: u64, is_last: bool) {
+        let known = self.gaps.get(key, prefix);
+        let was_known = known.is_some();
+        let (learner, last) = scan.take(prefix, wanted, Learner::new(known));
+        if is_last {
+            let gap = learner.finish(last, |gap| scan.news.any_within(&gap.from, &gap.to));
+            if was_known || gap.is_some() {
+                self.gaps.set(key, prefix, gap);
+            }
+        }
     }
 
     /// Emits the changes from version to version: `found[0]` is before the first time.
@@ -279,6 +300,12 @@ impl<'a> News<'a> {
         self.values.contains(&index).then(|| self.batch.storage.vals.get_abs(index))
     }
 
+    /// Whether the batch changes a value in this interval.
+    fn any_within(&self, from: &[u8], to: &[u8]) -> bool {
+        let first = self.seek(self.values.start, from);
+        self.value(first).is_some_and(|value| value < to)
+    }
+
     fn seek(&self, from: usize, wanted: &[u8]) -> usize {
         self.batch.storage.vals.vals.seek(from, self.values.end, wanted)
     }
@@ -315,14 +342,20 @@ impl<'n, 'a> Scan<'n, 'a> {
     }
 
     /// Finds for each version the first `wanted` rows whose values begin with `prefix`. Prefixes must be asked for in order.
-    fn take(&mut self, prefix: &[u8], wanted: u64) {
+    /// Returns what was learned of the values that are not there, and the last value that was seen.
+    fn take(&mut self, prefix: &[u8], wanted: u64, mut learner: Learner) -> (Learner, Option<&'a [u8]>) {
         self.next = self.news.seek(self.next, prefix);
         self.old.seek(prefix);
         self.have.fill(0);
-        let mut open = self.have.len();
+        let (mut open, mut last) = (self.have.len(), None);
         while open > 0 {
-            let Some(value) = self.least().filter(|value| value.starts_with(prefix)) else { return };
+            if let Some(to) = learner.leap(self.least(), self.old.least()) {
+                self.old.seek(to);
+            }
+            let Some(value) = self.least().filter(|value| value.starts_with(prefix)) else { break };
             self.count(value);
+            last = Some(value);
+            learner.saw(value, self.counts.last() != Some(&0));
             for version in 0..self.counts.len() {
                 let (count, have) = (self.counts[version], self.have[version]);
                 if count > 0 && have < wanted {
@@ -332,6 +365,7 @@ impl<'n, 'a> Scan<'n, 'a> {
                 }
             }
         }
+        (learner, last)
     }
 
     /// The next value.
