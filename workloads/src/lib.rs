@@ -18,6 +18,7 @@ pub mod flags;
 pub mod latencies;
 #[path = "../limits/mod.rs"]
 pub mod limits;
+pub mod load;
 pub mod machine;
 pub mod pace;
 pub mod postgresql;
