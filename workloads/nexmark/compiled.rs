@@ -38,17 +38,11 @@ pub struct Program {
 impl Program {
     /// Compiles the schema, the views, and a SUBSCRIBE to `view`.
     pub fn compile(view: &'static str) -> Result<Program, Failure> {
-        let mut catalog = compiler::empty_catalog();
-        for definitions in [SCHEMA, VIEWS] {
-            for statement in compiler::parse::parse(definitions).map_err(describe)? {
-                let compiled = compiler::compile(&statement.node, &catalog, &context()).map_err(describe)?;
-                let Plan::Change(change) = compiled.plan else {
-                    return Err("schema.sql and views.sql hold definitions and nothing else".into());
-                };
-                catalog = catalog.apply_all(&change.changes).map_err(describe)?;
-            }
-        }
-        let dataflow = subscribe(view, &catalog)?;
+        let catalog = catalog()?;
+        let Plan::Subscribe(subscribe) = plan(&format!("SUBSCRIBE TO {view}"), &catalog)? else {
+            return Err("SUBSCRIBE compiles to a subscription".into());
+        };
+        let dataflow = subscribe.dataflow;
         let Body::Stream(body) = &dataflow.body else {
             return Err("a subscription is a stream".into());
         };
@@ -86,13 +80,30 @@ impl Program {
     }
 }
 
-fn subscribe(view: &str, catalog: &Catalog) -> Result<Dataflow, Failure> {
-    let statements = compiler::parse::parse(&format!("SUBSCRIBE TO {view}")).map_err(describe)?;
-    let compiled = compiler::compile(&statements[0].node, catalog, &context()).map_err(describe)?;
-    match compiled.plan {
-        Plan::Subscribe(subscribe) => Ok(subscribe.dataflow),
-        _ => Err("SUBSCRIBE compiles to a subscription".into()),
+/// What is run for a view, as EXPLAIN prints it.
+pub fn explain(view: &str) -> Result<String, Failure> {
+    match plan(&format!("EXPLAIN SUBSCRIBE TO {view}"), &catalog()?)? {
+        Plan::Explain { lines } => Ok(lines.join("\n")),
+        _ => Err("EXPLAIN compiles to lines".into()),
     }
+}
+
+/// The catalog after `schema.sql` and `views.sql`.
+fn catalog() -> Result<Catalog, Failure> {
+    let mut catalog = compiler::empty_catalog();
+    for statement in compiler::parse::parse(&format!("{SCHEMA}{VIEWS}")).map_err(describe)? {
+        let compiled = compiler::compile(&statement.node, &catalog, &context()).map_err(describe)?;
+        let Plan::Change(change) = compiled.plan else {
+            return Err("schema.sql and views.sql hold definitions and nothing else".into());
+        };
+        catalog = catalog.apply_all(&change.changes).map_err(describe)?;
+    }
+    Ok(catalog)
+}
+
+fn plan(statement: &str, catalog: &Catalog) -> Result<Plan, Failure> {
+    let statements = compiler::parse::parse(statement).map_err(describe)?;
+    Ok(compiler::compile(&statements[0].node, catalog, &context()).map_err(describe)?.plan)
 }
 
 fn context() -> Context {

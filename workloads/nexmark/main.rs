@@ -42,12 +42,14 @@ fn main() -> ExitCode {
         options.optopt("", "batches", "events in a batch, one or more sizes (default: 10000,100000)", "N,N");
         options.optopt("", "rounds", "how often each program is run; the best counts (default: 3)", "N");
         options.optopt("", "view", "only this view", "NAME");
+        options.optflag("", "explain", "print what is run for each view instead of running it");
         options.optopt("", "measure", "used by the program itself: \"compiled\" or \"limit\"", "PROGRAM");
     });
     let sizes =
         Sizes { events: flags.value("events", 2_000_000, 20_000), rounds: flags.value("rounds", 3, 1) };
     exit(match flags.text("measure") {
         Some(program) => measure(&program, &flags, &sizes),
+        None if flags.is_set("explain") => explain(&flags),
         None => compare(&flags, &sizes),
     })
 }
@@ -57,11 +59,23 @@ struct Sizes {
     rounds: usize,
 }
 
+/// The queries that are wanted.
+fn wanted(flags: &Flags) -> impl Iterator<Item = &'static Query> {
+    let only = flags.text("view");
+    QUERIES.iter().filter(move |query| only.as_deref().is_none_or(|view| view == query.view))
+}
+
+fn explain(flags: &Flags) -> Result<(), Failure> {
+    for query in wanted(flags) {
+        println!("{}\n{}\n", query.title, compiled::explain(query.view)?);
+    }
+    Ok(())
+}
+
 /// Runs every query both ways and reports.
 fn compare(flags: &Flags, sizes: &Sizes) -> Result<(), Failure> {
     let machine = Machine::describe();
     let batches: String = flags.value("batches", "10000,100000".to_owned(), "1000,10000".to_owned());
-    let only = flags.text("view");
     let mut table = Table::new([
         "query",
         "batch",
@@ -72,7 +86,7 @@ fn compare(flags: &Flags, sizes: &Sizes) -> Result<(), Failure> {
         "compiled, peak MiB",
         "rows",
     ]);
-    for query in QUERIES.iter().filter(|query| only.as_deref().is_none_or(|view| view == query.view)) {
+    for query in wanted(flags) {
         for batch in batches.split(',') {
             let limit = measured("limit", query, batch, sizes)?;
             let compiled = measured("compiled", query, batch, sizes)?;

@@ -33,7 +33,11 @@ impl Flags {
 
     /// Whether this run only shows that it works.
     pub fn smoke(&self) -> bool {
-        self.matches.opt_present("smoke")
+        self.is_set("smoke")
+    }
+
+    pub fn is_set(&self, name: &str) -> bool {
+        self.matches.opt_present(name)
     }
 
     pub fn text(&self, name: &str) -> Option<String> {
