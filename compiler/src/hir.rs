@@ -244,6 +244,7 @@ impl Expr {
         Expr::from_scalar(ScalarExpr::null(typ))
     }
 
+    #[allow(clippy::should_implement_trait, reason = "it is SQL's NOT, and reads so without an import")]
     pub fn not(self) -> Expr {
         Expr::Call { func: crate::scalar::special::not(), args: vec![self], typ: Type::Bool }
     }

@@ -112,7 +112,7 @@ impl Compiler<'_> {
             }
             Bound::Change(ddl) => Plan::Change(self.change(ddl)?),
             Bound::Explain { stage, of } => Plan::Explain { lines: self.explain(stage, of)? },
-            Bound::Declare { declare, body } => Plan::Declare(self.declare(declare, body)?),
+            Bound::Declare { declare, body } => Plan::Declare(self.declare(*declare, body)?),
         })
     }
 

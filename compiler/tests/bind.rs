@@ -48,7 +48,8 @@ fn check(name: &str) {
         let expected = block.expected.join("\n");
         let printed = found.join("\n");
         if printed != expected {
-            writeln!(wrong, "{}---- expected\n{expected}\n---- found\n{printed}\n", block.sql).expect("a string grows");
+            writeln!(wrong, "{}---- expected\n{expected}\n---- found\n{printed}\n", block.sql)
+                .expect("a string grows");
         }
         write!(out, "{}{}----\n{printed}\n", block.head, block.sql).expect("a string grows");
     }

@@ -25,7 +25,7 @@ pub enum Bound {
         of: Explained,
     },
     Declare {
-        declare: ast::Declare,
+        declare: Box<ast::Declare>,
         body: Cursor,
     },
     /// Nothing is left to compile.

@@ -7,6 +7,7 @@ use super::bound::{Bound, ConflictUpdate, Delete, Insert, OnConflict, Returning,
 use super::coerce::{Cast, Typed};
 use super::scope::{Clause, Scope, ScopeColumn, ScopeRelation};
 use super::select::filter;
+use super::subquery::conditions;
 use crate::ast::{self, ConflictAction, ConflictTarget, ExprKind, InsertSource, SetExpr};
 use crate::catalog::{Column, Item, Key, Kind, Stream, nearest};
 use crate::error::{Error, SqlState};
@@ -394,7 +395,7 @@ impl Binder<'_> {
             Some(ast::Condition::Expr(expr)) => {
                 let (condition, frame) =
                     self.with_frame(scope, Clause::Where, |binder| binder.bind_condition(expr, "WHERE"))?;
-                condition.into_conjuncts(&mut predicates);
+                predicates = conditions(condition);
                 scope = frame.scope;
             }
         }

@@ -3,6 +3,7 @@
 use super::coerce::{Cast, Typed};
 use super::expr::operator;
 use super::scope::{Clause, Frame, Scope, ScopeColumn, ScopeRelation};
+use super::subquery::conditions;
 use super::{Binder, CteDefinition, Purpose};
 use crate::ast::{self, ExprKind, JoinConstraint, Source};
 use crate::catalog::{Item, Kind};
@@ -13,6 +14,9 @@ use crate::scalar;
 
 /// A relation and the names of its columns: as many columns in the scope as in the relation.
 type Bound = (Rel, Scope);
+
+/// A function's rows, its name, and the names and types of its columns.
+type FunctionRows = (Rel, String, Vec<(String, ColumnType)>);
 
 impl Binder<'_> {
     /// All of FROM. Without an item: one row without columns.
@@ -108,11 +112,7 @@ impl Binder<'_> {
         let offset = left_scope.columns.len();
         let joined = left_scope.clone().join(right_scope.clone());
         let (on, _) = self.with_frame(joined.clone(), Clause::On, |binder| match &mut clause.constraint {
-            JoinConstraint::On(condition) => {
-                let mut on = Vec::new();
-                binder.bind_condition(condition, "JOIN/ON")?.into_conjuncts(&mut on);
-                Ok(on)
-            }
+            JoinConstraint::On(condition) => Ok(conditions(binder.bind_condition(condition, "JOIN/ON")?)),
             _ => pairs
                 .iter()
                 .map(|(l, r)| binder.bind_equality(&joined, *l, *r + offset, clause.position))
@@ -372,10 +372,7 @@ impl Binder<'_> {
         Ok((rel, scope))
     }
 
-    fn bind_function_rows(
-        &mut self,
-        call: &mut ast::Expr,
-    ) -> Result<(Rel, String, Vec<(String, ColumnType)>), Error> {
+    fn bind_function_rows(&mut self, call: &mut ast::Expr) -> Result<FunctionRows, Error> {
         let position = call.position;
         let name = call.column_name().unwrap_or("function").to_owned();
         if let ExprKind::Call(function) = &mut call.kind {

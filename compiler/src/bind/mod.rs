@@ -32,6 +32,7 @@ mod query;
 mod scope;
 mod select;
 mod session;
+mod subquery;
 mod types;
 
 pub use bound::Bound;

@@ -13,6 +13,7 @@ use super::aggregate::sort_direction;
 use super::coerce::{Cast, Typed};
 use super::query::{bare_name, sort_key};
 use super::scope::{AGGREGATES, Clause, Frame, SETS, Scope, TableCall};
+use super::subquery::conditions;
 use crate::ast::{self, Distinct, GroupItem, SelectItem};
 use crate::error::{Error, SqlState};
 use crate::hir::{self, ColumnRef, Expr, Rel};
@@ -88,7 +89,7 @@ impl Binder<'_> {
     ) -> Result<Parts, Error> {
         let mut predicates = Vec::new();
         if let Some(filter) = &mut select.filter {
-            self.bind_condition(filter, "WHERE")?.into_conjuncts(&mut predicates);
+            predicates = conditions(self.bind_condition(filter, "WHERE")?);
         }
         self.expand_stars(&mut select.items)?;
         self.frame().references.clear();
@@ -143,8 +144,7 @@ impl Binder<'_> {
         let around = std::mem::replace(&mut self.having_aliases, aliases);
         let bound = self.bind_condition(having, "HAVING");
         self.having_aliases = around;
-        let mut conjuncts = Vec::new();
-        bound?.into_conjuncts(&mut conjuncts);
+        let mut conjuncts = conditions(bound?);
         // `HAVING true` groups too.
         if conjuncts.is_empty() {
             conjuncts.push(Expr::bool(true));

@@ -156,7 +156,7 @@ impl Binder<'_> {
             ast::CursorBody::Query(query) => Cursor::Query(self.bind_result(query)?),
             ast::CursorBody::Subscribe(subscribe) => Cursor::Subscribe(self.bind_subscribe(subscribe)?),
         };
-        Ok(Bound::Declare { declare: declare.clone(), body })
+        Ok(Bound::Declare { declare: Box::new(declare.clone()), body })
     }
 }
 

@@ -10,6 +10,7 @@
 //! the same.
 
 mod outer_join;
+mod pulled;
 mod subquery;
 
 use std::collections::{BTreeMap, HashMap};

@@ -3,6 +3,7 @@
 //! The rows that are left out are a difference: all rows less those whose join key the other side has. Where the condition
 //! is more than equalities and predicates on one side, less those that the inner join has, by the whole row.
 
+use super::pulled::{Pulled, pull};
 use super::{Decorrelator, Outer, join_back, null_safe, semijoin};
 use crate::error::Error;
 use crate::hir::{self, Expr, JoinKind};
@@ -39,6 +40,9 @@ impl Decorrelator {
     ) -> Result<mir::Rel, Error> {
         let left = self.apply(left, outer)?;
         if lateral && right.reads_level(1) {
+            if let Some(pulled) = pull(right) {
+                return self.tied_join(kind, left, right.arity(), &pulled, on, outer);
+            }
             return self.lateral_join(kind, left, right, on, outer);
         }
         let shallow;
@@ -66,6 +70,37 @@ impl Decorrelator {
         self.bind(left, |this, left| {
             this.bind(right, |this, right| this.outer_join(kind, left, right, on, outer))
         })
+    }
+
+    /// The right side is tied to the left row by equalities alone: they join the condition of a plain join.
+    fn tied_join(
+        &mut self,
+        kind: JoinKind,
+        left: mir::Rel,
+        right_arity: usize,
+        pulled: &Pulled,
+        on: &[Expr],
+        outer: &Outer,
+    ) -> Result<mir::Rel, Error> {
+        let offset = left.arity() - outer.arity;
+        let right = self.apply(&pulled.rel, &Outer::none())?;
+        let types = right.columns();
+        let ties = pulled.ties.iter().map(|tie| {
+            let column = Expr::column(offset + tie.column, types[tie.column].clone());
+            tie.outer.clone().equals(column)
+        });
+        let on: Vec<Expr> = on.iter().cloned().chain(ties).collect();
+        let kept = (0..left.arity() + right_arity).collect();
+        let joined = match kind {
+            JoinKind::Inner => self.filter(left.product(right), &on, outer)?,
+            _ => {
+                let right = outer.with(right);
+                self.bind(left, |this, left| {
+                    this.bind(right, |this, right| this.outer_join(kind, left, right, &on, outer))
+                })?
+            }
+        };
+        Ok(joined.project(kept))
     }
 
     /// The right side is evaluated for each left row.

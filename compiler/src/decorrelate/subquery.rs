@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::pulled::{PulledOne, pull, pull_one};
 use super::{Decorrelator, Outer, join_back, semijoin};
 use crate::error::{Error, SqlState};
 use crate::hir::{self, Expr};
@@ -137,12 +138,32 @@ impl Decorrelator {
         there: bool,
     ) -> Result<mir::Rel, Error> {
         self.bind(rows, |this, rows| {
-            let branch = this.branch(&rows, rel, outer)?;
-            let width = branch.key.len();
-            let found = branch.rel.project((0..width).collect()).distinct();
-            let matched = semijoin(rows.clone(), &branch.key, found);
+            let matched = match this.tied_rows(&rows, rel, outer)? {
+                Some(matched) => matched,
+                None => {
+                    let branch = this.branch(&rows, rel, outer)?;
+                    let width = branch.key.len();
+                    let found = branch.rel.project((0..width).collect()).distinct();
+                    semijoin(rows.clone(), &branch.key, found)
+                }
+            };
             Ok(if there { matched } else { rows.union(matched.negate()) })
         })
+    }
+
+    /// The rows that find a row in a relation that equalities alone tie to them.
+    fn tied_rows(
+        &mut self,
+        rows: &mir::Rel,
+        rel: &hir::Rel,
+        outer: &Outer,
+    ) -> Result<Option<mir::Rel>, Error> {
+        let Some(pulled) = pull(rel) else { return Ok(None) };
+        let Some(equivalences) = self.tie(&pulled.ties, rows, outer) else { return Ok(None) };
+        let found = self.keyed(&pulled, &[])?.distinct();
+        let arity = rows.arity();
+        let matched = mir::Rel::join(vec![rows.clone(), found], equivalences);
+        Ok(Some(matched.project((0..arity).collect())))
     }
 
     /// The rows with one more column: whether the relation has a row.
@@ -179,6 +200,9 @@ impl Decorrelator {
         let column = rows.arity();
         let typ = typ.typ.clone();
         let rows = self.bind(rows, |this, rows| {
+            if let Some(tied) = this.tied_value(&rows, rel, &typ, outer)? {
+                return Ok(tied);
+            }
             let branch = this.branch(&rows, rel, outer)?;
             let answers = match rows_per_outer(rel) {
                 Rows::One => branch.rel,
@@ -191,6 +215,43 @@ impl Decorrelator {
             Ok(appended(rows, &branch.key, answers))
         })?;
         Ok((rows, ScalarExpr::Column(column)))
+    }
+
+    /// The rows with the value of a relation that equalities alone tie to them.
+    fn tied_value(
+        &mut self,
+        rows: &mir::Rel,
+        rel: &hir::Rel,
+        typ: &Type,
+        outer: &Outer,
+    ) -> Result<Option<mir::Rel>, Error> {
+        let (pulled, of_nothing) = match pull_one(rel) {
+            Some(PulledOne { pulled, of_nothing }) => (pulled, Some(of_nothing)),
+            None => match pull(rel) {
+                Some(pulled) => (pulled, None),
+                None => return Ok(None),
+            },
+        };
+        if pulled.ties.is_empty() {
+            return Ok(None);
+        }
+        let Some(equivalences) = self.tie(&pulled.ties, rows, outer) else { return Ok(None) };
+        let mut values = self.keyed(&pulled, &[0])?;
+        if of_nothing.is_none() && matches!(rows_per_outer(rel), Rows::Any) {
+            values = self.checked(values, typ)?;
+        }
+        let of_nothing = of_nothing.and_then(|row| row[0].to_local_scalar());
+        let missing = of_nothing.unwrap_or_else(|| ScalarExpr::null(typ.clone()));
+        let (arity, width) = (rows.arity(), pulled.ties.len());
+        let with_value = self.bind(values, |_, values| {
+            let keys = values.clone().project((0..width).collect());
+            let found = mir::Rel::join(vec![rows.clone(), values], equivalences.clone());
+            let found = found.project((0..arity).chain([arity + width]).collect());
+            let matched = mir::Rel::join(vec![rows.clone(), keys], equivalences);
+            let unmatched = rows.clone().union(matched.project((0..arity).collect()).negate());
+            Ok(found.union(unmatched.map(vec![missing])))
+        })?;
+        Ok(Some(with_value))
     }
 
     /// `values` (a key and one value a row) with an error in place of the value where a key has several rows.

@@ -86,7 +86,10 @@ impl Database {
                 // Constraints are the engine's to keep; here a statement that would break one leaves the table alone.
                 let columns = self.catalog.item(insert.table).expect("it was bound").columns();
                 let null = |row: &Row| {
-                    row.unpack().iter().zip(columns).any(|(datum, column)| datum.is_null() && !column.typ.nullable)
+                    row.unpack()
+                        .iter()
+                        .zip(columns)
+                        .any(|(datum, column)| datum.is_null() && !column.typ.nullable)
                 };
                 if insert.on_conflict.is_some() || rows.iter().any(null) {
                     return Ok(());
