@@ -526,7 +526,7 @@ impl WriteLock {
         if readable.published.has_remote_parts() {
             return self.visit_everywhere(readable, range, visit).await;
         }
-        if !readable.published.complete(0).await {
+        if !readable.published.complete(readable.as_of).await {
             return Err(missing());
         }
         let present = Present::new(self.table(table)?, readable)?;

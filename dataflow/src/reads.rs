@@ -40,9 +40,9 @@ pub struct Read {
 }
 
 impl Readable {
-    /// The time that the arrangement must have passed before a read at `at` is complete.
+    /// The time that the arrangement must have passed before a read at `at` is complete: the last change, and hydration.
     fn needed(&self, at: Timestamp) -> Timestamp {
-        self.clocks.iter().map(|clock| clock.last().min(at)).max().unwrap_or(0)
+        self.clocks.iter().map(|clock| clock.last().min(at)).fold(self.as_of, Timestamp::max)
     }
 
     /// Visits the values of one whole key as of now, without a hold. False when that cannot be done on this thread at once:

@@ -13,9 +13,10 @@ use crate::storage::{self, Diff, Storage, Timestamp, Updates};
 pub fn catalog(storage: &Storage, as_of: Timestamp) -> Result<Catalog, Error> {
     let mut rows = storage::catalog_rows(storage, as_of).map_err(refused)?;
     rows.sort_unstable();
-    let mut catalog = Catalog::with_system([]);
+    let mut catalog = compiler::empty_catalog();
     for row in rows {
-        catalog = catalog.apply(&decode(&row)?)?;
+        let change = compiler::recompile(&decode(&row)?, &catalog)?;
+        catalog = catalog.apply(&change)?;
     }
     Ok(catalog)
 }

@@ -26,6 +26,8 @@ pub struct Shown {
 pub struct Readable {
     pub published: Arc<Published>,
     pub layout: lir::Layout,
+    /// The first time at which it is definite.
+    pub as_of: Timestamp,
     /// From a row of the collection to a record, where the arrangement holds one collection's rows as they are.
     pub form: Option<Mfp>,
     /// A read at T waits until the arrangement has passed the last change at or before T of these.
@@ -67,6 +69,7 @@ struct Entry {
     identity: Option<Identity>,
     layout: Option<lir::Layout>,
     form: Option<Mfp>,
+    as_of: Timestamp,
     /// Installed statements and importing dataflows.
     users: usize,
     imports: Vec<DataflowId>,
@@ -171,6 +174,7 @@ impl Fragments {
                 identity: share.then(|| fragment.identity.clone()),
                 layout: Some(fragment.layout.clone()),
                 form: self.form(resolution, &fragment.node),
+                as_of: resolution.as_of,
                 users: 0,
                 imports,
                 shards: fragment.shards.clone(),
@@ -205,6 +209,7 @@ impl Fragments {
             identity: None,
             layout: None,
             form: None,
+            as_of: resolution.as_of,
             users: 0,
             imports,
             shards,
@@ -290,7 +295,7 @@ impl Fragments {
             };
             let clocks = self.clocks_of(&entry.shards);
             let (published, layout, form) = (published.clone(), layout.clone(), entry.form.clone());
-            let readable = Readable { published, layout, form, clocks };
+            let readable = Readable { published, layout, as_of: entry.as_of, form, clocks };
             self.shown.change(|shown| drop(shown.insert(identity.clone(), Arc::new(readable))));
         }
     }
