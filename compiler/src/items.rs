@@ -75,6 +75,7 @@ pub(crate) fn definition_hir(
         user: String::new(),
         database: String::new(),
         now: None,
+        logical_now: None,
         parameter_types: Vec::new(),
     };
     Binder::new(catalog, &context, Purpose::Maintained(what)).bind_stored(&mut query)

@@ -26,6 +26,8 @@ pub struct Context {
     pub database: String,
     /// The transaction's time, in microseconds since 2000-01-01 00:00 UTC: what `now()` is. None where there is no transaction.
     pub now: Option<i64>,
+    /// The latest logical time that reads may use, in microseconds since the Unix epoch: what `tw_now()` is. None where there is none.
+    pub logical_now: Option<u64>,
     /// The types that the client declared for `$1`, `$2`, …; the others are inferred.
     pub parameter_types: Vec<Option<Type>>,
 }

@@ -545,6 +545,12 @@ impl Binder<'_> {
                 | "clock_timestamp",
                 [],
             ) => self.now(name, Type::TimestampTz, position)?,
+            ("tw_now", []) => {
+                self.refuse_in_maintained(name, position)?;
+                self.facts.uses_context = true;
+                let now = self.context.logical_now.and_then(|now| i64::try_from(now).ok()).unwrap_or_default();
+                literal(Datum::Int(now), Type::Int8)
+            }
             ("localtimestamp", []) => self.now(name, Type::Timestamp, position)?,
             ("current_date", []) => self.now(name, Type::Date, position)?,
             ("current_user" | "session_user" | "user" | "current_role", []) => {

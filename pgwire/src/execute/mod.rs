@@ -63,6 +63,11 @@ impl Executor {
         compiler::parse::parse(sql)
     }
 
+    /// The latest logical time that reads may use.
+    pub fn logical_now(&self) -> u64 {
+        self.engine.read_timestamp()
+    }
+
     /// The catalog as the transaction sees it.
     pub fn catalog(&self, transaction: &Transaction) -> Arc<Catalog> {
         match &transaction.ddl {

@@ -167,6 +167,7 @@ impl Session {
             user: self.user.clone(),
             database: self.database.clone(),
             now: Some(self.transaction.now()),
+            logical_now: Some(self.executor.logical_now()),
             parameter_types,
         })
     }
