@@ -114,6 +114,7 @@ fn context() -> Context {
         user: "nexmark".to_owned(),
         database: "nexmark".to_owned(),
         now: None,
+        logical_now: None,
         parameter_types: Vec::new(),
     }
 }

@@ -548,7 +548,8 @@ impl Binder<'_> {
             ("tw_now", []) => {
                 self.refuse_in_maintained(name, position)?;
                 self.facts.uses_context = true;
-                let now = self.context.logical_now.and_then(|now| i64::try_from(now).ok()).unwrap_or_default();
+                let now =
+                    self.context.logical_now.and_then(|now| i64::try_from(now).ok()).unwrap_or_default();
                 literal(Datum::Int(now), Type::Int8)
             }
             ("localtimestamp", []) => self.now(name, Type::Timestamp, position)?,
