@@ -172,7 +172,7 @@ impl Parser<'_> {
     fn operator_symbol(&mut self, schema: Option<Ident>, position: u32) -> Result<Operator> {
         let symbol = self.text(0);
         if !matches!(self.kind(), TokenKind::Symbol)
-            || !symbol_level(symbol).is_some_and(|level| level < CAST)
+            || symbol_level(symbol).is_none_or(|level| level >= CAST)
         {
             return self.unexpected();
         }

@@ -237,10 +237,8 @@ impl Parser<'_> {
         }
         if self.eat("interval") {
             let text = self.string()?;
-            if self.eat("hour") {
-                if self.eat("to") {
-                    self.expect("minute")?;
-                }
+            if self.eat("hour") && self.eat("to") {
+                self.expect("minute")?;
             }
             return Ok(SetValue::Values(vec![text]));
         }

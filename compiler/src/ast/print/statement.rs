@@ -424,7 +424,7 @@ impl Printer {
         self.list(columns, Self::column_definition);
         self.when(!columns.is_empty() && !constraints.is_empty(), ", ");
         self.list(constraints, Self::table_constraint);
-        self.when(!(columns.is_empty() && constraints.is_empty()) && !like.is_empty(), ", ");
+        self.when(!(like.is_empty() || columns.is_empty() && constraints.is_empty()), ", ");
         self.list(like, |p, table| {
             p.text("LIKE ");
             p.name(table);

@@ -272,7 +272,7 @@ fn is_whole(parts: &Parts<'_>) -> bool {
         return false;
     }
     let last = parts.digits().last().unwrap_or(0);
-    parts.shift() >= 0 || parts.shift() == -1 && last % 10 == 0
+    parts.shift() >= 0 || parts.shift() == -1 && last.is_multiple_of(10)
 }
 
 /// The mantissa at the display scale, if it fits; nothing at all if the scale does not show all digits.

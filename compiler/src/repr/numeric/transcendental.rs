@@ -298,7 +298,7 @@ fn exp_fixed(argument: &BigInt, bits: u64) -> BigInt {
     let (mut term, mut sum) = (one.clone(), one);
     let mut n = 1;
     while term.bits() > 1 {
-        term = (term * &rest >> inside) / n;
+        term = ((term * &rest) >> inside) / n;
         sum += &term;
         n += 1;
     }
