@@ -8,8 +8,10 @@
 //! `parse`, at the token that PostgreSQL would point to (an operator's position is the operator's, not its left operand's;
 //! [`Expr::start`] is the leftmost). `parse(print(tree))` is the same tree up to positions: the catalog keeps printed text.
 
+pub mod precedence;
 pub mod print;
 
+use std::fmt;
 use std::ops::Range;
 
 use crate::error::Error;
@@ -1039,8 +1041,9 @@ pub struct Within {
 
 // ---- expressions ----
 
-/// An expression. Its height is bounded by the parser (54001 beyond), except that AND and OR are lists of any length.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An expression. Its height is bounded by the parser (54001 beyond), except that AND and OR are lists of any length. Still a
+/// chain of a thousand operators is a thousand levels: who walks expressions by recursion grows the stack, as is done here.
+#[derive(Eq)]
 pub struct Expr {
     pub kind: ExprKind,
     /// The operator of an operation, `::` or CAST of a cast, the first token of anything else.
@@ -1145,6 +1148,31 @@ pub enum ExprKind {
         operand: Box<Expr>,
         collation: Name,
     },
+}
+
+/// Runs one level of a recursion over expressions, with more stack if little is left.
+pub fn with_stack<T>(level: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(64 << 10, 1 << 20, level)
+}
+
+impl Clone for Expr {
+    fn clone(&self) -> Expr {
+        with_stack(|| Expr { kind: self.kind.clone(), position: self.position })
+    }
+}
+
+impl PartialEq for Expr {
+    fn eq(&self, other: &Expr) -> bool {
+        with_stack(|| self.position == other.position && self.kind == other.kind)
+    }
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        with_stack(|| {
+            f.debug_struct("Expr").field("kind", &self.kind).field("position", &self.position).finish()
+        })
+    }
 }
 
 impl Expr {

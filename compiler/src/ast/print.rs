@@ -151,7 +151,15 @@ impl Printer {
         }
         if let Some(as_of) = as_of {
             self.text(" AS OF ");
-            self.operand(as_of);
+            let bare = match &as_of.kind {
+                ExprKind::Literal(Literal::Number(digits)) => !digits.starts_with('-'),
+                ExprKind::Literal(Literal::String(_)) | ExprKind::Parameter(_) | ExprKind::Column(_) => true,
+                ExprKind::Call(call) => !call.special,
+                _ => false,
+            };
+            self.when(!bare, "(");
+            self.expr(as_of);
+            self.when(!bare, ")");
         }
         match emit {
             Some(Emit::Changes) => self.text(" EMIT CHANGES"),
@@ -395,13 +403,13 @@ impl Printer {
         });
         self.source(right);
         if let Some(Within { before, after, grace, position: _ }) = within {
-            self.text(" WITHIN (");
+            self.text(if after.is_some() { " WITHIN (" } else { " WITHIN " });
             self.span(before);
             if let Some(after) = after {
                 self.text(", ");
                 self.span(after);
+                self.text(")");
             }
-            self.text(")");
             if let Some(grace) = grace {
                 self.text(" GRACE PERIOD ");
                 self.span(grace);

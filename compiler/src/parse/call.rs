@@ -1,7 +1,7 @@
 //! Function calls with their clauses, windows, CASE, and the expressions that begin with a keyword of their own.
 
 use super::cursor::{Parser, Result};
-use super::expr::{Parenthesized, no_xml, special, special_named};
+use super::expr::{no_xml, special, special_named};
 use super::lex::TokenKind;
 use crate::ast::*;
 use crate::error::{Error, SqlState};
@@ -24,7 +24,7 @@ impl Parser<'_> {
             call.order_by = self.order_by()?;
         }
         self.expect_symbol(")")?;
-        if let TokenKind::String(_) = self.kind() {
+        if matches!(self.kind(), TokenKind::String(_)) && !call.args.is_empty() {
             return self.literal_with_modifiers(call);
         }
         self.call_clauses(&mut call)?;
@@ -83,15 +83,13 @@ impl Parser<'_> {
                 return Err(syntax(&format!("cannot use {conflict} with WITHIN GROUP"), position));
             }
         }
-        if self.is("filter") && self.is_symbol_at(1, "(") {
-            self.advance();
-            self.advance();
+        if self.eat("filter") {
+            self.expect_symbol("(")?;
             self.expect("where")?;
             call.filter = Some(self.expr()?);
             self.expect_symbol(")")?;
         }
-        if self.is("over") && (self.is_symbol_at(1, "(") || self.is_column_ident(1)) {
-            self.advance();
+        if self.eat("over") {
             call.over = Some(match self.is_symbol("(") {
                 true => Over::Window(self.window()?),
                 false => Over::Named(self.column_ident()?),
@@ -247,10 +245,7 @@ impl Parser<'_> {
         match word {
             "exists" => {
                 self.advance();
-                match self.query_or_list()? {
-                    Parenthesized::Query(query) => Ok(Some(Expr::new(ExprKind::Exists(query), position))),
-                    Parenthesized::List(_) => self.unexpected(),
-                }
+                Ok(Some(Expr::new(ExprKind::Exists(self.subquery()?), position)))
             }
             "row" => {
                 self.advance();
@@ -262,12 +257,19 @@ impl Parser<'_> {
                 let items = self.parenthesized(Self::expr)?;
                 self.row(items, position).map(Some)
             }
-            "coalesce" | "greatest" | "least" | "grouping" | "nullif" => {
+            "nullif" => {
+                self.advance();
+                self.advance();
+                let left = self.expr()?;
+                self.expect_symbol(",")?;
+                let args = vec![left, self.expr()?];
+                self.expect_symbol(")")?;
+                let name = Name { parts: vec![Ident { name: word.to_owned(), position }] };
+                Ok(Some(special_named(name, args, position)))
+            }
+            "coalesce" | "greatest" | "least" | "grouping" => {
                 self.advance();
                 let args = self.parenthesized(Self::expr)?;
-                if word == "nullif" && args.len() != 2 {
-                    return self.unexpected();
-                }
                 let name = Name { parts: vec![Ident { name: word.to_owned(), position }] };
                 Ok(Some(special_named(name, args, position)))
             }
@@ -450,10 +452,7 @@ impl Parser<'_> {
     fn array(&mut self, position: u32) -> Result<Expr> {
         self.expect("array")?;
         if self.is_symbol("(") {
-            return match self.query_or_list()? {
-                Parenthesized::Query(query) => Ok(Expr::new(ExprKind::ArraySubquery(query), position)),
-                Parenthesized::List(_) => self.unexpected(),
-            };
+            return Ok(Expr::new(ExprKind::ArraySubquery(self.subquery()?), position));
         }
         self.array_items(position)
     }

@@ -4,6 +4,8 @@
 //! moved. Recursion goes through [`Parser::nested`], which bounds it and grows the stack, so no text can overflow it; the
 //! height of what was parsed is bounded with it, so that dropping, cloning and walking a tree are as safe.
 
+use std::cell::Cell;
+
 use super::lex::{self, Token, TokenKind};
 use crate::ast::{Ident, Name};
 use crate::error::{Error, SqlState};
@@ -11,11 +13,22 @@ use crate::keyword::Category;
 
 pub(super) type Result<T> = std::result::Result<T, Error>;
 
-/// How deep constructs may nest in each other.
-const DEPTH_MAX: u32 = 500;
+/// How much a text may nest.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// How deep constructs may stand in each other.
+    depth: u32,
+    /// How high a tree may become: nesting and chains of operators together.
+    height: u32,
+}
 
-/// How high a tree may become: nesting and chains of operators together.
-const HEIGHT_MAX: u32 = 2_000;
+impl Limits {
+    /// For what users write.
+    pub const WRITTEN: Limits = Limits { depth: 500, height: 1_000 };
+
+    /// For what was printed from a tree within [`Limits::WRITTEN`]: every operator may have brought parentheses.
+    pub const PRINTED: Limits = Limits { depth: 2_500, height: 5_000 };
+}
 
 /// Grown when less than the first is left. One level of nesting takes a few of the parser's frames.
 const STACK_LEFT_MIN: usize = 256 << 10;
@@ -25,14 +38,26 @@ pub(super) struct Parser<'a> {
     source: &'a str,
     tokens: Vec<Token<'a>>,
     next: usize,
+    /// A token where words were looked for, and how many of them stood there: an error at that token is one at the word
+    /// that was missing.
+    partial: Cell<(usize, usize)>,
+    limits: Limits,
     depth: u32,
     /// Of the highest tree parsed since the enclosing construct began.
     height: u32,
 }
 
 impl<'a> Parser<'a> {
-    pub fn new(source: &'a str) -> Parser<'a> {
-        Parser { source, tokens: lex::tokens(source), next: 0, depth: 0, height: 0 }
+    pub fn new(source: &'a str, limits: Limits) -> Parser<'a> {
+        Parser {
+            source,
+            tokens: lex::tokens(source),
+            next: 0,
+            partial: Cell::new((0, 0)),
+            limits,
+            depth: 0,
+            height: 0,
+        }
     }
 
     // ---- looking ----
@@ -98,7 +123,15 @@ impl<'a> Parser<'a> {
 
     /// Whether all these words follow.
     pub fn are(&self, words: &str) -> bool {
-        words.split(' ').enumerate().all(|(i, word)| self.is_at(i, word))
+        let found = words.split(' ').enumerate().take_while(|(i, word)| self.is_at(*i, word)).count();
+        let (at, most) = self.partial.get();
+        // Of these, PostgreSQL takes the first word only with the second.
+        let together =
+            words.starts_with("nulls") || words.starts_with("with time") || words == "with ordinality";
+        if found > usize::from(together) && (at != self.next || found > most) {
+            self.partial.set((self.next, found));
+        }
+        found == words.split(' ').count()
     }
 
     pub fn is_one_of(&self, words: &[&str]) -> bool {
@@ -295,12 +328,16 @@ impl<'a> Parser<'a> {
 
     /// The error that PostgreSQL's grammar gives when it cannot go on with the next token.
     pub fn unexpected<T>(&self) -> Result<T> {
-        let position = self.position();
-        Err(match self.kind() {
+        let ahead = match self.partial.get() {
+            (at, found) if at == self.next => found,
+            _ => 0,
+        };
+        let position = self.token(ahead).position;
+        Err(match self.kind_at(ahead) {
             TokenKind::Error(error) => (**error).clone(),
             TokenKind::End => Error::new(SqlState::SYNTAX_ERROR, "syntax error at end of input").at(position),
             _ => {
-                let message = format!("syntax error at or near \"{}\"", self.text(0));
+                let message = format!("syntax error at or near \"{}\"", self.text(ahead));
                 Error::new(SqlState::SYNTAX_ERROR, message).at(position)
             }
         })
@@ -310,7 +347,7 @@ impl<'a> Parser<'a> {
 
     /// Parses what may hold itself.
     pub fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.depth >= DEPTH_MAX {
+        if self.depth >= self.limits.depth {
             return Err(too_deep());
         }
         self.depth += 1;
@@ -334,7 +371,7 @@ impl<'a> Parser<'a> {
     /// Counts one more node above what was parsed: a level of nesting, or an operator after its left operand.
     pub fn raise(&mut self) -> Result<()> {
         self.height += 1;
-        if self.height > HEIGHT_MAX { Err(too_deep()) } else { Ok(()) }
+        if self.height > self.limits.height { Err(too_deep()) } else { Ok(()) }
     }
 }
 

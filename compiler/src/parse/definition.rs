@@ -18,7 +18,7 @@ impl Parser<'_> {
             Some("table") => self.create_table(persistence, position),
             Some("stream") => self.create_stream(or_replace, position),
             Some("view") => self.create_view(or_replace, persistence.is_some(), recursive, position),
-            Some("materialized") if self.is_at(1, "view") => self.create_materialized_view(position),
+            Some("materialized") => self.create_materialized_view(position),
             Some("index") => self.create_index(unique, position),
             Some(_) => {
                 self.rewind(start);
@@ -352,18 +352,31 @@ impl Parser<'_> {
 
     /// `START WITH 10`, `NO CYCLE` ..
     fn sequence_option(&mut self) -> Result<Opt> {
+        let start = self.mark();
         let name = self.label()?;
-        if name.name == "no" {
-            return Ok(Opt { name, value: Some(OptValue::Word(self.label()?)) });
-        }
-        if !self.eat("with") {
-            self.eat("by");
-        }
-        let value = match self.is_symbol(")") || self.word().is_some() {
-            true => None,
-            false => Some(self.option_value()?),
+        let (noise, number) = match name.name.as_str() {
+            "cycle" => return Ok(Opt { name, value: None }),
+            "no" if self.is_one_of(&["cycle", "minvalue", "maxvalue"]) => {
+                return Ok(Opt { name, value: Some(OptValue::Word(self.label()?)) });
+            }
+            "increment" => ("by", true),
+            "start" => ("with", true),
+            "restart" => ("with", self.is("with") || !self.is_symbol(")") && self.word().is_none()),
+            "cache" | "minvalue" | "maxvalue" => ("", true),
+            "no" => return self.unexpected(),
+            _ => {
+                self.rewind(start);
+                return self.unexpected();
+            }
         };
-        Ok(Opt { name, value })
+        if !number {
+            return Ok(Opt { name, value: None });
+        }
+        if !noise.is_empty() {
+            self.eat(noise);
+        }
+        let position = self.position();
+        Ok(Opt { name, value: Some(OptValue::Number(self.signed_number()?, position)) })
     }
 
     fn table_constraint(&mut self) -> Result<Option<TableConstraint>> {
@@ -532,6 +545,8 @@ impl Parser<'_> {
             let name = self.column_ident()?;
             let position = name.position;
             Expr::new(ExprKind::Column(Name { parts: vec![name] }), position)
+        } else if !(self.is_column_ident(0) || self.is_function_ident(0) || self.word().is_some()) {
+            return self.unexpected();
         } else {
             let call = self.atom()?;
             match call.kind {

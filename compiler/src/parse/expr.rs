@@ -5,26 +5,11 @@
 
 use super::cursor::{Parser, Result};
 use super::lex::TokenKind;
+use crate::ast::precedence::{
+    AND, AT, CAST, COLLATE, COMPARISON, IS, LIKE, Level, NOT, OPERATOR, OR, POWER, PRODUCT, SIGN, SUM,
+    level as level_of,
+};
 use crate::ast::*;
-
-/// Binding strength, weakest first.
-type Level = u8;
-const OR: Level = 1;
-const AND: Level = 2;
-const NOT: Level = 3;
-const IS: Level = 4;
-const COMPARISON: Level = 5;
-/// BETWEEN, IN, LIKE and their kin.
-const LIKE: Level = 6;
-/// Any operator without a level of its own.
-const OPERATOR: Level = 8;
-const SUM: Level = 9;
-const PRODUCT: Level = 10;
-const POWER: Level = 11;
-const AT: Level = 12;
-const COLLATE: Level = 13;
-const SIGN: Level = 14;
-const CAST: Level = 15;
 
 /// Which operators may follow: all, or those of the places where AND or a keyword ends the expression (`b_expr` in
 /// PostgreSQL's grammar: the low end of BETWEEN, a column's DEFAULT, POSITION).
@@ -76,7 +61,7 @@ impl Parser<'_> {
     /// The level of the operator that stands here, if one does.
     fn infix_level(&self, operators: Operators) -> Option<Level> {
         match self.kind() {
-            TokenKind::Symbol => symbol_level(self.text(0)),
+            TokenKind::Symbol => level_of(self.text(0)),
             TokenKind::Word(word, _) => match &**word {
                 "operator" if self.is_symbol_at(1, "(") => Some(OPERATOR),
                 "is" if operators == Operators::All => Some(IS),
@@ -171,9 +156,7 @@ impl Parser<'_> {
 
     fn operator_symbol(&mut self, schema: Option<Ident>, position: u32) -> Result<Operator> {
         let symbol = self.text(0);
-        if !matches!(self.kind(), TokenKind::Symbol)
-            || symbol_level(symbol).is_none_or(|level| level >= CAST)
-        {
+        if !matches!(self.kind(), TokenKind::Symbol) || !level_of(symbol).is_some_and(|level| level < CAST) {
             return self.unexpected();
         }
         self.advance();
@@ -194,12 +177,12 @@ impl Parser<'_> {
 
     fn quantified(&mut self, left: Expr, op: Operator, quantifier: Quantifier) -> Result<Expr> {
         let position = op.position;
-        let right = match self.query_or_list()? {
+        let right = match self.query_or_first()? {
             Parenthesized::Query(query) => QuantifiedOver::Query(query),
-            Parenthesized::List(mut list) => match (list.pop(), list.is_empty()) {
-                (Some(array), true) => QuantifiedOver::Array(Box::new(array)),
-                _ => return self.unexpected(),
-            },
+            Parenthesized::List(mut list) => {
+                self.expect_symbol(")")?;
+                QuantifiedOver::Array(Box::new(list.remove(0)))
+            }
         };
         Ok(Expr::new(ExprKind::Quantified { left: Box::new(left), op, quantifier, right }, position))
     }
@@ -321,7 +304,7 @@ impl Parser<'_> {
             return Ok(Expr::new(ExprKind::Not(Box::new(operand)), position));
         }
         let level = match self.kind() {
-            TokenKind::Symbol => match symbol_level(self.text(0)) {
+            TokenKind::Symbol => match level_of(self.text(0)) {
                 Some(SUM) => SIGN,
                 // An operator before its operand binds like one after it: `~ a + b` is `~ (a + b)`.
                 Some(OPERATOR) => OPERATOR + 1,
@@ -434,6 +417,41 @@ impl Parser<'_> {
 
     /// A query or a list of expressions, in parentheses.
     pub fn query_or_list(&mut self) -> Result<Parenthesized> {
+        let mut list = match self.query_or_first()? {
+            Parenthesized::List(first) => first,
+            query => return Ok(query),
+        };
+        while self.eat_symbol(",") {
+            list.push(self.expr()?);
+        }
+        self.expect_symbol(")")?;
+        Ok(Parenthesized::List(list))
+    }
+
+    /// A query in parentheses.
+    pub fn subquery(&mut self) -> Result<Box<Query>> {
+        if self.is_symbol("(") && !self.parenthesis_holds_query() {
+            self.advance();
+            return self.unexpected();
+        }
+        match self.query_or_first()? {
+            Parenthesized::Query(query) => Ok(query),
+            Parenthesized::List(_) => self.unexpected(),
+        }
+    }
+
+    /// Whether a query may start after the parenthesis here.
+    pub fn parenthesis_holds_query(&self) -> bool {
+        self.is_symbol_at(1, "(")
+            || match self.word_at(1) {
+                Some("select" | "with" | "table") => true,
+                Some("values") => self.is_symbol_at(2, "("),
+                _ => false,
+            }
+    }
+
+    /// A query in parentheses, or the first of a list with its parenthesis still open.
+    fn query_or_first(&mut self) -> Result<Parenthesized> {
         self.expect_symbol("(")?;
         if self.at_query() {
             let query = self.query()?;
@@ -453,12 +471,7 @@ impl Parser<'_> {
             }
             first.kind = ExprKind::Subquery(query);
         }
-        let mut list = vec![first];
-        while self.eat_symbol(",") {
-            list.push(self.expr()?);
-        }
-        self.expect_symbol(")")?;
-        Ok(Parenthesized::List(list))
+        Ok(Parenthesized::List(vec![first]))
     }
 
     // ---- steps into a value ----
@@ -554,18 +567,5 @@ fn signed(op: Operator, operand: Expr, position: u32) -> Expr {
             Expr::new(ExprKind::Literal(Literal::Number(digits)), position)
         }
         _ => Expr::new(ExprKind::Unary { op, operand: Box::new(operand) }, position),
-    }
-}
-
-fn symbol_level(symbol: &str) -> Option<Level> {
-    match symbol {
-        "<" | ">" | "=" | "<=" | ">=" | "<>" | "!=" => Some(COMPARISON),
-        "+" | "-" => Some(SUM),
-        "*" | "/" | "%" => Some(PRODUCT),
-        "^" => Some(POWER),
-        "::" => Some(CAST),
-        "=>" => None,
-        _ if symbol.bytes().all(|b| b"~!@#^&|`?+-*/%<>=".contains(&b)) => Some(OPERATOR),
-        _ => None,
     }
 }

@@ -207,6 +207,8 @@ impl Parser<'_> {
             return self.table_function(calls, false, lateral, position);
         }
         if lateral {
+            // A function it must be, as PostgreSQL finds after the name.
+            self.name()?;
             return self.unexpected();
         }
         self.relation()
@@ -249,6 +251,11 @@ impl Parser<'_> {
     fn relation(&mut self) -> Result<Source> {
         let only = self.eat("only");
         let parenthesis = only && self.eat_symbol("(");
+        if self.is_function_ident(0) && !self.is_column_ident(0) {
+            // Only a call could begin with this word.
+            self.advance();
+            return self.unexpected();
+        }
         let name = self.name()?;
         if parenthesis {
             self.expect_symbol(")")?;

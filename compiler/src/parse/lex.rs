@@ -5,6 +5,7 @@
 //! it is reported when the parser gets there, since an error of the grammar before it comes first.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::error::{Error, SqlState};
 use crate::keyword::{self, Category};
@@ -67,7 +68,26 @@ struct Lexer<'a> {
     position: u32,
 }
 
-type Lexed<'a> = Result<TokenKind<'a>, (SqlState, String)>;
+type Lexed<'a> = Result<TokenKind<'a>, Failure>;
+
+/// Why a token could not be read.
+struct Failure {
+    code: SqlState,
+    message: String,
+    hint: Option<&'static str>,
+    place: Place,
+}
+
+/// What the message quotes, and where its position is.
+enum Place {
+    /// The token, as far as it was read.
+    Token,
+    /// These bytes.
+    Bytes(Range<usize>),
+    /// This byte; nothing is quoted.
+    Byte(usize),
+    Nowhere,
+}
 
 impl<'a> Lexer<'a> {
     fn token(&mut self, before: usize) -> Token<'a> {
@@ -78,19 +98,27 @@ impl<'a> Lexer<'a> {
                 self.at = self.text.len();
                 Err(syntax("unterminated /* comment"))
             }
-            Ok(()) if before >= TOKENS_MAX => Err((
-                SqlState::PROGRAM_LIMIT_EXCEEDED,
-                format!("statement is too long: it has more than {TOKENS_MAX} tokens"),
-            )),
+            Ok(()) if before >= TOKENS_MAX => Err(Failure {
+                code: SqlState::PROGRAM_LIMIT_EXCEEDED,
+                message: format!("statement is too long: it has more than {TOKENS_MAX} tokens"),
+                hint: None,
+                place: Place::Byte(start),
+            }),
             Ok(()) => self.kind(),
         };
-        let kind = kind.unwrap_or_else(|(code, message)| {
-            let message = match code {
-                // As PostgreSQL, the text from the token's start to where reading stopped.
-                SqlState::SYNTAX_ERROR => format!("{message} at or near \"{}\"", &self.text[start..self.at]),
-                _ => message,
+        let kind = kind.unwrap_or_else(|failure| {
+            let Failure { code, message, hint, place } = failure;
+            let near = |bytes: Range<usize>| format!("{message} at or near \"{}\"", &self.text[bytes]);
+            let (message, byte) = match place {
+                Place::Token => (near(start..self.at), Some(start)),
+                Place::Bytes(bytes) => (near(bytes.clone()), Some(bytes.start)),
+                Place::Byte(byte) => (message, Some(byte)),
+                Place::Nowhere => (message, None),
             };
-            TokenKind::Error(Box::new(Error::new(code, message).at(position)))
+            let mut error = Error::new(code, message);
+            error.hint = hint.map(str::to_owned);
+            error.position = byte.map(|byte| self.position_of(byte));
+            TokenKind::Error(Box::new(error))
         });
         Token { kind, start, end: self.at, position }
     }
@@ -171,7 +199,7 @@ impl<'a> Lexer<'a> {
         TokenKind::Word(truncated(folded), category)
     }
 
-    fn quoted_identifier(&mut self) -> Result<Cow<'a, str>, (SqlState, String)> {
+    fn quoted_identifier(&mut self) -> Result<Cow<'a, str>, Failure> {
         let Some(name) = self.quoted(b'"') else {
             return Err(syntax("unterminated quoted identifier"));
         };
@@ -213,7 +241,7 @@ impl<'a> Lexer<'a> {
         Ok(TokenKind::String(text))
     }
 
-    fn string_part(&mut self, escapes: bool) -> Result<Cow<'a, str>, (SqlState, String)> {
+    fn string_part(&mut self, escapes: bool) -> Result<Cow<'a, str>, Failure> {
         let unterminated = || syntax("unterminated quoted string");
         if !escapes {
             return self.quoted(b'\'').ok_or_else(unterminated);
@@ -231,7 +259,8 @@ impl<'a> Lexer<'a> {
                 }
                 (b'\'', _) => {
                     self.at += 1;
-                    return text.finish().map(Cow::Owned);
+                    let quote = self.at - 1..self.at;
+                    return text.finish(quote).map(Cow::Owned);
                 }
                 (b'\\', _) if self.at + 1 < self.text.len() => self.escape(&mut text)?,
                 _ => {
@@ -243,7 +272,8 @@ impl<'a> Lexer<'a> {
     }
 
     /// One backslash escape of an E string.
-    fn escape(&mut self, text: &mut Escaped) -> Result<(), (SqlState, String)> {
+    fn escape(&mut self, text: &mut Escaped) -> Result<(), Failure> {
+        let start = self.at;
         self.at += 1;
         let c = self.text[self.at..].chars().next().expect("invariant: checked by the caller");
         self.at += c.len_utf8();
@@ -266,9 +296,12 @@ impl<'a> Lexer<'a> {
                 let length = if c == 'u' { 4 } else { 8 };
                 let digits = self.digits(length, |b| b.is_ascii_hexdigit());
                 if digits.len() != length {
-                    return Err((SqlState::INVALID_ESCAPE_SEQUENCE, "invalid Unicode escape".to_owned()));
+                    let failure = syntax("invalid Unicode escape").at(start);
+                    let hint = Some("Unicode escapes must be \\uXXXX or \\UXXXXXXXX.");
+                    return Err(Failure { code: SqlState::INVALID_ESCAPE_SEQUENCE, hint, ..failure });
                 }
-                text.push_code(u32::from_str_radix(digits, 16).expect("invariant: at most eight digits"))?;
+                let code = u32::from_str_radix(digits, 16).expect("invariant: at most eight hex digits");
+                text.push_code(code).map_err(|failure| failure.near(start..self.at))?;
             }
             other => text.push_str(other.encode_utf8(&mut [0; 4])),
         }
@@ -296,6 +329,7 @@ impl<'a> Lexer<'a> {
     /// `U&'..'` and `U&".."`, with an optional `UESCAPE 'c'` after it.
     fn unicode(&mut self) -> Lexed<'a> {
         self.at += 2;
+        let start = self.at + 1;
         let string = self.byte(0) == b'\'';
         let raw = if string {
             let TokenKind::String(text) = self.string(false)? else {
@@ -306,7 +340,7 @@ impl<'a> Lexer<'a> {
             self.quoted_identifier()?
         };
         let escape = self.unicode_escape_character()?;
-        let text = unicode_text(&raw, escape)?;
+        let text = unicode_text(&raw, escape).map_err(|(failure, byte)| failure.at(start + byte))?;
         Ok(if string {
             TokenKind::String(Cow::Owned(text))
         } else {
@@ -314,7 +348,7 @@ impl<'a> Lexer<'a> {
         })
     }
 
-    fn unicode_escape_character(&mut self) -> Result<char, (SqlState, String)> {
+    fn unicode_escape_character(&mut self) -> Result<char, Failure> {
         let end = self.at;
         if self.skip_blank().is_err()
             || !self.rest().get(..7).is_some_and(|w| w.eq_ignore_ascii_case(b"uescape"))
@@ -325,6 +359,7 @@ impl<'a> Lexer<'a> {
         self.at += 7;
         let invalid = || syntax("invalid Unicode escape character");
         self.skip_blank().map_err(|_| invalid())?;
+        let start = self.at;
         if self.byte(0) != b'\'' {
             return Err(syntax("UESCAPE must be followed by a simple string literal"));
         }
@@ -332,7 +367,7 @@ impl<'a> Lexer<'a> {
         let mut characters = text.chars();
         match (characters.next(), characters.next()) {
             (Some(c), None) if !c.is_ascii_hexdigit() && !"+'\" \t\n\r\u{c}".contains(c) => Ok(c),
-            _ => Err(invalid()),
+            _ => Err(invalid().near(start..self.at)),
         }
     }
 
@@ -342,7 +377,7 @@ impl<'a> Lexer<'a> {
             self.at += 1;
             let digits = self.digits(usize::MAX, |b| b.is_ascii_digit());
             if is_identifier_start(self.byte(0)) {
-                self.skip_character();
+                self.skip_while(is_identifier_part);
                 return Err(syntax("trailing junk after parameter"));
             }
             return match digits.parse() {
@@ -387,13 +422,13 @@ impl<'a> Lexer<'a> {
             if self.byte(1 + sign).is_ascii_digit() {
                 self.at += 1 + sign;
                 self.skip_while(digits);
-            } else {
-                self.at += 1 + sign;
+            } else if sign == 1 {
+                self.at += 2;
                 return Err(syntax("trailing junk after numeric literal"));
             }
         }
         if is_identifier_start(self.byte(0)) {
-            self.skip_character();
+            self.skip_while(is_identifier_part);
             return Err(syntax("trailing junk after numeric literal"));
         }
         Ok(TokenKind::Number)
@@ -433,7 +468,7 @@ impl Escaped {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
-    fn push_byte(&mut self, byte: u8) -> Result<(), (SqlState, String)> {
+    fn push_byte(&mut self, byte: u8) -> Result<(), Failure> {
         if byte == 0 {
             return Err(encoding("0x00"));
         }
@@ -441,16 +476,17 @@ impl Escaped {
         Ok(())
     }
 
-    fn push_code(&mut self, code: u32) -> Result<(), (SqlState, String)> {
+    fn push_code(&mut self, code: u32) -> Result<(), Failure> {
         if let Some(c) = surrogates(&mut self.surrogate, code)? {
             self.push_str(c.encode_utf8(&mut [0; 4]));
         }
         Ok(())
     }
 
-    fn finish(self) -> Result<String, (SqlState, String)> {
+    /// The text, at the closing quote.
+    fn finish(self, quote: Range<usize>) -> Result<String, Failure> {
         if self.surrogate.is_some() {
-            return Err(syntax("invalid Unicode surrogate pair"));
+            return Err(syntax("invalid Unicode surrogate pair").near(quote));
         }
         String::from_utf8(self.bytes).map_err(|e| {
             let bad = &e.as_bytes()[e.utf8_error().valid_up_to()..];
@@ -461,7 +497,7 @@ impl Escaped {
 }
 
 /// Joins the halves of a surrogate pair; `None` while the second half is awaited.
-fn surrogates(first: &mut Option<u16>, code: u32) -> Result<Option<char>, (SqlState, String)> {
+fn surrogates(first: &mut Option<u16>, code: u32) -> Result<Option<char>, Failure> {
     let invalid_pair = || syntax("invalid Unicode surrogate pair");
     let code = match (first.take(), code) {
         (None, 0xd800..=0xdbff) => {
@@ -478,48 +514,68 @@ fn surrogates(first: &mut Option<u16>, code: u32) -> Result<Option<char>, (SqlSt
     }
 }
 
-/// The text of a U& string, whose escapes are `\XXXX`, `\+XXXXXX` and `\\`.
-fn unicode_text(raw: &str, escape: char) -> Result<String, (SqlState, String)> {
-    let invalid = || syntax("invalid Unicode escape");
+/// The text of a U& string, whose escapes are `\XXXX`, `\+XXXXXX` and `\\`. A failure comes with the byte it is at.
+fn unicode_text(raw: &str, escape: char) -> Result<String, (Failure, usize)> {
+    let invalid = |at| {
+        let hint = Some("Unicode escapes must be \\XXXX or \\+XXXXXX.");
+        (Failure { hint, ..syntax("invalid Unicode escape") }, at)
+    };
+    let invalid_pair = |at| (syntax("invalid Unicode surrogate pair"), at);
     let mut text = String::with_capacity(raw.len());
-    let mut rest = raw;
-    let mut surrogate = None;
-    while let Some(at) = rest.find(escape) {
-        if at > 0 && surrogate.is_some() {
-            return Err(syntax("invalid Unicode surrogate pair"));
+    let (mut at, mut surrogate) = (0, None);
+    while let Some(before) = raw[at..].find(escape) {
+        if before > 0 && surrogate.is_some() {
+            return Err(invalid_pair(at));
         }
-        text.push_str(&rest[..at]);
-        rest = &rest[at + escape.len_utf8()..];
-        if let Some(after) = rest.strip_prefix(escape) {
+        text.push_str(&raw[at..at + before]);
+        let start = at + before;
+        at = start + escape.len_utf8();
+        if raw[at..].starts_with(escape) {
+            if surrogate.is_some() {
+                return Err(invalid_pair(start));
+            }
             text.push(escape);
-            rest = after;
+            at += escape.len_utf8();
             continue;
         }
-        let (digits, length) = match rest.strip_prefix('+') {
-            Some(digits) => (digits, 6),
-            None => (rest, 4),
-        };
-        let code = digits.get(..length).ok_or_else(invalid)?;
-        if !code.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(invalid());
-        }
-        let code = u32::from_str_radix(code, 16).expect("invariant: at most six hex digits");
-        text.extend(surrogates(&mut surrogate, code)?);
-        rest = &digits[length..];
+        let length = if raw[at..].starts_with('+') { 6 } else { 4 };
+        at += usize::from(length == 6);
+        let digits = raw.get(at..at + length).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        let Some(digits) = digits else { return Err(invalid(start)) };
+        let code = u32::from_str_radix(digits, 16).expect("invariant: at most six hex digits");
+        text.extend(surrogates(&mut surrogate, code).map_err(|failure| (failure, start))?);
+        at += length;
     }
     if surrogate.is_some() {
-        return Err(syntax("invalid Unicode surrogate pair"));
+        return Err(invalid_pair(at));
     }
-    text.push_str(rest);
+    text.push_str(&raw[at..]);
     Ok(text)
 }
 
-fn syntax(message: &str) -> (SqlState, String) {
-    (SqlState::SYNTAX_ERROR, message.to_owned())
+fn syntax(message: &str) -> Failure {
+    Failure { code: SqlState::SYNTAX_ERROR, message: message.to_owned(), hint: None, place: Place::Token }
 }
 
-fn encoding(bytes: &str) -> (SqlState, String) {
-    (SqlState::CHARACTER_NOT_IN_REPERTOIRE, format!("invalid byte sequence for encoding \"UTF8\": {bytes}"))
+impl Failure {
+    fn near(mut self, bytes: Range<usize>) -> Failure {
+        self.place = Place::Bytes(bytes);
+        self
+    }
+
+    fn at(mut self, byte: usize) -> Failure {
+        self.place = Place::Byte(byte);
+        self
+    }
+}
+
+fn encoding(bytes: &str) -> Failure {
+    Failure {
+        code: SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+        message: format!("invalid byte sequence for encoding \"UTF8\": {bytes}"),
+        hint: None,
+        place: Place::Nowhere,
+    }
 }
 
 /// Appends without copying while there is only one part.

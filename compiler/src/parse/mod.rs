@@ -18,14 +18,27 @@ mod statement;
 mod stream;
 mod types;
 
-use cursor::Parser;
+#[cfg(test)]
+mod tests;
+
+use cursor::{Limits, Parser};
 
 use crate::ast::{Expr, Spanned, Statement, TypeName};
 use crate::error::Error;
 
 /// The statements of a text, which `;` separates. A text of white space and comments has none.
 pub fn parse(text: &str) -> Result<Vec<Spanned<Statement>>, Error> {
-    let mut parser = Parser::new(text);
+    statements(text, Limits::WRITTEN)
+}
+
+/// A text that [`print`](crate::ast::print) made of a statement that [`parse`] accepted. It is accepted too, although the
+/// parentheses that printing adds may nest deeper than a user's text may: the catalog reads its texts by this.
+pub fn parse_canonical(text: &str) -> Result<Vec<Spanned<Statement>>, Error> {
+    statements(text, Limits::PRINTED)
+}
+
+fn statements(text: &str, limits: Limits) -> Result<Vec<Spanned<Statement>>, Error> {
+    let mut parser = Parser::new(text, limits);
     let mut statements = Vec::new();
     loop {
         while parser.eat_symbol(";") {}
@@ -52,7 +65,7 @@ pub fn parse_type(text: &str) -> Result<TypeName, Error> {
 }
 
 fn whole<T>(text: &str, parse: impl FnOnce(&mut Parser) -> Result<T, Error>) -> Result<T, Error> {
-    let mut parser = Parser::new(text);
+    let mut parser = Parser::new(text, Limits::WRITTEN);
     let parsed = parse(&mut parser)?;
     if parser.at_end() { Ok(parsed) } else { parser.unexpected() }
 }

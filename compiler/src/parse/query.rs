@@ -227,8 +227,21 @@ impl Parser<'_> {
             }
             query.order_by = order_by;
         }
+        // A clause may stand once here, beside one inside of parentheses, which is another error.
+        let mut seen: Vec<&str> = Vec::new();
         loop {
             let position = self.position();
+            let clause = match self.word() {
+                Some("limit" | "fetch") => "limit",
+                Some("offset") => "offset",
+                Some("as") => "as",
+                Some("emit") => "emit",
+                _ => "",
+            };
+            if seen.contains(&clause) {
+                return self.unexpected();
+            }
+            seen.extend(Some(clause).filter(|clause| !clause.is_empty()));
             match self.word() {
                 Some("limit") => {
                     let limit = self.limit(query)?;
@@ -463,7 +476,13 @@ impl Parser<'_> {
     pub fn at_as_of(&self) -> bool {
         self.are("as of")
             && match self.kind_at(2) {
-                TokenKind::Number | TokenKind::String(_) | TokenKind::Parameter(_) => true,
+                TokenKind::Number | TokenKind::String(_) | TokenKind::Parameter(_) | TokenKind::Quoted(_) => {
+                    true
+                }
+                // A list of names belongs to an alias.
+                TokenKind::Symbol if self.is_symbol_at(2, "(") => {
+                    !(self.is_column_ident(3) && (self.is_symbol_at(4, ",") || self.is_symbol_at(4, ")")))
+                }
                 TokenKind::Word(word, category) => {
                     !matches!(category, Category::Reserved | Category::TypeOrFunction)
                         && !matches!(&**word, "emit" | "within" | "asof")
@@ -564,7 +583,7 @@ fn set_limit(query: &mut Query, limit: Option<Limit>) -> Result<()> {
     }
     if limit.with_ties && query.order_by.is_empty() {
         let message = "WITH TIES cannot be specified without ORDER BY clause";
-        return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(limit.position));
+        return Err(Error::new(SqlState::SYNTAX_ERROR, message));
     }
     query.limit = Some(limit);
     Ok(())

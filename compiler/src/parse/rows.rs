@@ -4,6 +4,18 @@ use super::cursor::{Parser, Result};
 use super::lex::TokenKind;
 use crate::ast::*;
 use crate::error::{Error, SqlState};
+use crate::keyword::Category;
+
+/// What may name an option in a list.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum OptionNames {
+    /// In EXPLAIN.
+    Unreserved,
+    /// In COPY.
+    Labels,
+    /// In WITH, where a connector's options have names that are no identifiers.
+    LabelsAndStrings,
+}
 
 impl Parser<'_> {
     pub fn insert(&mut self, with: Option<With>, position: u32) -> Result<Statement> {
@@ -251,7 +263,7 @@ impl Parser<'_> {
         }
         self.eat("with");
         if self.is_symbol("(") {
-            options.extend(self.option_list()?);
+            options.extend(self.option_list(OptionNames::Labels)?);
             return Ok(());
         }
         while let Some(option) = self.copy_word()? {
@@ -321,14 +333,24 @@ impl Parser<'_> {
     pub fn with_options(&mut self) -> Result<Vec<Opt>> {
         if self.is("with") && self.is_symbol_at(1, "(") {
             self.advance();
-            return self.option_list();
+            return self.option_list(OptionNames::LabelsAndStrings);
         }
         Ok(Vec::new())
     }
 
     /// `(name, name value, name = value)`.
-    pub fn option_list(&mut self) -> Result<Vec<Opt>> {
+    pub fn option_list(&mut self, names: OptionNames) -> Result<Vec<Opt>> {
         self.parenthesized(|p| {
+            let allowed = match p.kind() {
+                TokenKind::String(_) => names == OptionNames::LabelsAndStrings,
+                TokenKind::Word(word, Category::Reserved) => {
+                    names != OptionNames::Unreserved || matches!(&**word, "analyze" | "analyse")
+                }
+                _ => true,
+            };
+            if !allowed {
+                return p.unexpected();
+            }
             let name = p.dotted_option_name()?;
             let value = match p.eat_symbol("=") || !(p.is_symbol(",") || p.is_symbol(")")) {
                 true => Some(p.option_value()?),

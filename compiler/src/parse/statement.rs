@@ -32,7 +32,9 @@ impl Parser<'_> {
             "execute" => self.execute(),
             "deallocate" => {
                 self.advance();
-                self.eat("prepare");
+                if self.is_column_ident(1) || self.is_at(1, "all") {
+                    self.eat("prepare");
+                }
                 self.name_or_all().map(Statement::Deallocate)
             }
             "declare" => self.declare(),
@@ -71,18 +73,14 @@ impl Parser<'_> {
     pub fn unsupported(&mut self, most: usize, position: u32) -> Result<Statement> {
         let words: Vec<String> =
             (0..most).map_while(|i| self.word_at(i)).map(str::to_ascii_uppercase).collect();
+        // The body of an SQL routine holds statements that end in `;`.
         let mut routine = false;
-        while !self.at_end() && !self.is_symbol(";") {
+        while !(self.at_end() || self.is_symbol(";") && !routine) {
             if let TokenKind::Error(_) = self.kind() {
                 return self.unexpected();
             }
-            // The body of an SQL routine holds statements that end in `;`.
-            routine |= self.are("begin atomic");
-            while routine && !self.at_end() {
-                self.advance();
-                routine = !(self.is("end")
-                    && (self.is_symbol_at(1, ";") || matches!(self.kind_at(1), TokenKind::End)));
-            }
+            let ends = self.is_symbol_at(1, ";") || matches!(self.kind_at(1), TokenKind::End);
+            routine = (routine || self.are("begin atomic")) && !(self.is("end") && ends);
             self.advance();
         }
         Ok(Statement::Unsupported { what: words.join(" "), position })

@@ -1,6 +1,7 @@
 //! SUBSCRIBE and EXPLAIN: the statements that look at a relation in other ways than reading it.
 
 use super::cursor::{Parser, Result};
+use super::rows::OptionNames;
 use crate::ast::*;
 
 impl Parser<'_> {
@@ -64,14 +65,10 @@ impl Parser<'_> {
             }
         }
         if options.is_empty() && self.is_symbol("(") && !self.parenthesis_holds_query() {
-            options = self.option_list()?;
+            options = self.option_list(OptionNames::Unreserved)?;
         }
         let of = self.explained()?;
         Ok(Statement::Explain(Box::new(Explain { stage, options, of, position })))
-    }
-
-    fn parenthesis_holds_query(&self) -> bool {
-        self.is_symbol_at(1, "(") || matches!(self.word_at(1), Some("select" | "with" | "values" | "table"))
     }
 
     fn explained(&mut self) -> Result<ExplainOf> {
@@ -83,6 +80,14 @@ impl Parser<'_> {
         ];
         if let Some((_, kind)) = items.into_iter().find(|(words, _)| self.eat(words)) {
             return Ok(ExplainOf::Item { kind, name: self.name()? });
+        }
+        if self.is("create") {
+            let objects =
+                ["table", "materialized", "view", "stream", "index", "unique", "or", "temp", "temporary"];
+            if !self.word_at(1).is_some_and(|object| objects.contains(&object)) {
+                self.advance();
+                return self.unexpected();
+            }
         }
         let explainable = ["subscribe", "create", "declare", "execute", "refresh"];
         match self.at_query_or_parenthesis() || self.is_one_of(&["insert", "update", "delete", "merge"]) {

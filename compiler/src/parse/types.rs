@@ -3,6 +3,7 @@
 use super::cursor::{Parser, Result};
 use super::lex::TokenKind;
 use crate::ast::*;
+use crate::error::{Error, SqlState};
 
 impl Parser<'_> {
     /// A type, with SETOF before it and brackets after it perhaps.
@@ -108,10 +109,8 @@ impl Parser<'_> {
         let name = match self.length()?.first().map(|digits| &digits.kind) {
             None => "float8",
             Some(ExprKind::Literal(Literal::Number(digits))) => {
-                let invalid = |message: &str| {
-                    Err(crate::error::Error::new(crate::error::SqlState::INVALID_PARAMETER_VALUE, message)
-                        .at(at))
-                };
+                let invalid =
+                    |message: &str| Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message).at(at));
                 match digits.parse::<u64>() {
                     Ok(0) => return invalid("precision for type float must be at least 1 bit"),
                     Ok(1..=24) => "float4",
@@ -195,9 +194,13 @@ impl Parser<'_> {
     /// `date '..'` for the types that are keywords; a keyword that no literal follows is a name like any other.
     pub fn keyword_type_literal(&mut self) -> Result<Option<Expr>> {
         let mark = self.mark();
-        let Some(mut to) = self.keyword_type().ok().flatten() else {
-            self.rewind(mark);
-            return Ok(None);
+        let mut to = match self.keyword_type() {
+            Ok(Some(to)) => to,
+            Err(error) if error.code != SqlState::SYNTAX_ERROR => return Err(error),
+            _ => {
+                self.rewind(mark);
+                return Ok(None);
+            }
         };
         let TokenKind::String(_) = self.kind() else {
             self.rewind(mark);

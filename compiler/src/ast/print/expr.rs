@@ -6,7 +6,7 @@ use crate::keyword;
 
 impl Printer {
     pub(super) fn expr(&mut self, expr: &Expr) {
-        stacker::maybe_grow(64 << 10, 1 << 20, || self.expr_kind(&expr.kind));
+        with_stack(|| self.expr_kind(&expr.kind));
     }
 
     fn expr_kind(&mut self, kind: &ExprKind) {
@@ -32,7 +32,17 @@ impl Printer {
                 self.text(" ");
                 self.operand(operand);
             }
-            ExprKind::Binary { op, left, right } => self.infix(left, right, |p| p.operator(op)),
+            ExprKind::Binary { op, left, right } => {
+                match &left.kind {
+                    // A chain is as long as it likes; were it nested, its text would be too deep to be read.
+                    ExprKind::Binary { op: before, .. } if op.associates_with(before) => self.expr(left),
+                    _ => self.operand(left),
+                }
+                self.text(" ");
+                self.operator(op);
+                self.text(" ");
+                self.operand(right);
+            }
             ExprKind::And(list) => self.separated(list, " AND ", Self::operand),
             ExprKind::Or(list) => self.separated(list, " OR ", Self::operand),
             ExprKind::Not(operand) => {
@@ -209,7 +219,7 @@ impl Printer {
 
     pub(super) fn subquery(&mut self, query: &Query) {
         self.text("(");
-        stacker::maybe_grow(64 << 10, 1 << 20, || self.query(query));
+        with_stack(|| self.query(query));
         self.text(")");
     }
 
