@@ -42,7 +42,7 @@ pub fn recompile(change: &Change, catalog: &Catalog) -> Result<Change, Error> {
 
 fn parse_defaults(columns: &mut [Column]) -> Result<(), Error> {
     for default in columns.iter_mut().filter_map(|column| column.default.as_mut()) {
-        default.expr = Some(Arc::new(parse::parse_expression(&default.sql)?));
+        default.expr = Some(Arc::new(parse::parse_canonical_expression(&default.sql)?));
     }
     Ok(())
 }
@@ -82,7 +82,7 @@ pub(crate) fn definition_hir(
 }
 
 fn parse_definition(sql: &str) -> Result<ast::Query, Error> {
-    let mut statements = parse::parse(sql)?;
+    let mut statements = parse::parse_canonical(sql)?;
     match (statements.pop().map(|statement| statement.node), statements.is_empty()) {
         (Some(Statement::Query(query)), true) => Ok(*query),
         _ => Err(Error::new(SqlState::DATA_CORRUPTED, "a stored definition is not one query")),

@@ -56,16 +56,21 @@ fn statements(text: &str, limits: Limits) -> Result<Vec<Spanned<Statement>>, Err
 
 /// A text that is one expression.
 pub fn parse_expression(text: &str) -> Result<Expr, Error> {
-    whole(text, |parser| parser.expr())
+    whole(text, Limits::WRITTEN, |parser| parser.expr())
+}
+
+/// An expression that was printed, as [`parse_canonical`] for statements.
+pub fn parse_canonical_expression(text: &str) -> Result<Expr, Error> {
+    whole(text, Limits::PRINTED, |parser| parser.expr())
 }
 
 /// A text that is the name of a type.
 pub fn parse_type(text: &str) -> Result<TypeName, Error> {
-    whole(text, |parser| parser.type_name())
+    whole(text, Limits::WRITTEN, |parser| parser.type_name())
 }
 
-fn whole<T>(text: &str, parse: impl FnOnce(&mut Parser) -> Result<T, Error>) -> Result<T, Error> {
-    let mut parser = Parser::new(text, Limits::WRITTEN);
+fn whole<T>(text: &str, limits: Limits, parse: impl FnOnce(&mut Parser) -> Result<T, Error>) -> Result<T, Error> {
+    let mut parser = Parser::new(text, limits);
     let parsed = parse(&mut parser)?;
     if parser.at_end() { Ok(parsed) } else { parser.unexpected() }
 }
