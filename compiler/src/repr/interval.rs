@@ -86,21 +86,6 @@ impl Ord for Interval {
     }
 }
 
-/// What a count byte says: (below zero, number of bytes of the length).
-fn count(byte: u8) -> Option<(bool, usize)> {
-    let (negative, count) =
-        if byte < COUNT_BIAS { (true, COUNT_BIAS - 1 - byte) } else { (false, byte - COUNT_BIAS) };
-    (count <= 15).then_some((negative, count as usize))
-}
-
-/// The length of an interval's encoding after its tag.
-pub(super) fn masked_len(body: &[u8], mask: u8) -> Option<usize> {
-    let (_, count) = count(body.first()? ^ mask)?;
-    let months = datum_len(body.get(1 + count..)?, mask, 0)?;
-    let days = datum_len(body.get(1 + count + months..)?, mask, 0)?;
-    Some(1 + count + months + days)
-}
-
 impl Interval {
     fn checked(months: Option<i32>, days: Option<i32>, micros: Option<i64>) -> Result<Interval, EvalError> {
         match (months, days, micros) {
@@ -220,4 +205,19 @@ fn clamp(value: i64) -> i32 {
 
 fn out_of_range() -> EvalError {
     EvalError::new(SqlState::DATETIME_FIELD_OVERFLOW, "interval out of range")
+}
+
+/// What a count byte says: (below zero, number of bytes of the length).
+fn count(byte: u8) -> Option<(bool, usize)> {
+    let (negative, count) =
+        if byte < COUNT_BIAS { (true, COUNT_BIAS - 1 - byte) } else { (false, byte - COUNT_BIAS) };
+    (count <= 15).then_some((negative, count as usize))
+}
+
+/// The length of an interval's encoding after its tag.
+pub(super) fn masked_len(body: &[u8], mask: u8) -> Option<usize> {
+    let (_, count) = count(body.first()? ^ mask)?;
+    let months = datum_len(body.get(1 + count..)?, mask, 0)?;
+    let days = datum_len(body.get(1 + count + months..)?, mask, 0)?;
+    Some(1 + count + months + days)
 }

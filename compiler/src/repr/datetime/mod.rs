@@ -6,6 +6,8 @@
 
 mod arithmetic;
 mod calendar;
+#[cfg(test)]
+mod cases;
 mod field;
 mod truncate;
 mod zone;

@@ -11,6 +11,8 @@ use num_bigint::BigInt;
 use num_traits::ToPrimitive;
 
 mod arithmetic;
+#[cfg(test)]
+mod cases;
 pub(super) mod encoding;
 mod text;
 mod transcendental;

@@ -19,6 +19,9 @@ mod interval;
 mod record;
 mod simple;
 
+#[cfg(test)]
+mod cases;
+
 pub use date::{
     format_date, format_timestamp, format_timestamptz, parse_date, parse_timestamp, parse_timestamptz,
 };
