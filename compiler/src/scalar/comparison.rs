@@ -110,6 +110,15 @@ functions! { pub(super) FUNCTIONS;
         = { |_, a: Datum<'_>, b: Datum<'_>| if not_distinct(a, b) { Datum::Null } else { a } };
 }
 
+functions! { pub(super) COUNTING;
+    /// How many of the arguments are NULL.
+    "num_nulls"() -> Int4, never_null(), variadic(super::ArgType::Any): "num_nulls(1, NULL, 2)" => "1"
+        = { raw |args, _| Ok(Datum::Int(args.iter().filter(|d| d.is_null()).count() as i64)) };
+    /// How many of the arguments are not NULL.
+    "num_nonnulls"() -> Int4, never_null(), variadic(super::ArgType::Any): "num_nonnulls(1, NULL, 2)" => "2"
+        = { raw |args, _| Ok(Datum::Int(args.iter().filter(|d| !d.is_null()).count() as i64)) };
+}
+
 fn extreme<'a>(args: &[Datum<'a>], better: Ordering) -> Datum<'a> {
     let values = args.iter().copied().filter(|d| !matches!(d, Datum::Null));
     values.reduce(|best, d| if compare(d, best) == better { d } else { best }).unwrap_or(Datum::Null)

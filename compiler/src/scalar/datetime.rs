@@ -10,7 +10,7 @@ use super::declare::functions;
 use super::native::{Days, Micros, MicrosTz};
 use crate::error::SqlState;
 use crate::repr::datetime::{self, Field, TimeZone};
-use crate::repr::{Interval, Numeric};
+use crate::repr::{Datum, Interval, Numeric};
 
 functions! { pub(super) ARITHMETIC;
     /// The date so many days later.
@@ -164,6 +164,18 @@ functions! { pub(super) FUNCTIONS;
         = { |_, y: i64, m: i64, d: i64, h: i64, min: i64, s: f64| {
             datetime::make_timestamp(y as i32, m as i32, d as i32, h as i32, min as i32, s).map(Micros)
         } };
+    /// The time of a year, month, day, hour, minute and second in the session's time zone.
+    "make_timestamptz"(Int4, Int4, Int4, Int4, Int4, Float8) -> TimestampTz, errs(), zone(): "make_timestamptz(2013, 7, 15, 8, 15, 23.5)" => "2013-07-15 08:15:23.5+00"
+        = { |_, y: i64, m: i64, d: i64, h: i64, min: i64, s: f64, z: Option<&str>| {
+            let local = datetime::make_timestamp(y as i32, m as i32, d as i32, h as i32, min as i32, s)?;
+            in_zone(z, |z| datetime::timestamp_to_timestamptz(local, z).map(MicrosTz))
+        } };
+    /// The time of a year, month, day, hour, minute and second in a zone.
+    "make_timestamptz"(Int4, Int4, Int4, Int4, Int4, Float8, Text) -> TimestampTz, errs(): "make_timestamptz(2013, 7, 15, 8, 15, 23.5, 'America/New_York')" => "2013-07-15 12:15:23.5+00"
+        = { |_, y: i64, m: i64, d: i64, h: i64, min: i64, s: f64, z: &str| {
+            let local = datetime::make_timestamp(y as i32, m as i32, d as i32, h as i32, min as i32, s)?;
+            in_zone(Some(z), |z| datetime::timestamp_to_timestamptz(local, z).map(MicrosTz))
+        } };
     /// The interval of years, months, weeks, days, hours, minutes and seconds.
     "make_interval"(Int4, Int4, Int4, Int4, Int4, Int4, Float8) -> Interval, errs(), defaults(&["0", "0", "0", "0", "0", "0", "0"]):
         "make_interval(1, 2, 3, 4, 5, 6, 7.5)" => "1 year 2 mons 25 days 05:06:07.5"
@@ -294,7 +306,8 @@ fn from_unix(seconds: f64) -> Result<i64, EvalError> {
     }
     let micros = (seconds * datetime::MICROS_PER_SECOND as f64).round_ties_even();
     datetime::check_timestamp(micros as i128 - datetime::EPOCH_UNIX_MICROS as i128).map_err(|_| {
-        let message = format!("timestamp out of range: \"{seconds}\"");
+        let message =
+            format!("timestamp out of range: \"{}\"", super::string::as_text(Datum::Float(seconds)));
         EvalError::new(SqlState::DATETIME_FIELD_OVERFLOW, message)
     })
 }

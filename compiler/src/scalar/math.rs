@@ -74,6 +74,9 @@ functions! { pub(super) NUMERIC;
     /// The logarithm of the second argument to the base of the first.
     "log"(Numeric, Numeric) -> Numeric, errs(): "log(2.0, 64.0)" => "6.0000000000000000"
         = { |cx, base: Numeric<'_>, a: Numeric<'_>| a.log(base, cx.arena) };
+    /// The bucket of a number, of so many of one width between two bounds; 0 below them, one more above.
+    "width_bucket"(Numeric, Numeric, Numeric, Int4) -> Int4, errs(): "width_bucket(5.35, 0.024, 10.06, 5)" => "3"
+        = { |cx, a: Numeric<'_>, low: Numeric<'_>, high: Numeric<'_>, count: i64| width_bucket_numeric(a, low, high, count, cx.arena) };
     /// How many digits are shown after the point.
     "scale"(Numeric) -> Int4, maybe_null(): "scale(8.4100)" => "4"
         = { |_, a: Numeric<'_>| a.is_finite().then(|| a.scale() as i64) };
@@ -145,6 +148,17 @@ functions! { pub(super) FLOAT;
     "sinh"(Float8) -> Float8: "sinh(float8 '0')" => "0" = { |_, a: f64| a.sinh() };
     /// The hyperbolic cosine.
     "cosh"(Float8) -> Float8: "cosh(float8 '0')" => "1" = { |_, a: f64| a.cosh() };
+    /// The number whose hyperbolic sine it is.
+    "asinh"(Float8) -> Float8: "asinh(float8 '0')" => "0" = { |_, a: f64| a.asinh() };
+    /// The number whose hyperbolic cosine it is.
+    "acosh"(Float8) -> Float8, errs(): "acosh(float8 '1')" => "0" = { |_, a: f64| in_domain(a.acosh(), a) };
+    /// The number whose hyperbolic tangent it is.
+    "atanh"(Float8) -> Float8, errs(): "atanh(float8 '0')" => "0" = { |_, a: f64| in_domain(a.atanh(), a) };
+    /// The cotangent of an angle in radians.
+    "cot"(Float8) -> Float8, errs(): "cot(float8 '1')" => "0.6420926159343306" = { |_, a: f64| in_domain(1.0 / a.tan(), a) };
+    /// The bucket of a number, of so many of one width between two bounds; 0 below them, one more above.
+    "width_bucket"(Float8, Float8, Float8, Int4) -> Int4, errs(): "width_bucket(float8 '5.35', float8 '0.024', float8 '10.06', 5)" => "3"
+        = { |_, a: f64, low: f64, high: f64, count: i64| width_bucket(a, low, high, count) };
     /// The hyperbolic tangent.
     "tanh"(Float8) -> Float8: "tanh(float8 '0')" => "0" = { |_, a: f64| a.tanh() };
 }
@@ -238,6 +252,71 @@ fn power(base: f64, exponent: f64) -> Result<f64, EvalError> {
         _ if result == 0.0 && base != 0.0 && operands_finite => Err(underflow()),
         _ => Ok(result),
     }
+}
+
+fn bucket_error(message: &str) -> EvalError {
+    error(SqlState::INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, message)
+}
+
+/// The number of buckets, and one more for what lies past them.
+fn bucket_count(count: i64) -> Result<i64, EvalError> {
+    if count <= 0 {
+        return Err(bucket_error("count must be greater than zero"));
+    }
+    Ok(count)
+}
+
+fn width_bucket(value: f64, low: f64, high: f64, count: i64) -> Result<i64, EvalError> {
+    let count = bucket_count(count)?;
+    if value.is_nan() || low.is_nan() || high.is_nan() {
+        return Err(bucket_error("operand, lower bound, and upper bound cannot be NaN"));
+    }
+    if low.is_infinite() || high.is_infinite() {
+        return Err(bucket_error("lower and upper bounds must be finite"));
+    }
+    let (value, start, end) = match low.partial_cmp(&high) {
+        Some(std::cmp::Ordering::Less) => (value, low, high),
+        Some(std::cmp::Ordering::Greater) => (-value, -low, -high),
+        _ => return Err(bucket_error("lower bound cannot equal upper bound")),
+    };
+    match value {
+        _ if value < start => Ok(0),
+        _ if value >= end => int4(Some(count + 1)),
+        // Halves, because the difference of the bounds may overflow.
+        _ => {
+            let share = (value / 2.0 - start / 2.0) / (end / 2.0 - start / 2.0);
+            Ok(((count as f64 * share) as i64).min(count - 1) + 1)
+        }
+    }
+}
+
+fn width_bucket_numeric<'a>(
+    value: Numeric<'a>,
+    low: Numeric<'a>,
+    high: Numeric<'a>,
+    count: i64,
+    arena: &'a bumpalo::Bump,
+) -> Result<i64, EvalError> {
+    let count = bucket_count(count)?;
+    if value.is_nan() || low.is_nan() || high.is_nan() {
+        return Err(bucket_error("operand, lower bound, and upper bound cannot be NaN"));
+    }
+    if low.is_infinite() || high.is_infinite() {
+        return Err(bucket_error("lower and upper bounds must be finite"));
+    }
+    let ascending = match low.cmp(&high) {
+        std::cmp::Ordering::Equal => return Err(bucket_error("lower bound cannot equal upper bound")),
+        ordering => ordering.is_lt(),
+    };
+    if if ascending { value < low } else { value > low } {
+        return Ok(0);
+    }
+    if if ascending { value >= high } else { value <= high } {
+        return int4(Some(count + 1));
+    }
+    let share = value.sub(low, arena)?.mul(Numeric::from_int(count), arena)?;
+    let bucket = share.div_trunc(high.sub(low, arena)?, arena)?;
+    int4(bucket.to_int().and_then(|bucket| bucket.checked_add(1)))
 }
 
 fn gcd(mut a: u64, mut b: u64) -> u64 {

@@ -39,6 +39,7 @@ pub mod special;
 mod string;
 mod table;
 mod time_format;
+mod time_parse;
 mod to_char;
 
 pub use aggregate::{
@@ -67,7 +68,7 @@ static TABLES: &[&[&[Function]]] = &[
     &[string::FUNCTIONS, string::QUOTING, pattern::FUNCTIONS],
     &[datetime::ARITHMETIC, datetime::CASTS, datetime::FUNCTIONS, datetime::CLOCK],
     &[array::FUNCTIONS, json::FUNCTIONS, catalog::FUNCTIONS],
-    &[to_char::FUNCTIONS, number_format::FUNCTIONS],
+    &[to_char::FUNCTIONS, number_format::FUNCTIONS, time_parse::FUNCTIONS, comparison::COUNTING],
     comparison::OPERATORS,
     arithmetic::INTEGERS,
 ];

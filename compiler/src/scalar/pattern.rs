@@ -30,6 +30,10 @@ functions! { pub(super) FUNCTIONS;
         "'ABC' !~~* 'a%'" => "f" = { |_, a: &str, p: &str| like(a, p, true).map(|m| !m) };
     /// The LIKE pattern with another escape character brought to the backslash.
     "like_escape"(Text, Text) -> Text, errs(): "like_escape('a#%', '#')" => "a\\%" = { |_, p: &str, e: &str| like_escape(p, e) };
+    /// The regular expression of a SIMILAR TO pattern, with the backslash as escape character.
+    "similar_to_escape"(Text) -> Text, errs(): "similar_to_escape('a%(b|c)')" => "^(?:a.*(?:b|c))$" = { |_, p: &str| similar_to(p, "\\") };
+    /// The regular expression of a SIMILAR TO pattern, with an escape character.
+    "similar_to_escape"(Text, Text) -> Text, errs(): "similar_to_escape('a#%_', '#')" => "^(?:a\\%.)$" = { |_, p: &str, escape: &str| similar_to(p, escape) };
     /// Whether the text matches a regular expression.
     "~"(Text, Text) -> Bool, errs(): "'thomas' ~ 't.*ma'" => "t"
         = { |_, a: &str, p: &str| with_regex(p, "", |r| r.is_match(a)) };
@@ -199,6 +203,45 @@ fn like_escape(pattern: &str, escape: &str) -> Result<String, EvalError> {
         }
         escaped = false;
     }
+    Ok(out)
+}
+
+/// SIMILAR TO: % and _ as in LIKE, the rest as in a regular expression without a point or anchors, of the whole text.
+fn similar_to(pattern: &str, escape: &str) -> Result<String, EvalError> {
+    let mut chars = escape.chars();
+    let (escape, None) = (chars.next(), chars.next()) else {
+        let error = EvalError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string");
+        return Err(error.hint("Escape string must be empty or one character."));
+    };
+    let mut out = String::from("^(?:");
+    let mut in_brackets = false;
+    let mut escaped = false;
+    for c in pattern.chars() {
+        match c {
+            c if escaped => {
+                out.extend(['\\', c]);
+                escaped = false;
+                continue;
+            }
+            c if Some(c) == escape => escaped = true,
+            '\\' => out.push_str("\\\\"),
+            ']' if in_brackets => {
+                in_brackets = false;
+                out.push(']');
+            }
+            c if in_brackets => out.push(c),
+            '[' => {
+                in_brackets = true;
+                out.push('[');
+            }
+            '%' => out.push_str(".*"),
+            '_' => out.push('.'),
+            '(' => out.push_str("(?:"),
+            '.' | '^' | '$' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out.push_str(")$");
     Ok(out)
 }
 

@@ -123,6 +123,10 @@ functions! { pub(super) FUNCTIONS;
     "encode"(Bytea, Text) -> Text, errs(): "encode(bytea '\\x0102', 'hex')" => "0102" = { |_, a: &[u8], format: &str| super::digest::encode(a, format) };
     /// The bytes of a text in hex, base64 or escape format.
     "decode"(Text, Text) -> Bytea, errs(): "decode('AQI=', 'base64')" => "\\x0102" = { |_, a: &str, format: &str| super::digest::decode(a, format) };
+    /// The text whose UTF-8 encoding the bytes are.
+    "convert_from"(Bytea, Name) -> Text, errs(): "convert_from(bytea 'text', 'UTF8')" => "text" = { |_, a: &[u8], encoding: &str| decode_utf8(a, encoding) };
+    /// The UTF-8 encoding of the text.
+    "convert_to"(Text, Name) -> Bytea, errs(): "convert_to('text', 'UTF8')" => "\\x74657874" = { |_, a: &str, encoding: &str| only_utf8(encoding).map(|()| a.as_bytes().to_vec()) };
     /// The byte at a position, counted from 0.
     "get_byte"(Bytea, Int4) -> Int4, errs(): "get_byte(bytea '\\x0102', 1)" => "2" = { |_, a: &[u8], at: i64| get_byte(a, at) };
 }
@@ -284,12 +288,39 @@ fn chr(code: i64) -> Result<String, EvalError> {
     let refuse = |message: String| Err(EvalError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
     match code {
         0 => refuse("null character not permitted".to_owned()),
-        _ if code < 0 => refuse("character number must be positive".to_owned()),
+        _ if code < 0 => {
+            Err(EvalError::new(SqlState::INVALID_PARAMETER_VALUE, "character number must be positive"))
+        }
         _ => match u32::try_from(code).ok().and_then(char::from_u32) {
             Some(c) => Ok(c.to_string()),
             None if code > 0x10ffff => refuse(format!("requested character too large for encoding: {code}")),
             None => refuse(format!("requested character not valid for encoding: {code}")),
         },
+    }
+}
+
+fn only_utf8(encoding: &str) -> Result<(), EvalError> {
+    let plain: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
+    if matches!(plain.to_ascii_lowercase().as_str(), "utf8" | "unicode") {
+        return Ok(());
+    }
+    let message = format!("conversion between {encoding} and UTF8 is not supported");
+    Err(EvalError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
+}
+
+fn decode_utf8<'b>(bytes: &'b [u8], encoding: &str) -> Result<&'b str, EvalError> {
+    only_utf8(encoding)?;
+    let refuse = |at: usize, len: usize| {
+        let shown: Vec<String> = bytes[at..].iter().take(len).map(|b| format!("0x{b:02x}")).collect();
+        let message = format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" "));
+        Err(EvalError::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, message))
+    };
+    match std::str::from_utf8(bytes) {
+        Ok(text) => match text.find('\0') {
+            Some(at) => refuse(at, 1),
+            None => Ok(text),
+        },
+        Err(error) => refuse(error.valid_up_to(), error.error_len().unwrap_or(1)),
     }
 }
 

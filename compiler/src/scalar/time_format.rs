@@ -20,6 +20,17 @@ pub(super) struct Field {
     pub ordinal: Option<Case>,
 }
 
+impl Field {
+    /// The field as the pattern has it.
+    pub fn written(&self) -> String {
+        match self.case {
+            Case::Upper => self.name.to_owned(),
+            Case::Capital => capitalized(self.name),
+            Case::Lower => self.name.to_ascii_lowercase(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Case {
     Upper,

@@ -4,6 +4,7 @@ mod aggregate;
 mod cast;
 mod examples;
 mod mfp;
+mod postgresql;
 mod to_char;
 
 use bumpalo::Bump;
