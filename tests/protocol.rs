@@ -1,8 +1,9 @@
 //! The protocol, message by message: transcripts in `tests/protocol/`, and what no well-behaved client says.
 //!
-//! A transcript is what the client says (`> `) and what must come back (`< `). Lines of the client that follow each other
-//! are sent in one write. `---` begins another connection; a connection starts ready for queries unless its first line is
-//! `raw`. `PROTOCOL=name` runs the files whose name contains it; `REWRITE=1` writes what came into the files.
+//! A transcript is what the client says (`> `) and what must come back (`< `). Lines of the client are sent in one write up
+//! to one that ReadyForQuery answers (`>+ ` for one that it does not, because an error before it has everything passed
+//! over), or to an empty line. `---` begins another connection; a connection starts ready for queries unless its first line
+//! is `raw`. `PROTOCOL=name` runs the files whose name contains it; `REWRITE=1` writes what came into the files.
 
 mod harness;
 
@@ -18,13 +19,13 @@ use rand::{RngExt, SeedableRng};
 
 #[test]
 fn transcripts() {
-    let server = Server::start(Options::default());
     let wanted = std::env::var("PROTOCOL").unwrap_or_default();
     let folder = std::fs::read_dir(harness::repository("tests/protocol")).expect("the folder is there");
     let mut files: Vec<_> = folder.map(|entry| entry.expect("it can be read").path()).collect();
     files.sort();
     let mut failures = Vec::new();
     for file in files.iter().filter(|file| file.to_string_lossy().contains(&wanted)) {
+        let server = Server::start(Options::default());
         failures.extend(run(file, server.port));
     }
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
@@ -56,38 +57,63 @@ fn run(file: &Path, port: u16) -> Option<String> {
 
 /// The transcript with what came in the place of what was expected.
 fn converse(text: &str, port: u16) -> String {
-    let mut out = String::new();
-    let mut wire: Option<Wire> = None;
-    let mut saying: Vec<&str> = Vec::new();
-    let listen = |wire: &mut Option<Wire>, saying: &mut Vec<&str>, out: &mut String| {
-        if saying.is_empty() {
+    let mut talk = Talk { out: String::new(), wire: None, saying: Vec::new(), answers: 0, port };
+    let mut lines = text.lines().filter(|line| !line.starts_with("< ")).peekable();
+    while let Some(line) = lines.next() {
+        if !line.starts_with('>') {
+            talk.listen();
+        }
+        let _ = writeln!(talk.out, "{line}");
+        match line {
+            "---" => talk.wire = None,
+            "raw" => talk.wire = Some(Wire::open(port)),
+            line if line.is_empty() || line.starts_with('#') => {}
+            line => {
+                let continues = lines.peek().is_some_and(|next| next.starts_with("> Copy"));
+                talk.say(line, continues);
+            }
+        }
+    }
+    talk.listen();
+    talk.out
+}
+
+/// A transcript under way.
+struct Talk<'t> {
+    out: String,
+    wire: Option<Wire>,
+    saying: Vec<&'t str>,
+    /// How many ReadyForQuery are to come.
+    answers: usize,
+    port: u16,
+}
+
+impl<'t> Talk<'t> {
+    fn say(&mut self, line: &'t str, continues: bool) {
+        let silent = line.strip_prefix(">+ ");
+        let message =
+            silent.or_else(|| line.strip_prefix("> ")).unwrap_or_else(|| panic!("what is {line:?}?"));
+        self.saying.push(message);
+        if silent.is_none() && harness::wire::is_answered(message) {
+            self.answers += 1;
+            if !continues {
+                self.listen();
+            }
+        }
+    }
+
+    fn listen(&mut self) {
+        if self.saying.is_empty() {
             return;
         }
-        let wire = wire.get_or_insert_with(|| Wire::connect(port));
-        let answers = wire.say(saying);
-        for line in wire.listen(answers) {
-            let _ = writeln!(out, "< {line}");
+        let wire = self.wire.get_or_insert_with(|| Wire::connect(self.port));
+        wire.say(&self.saying);
+        for line in wire.listen(self.answers) {
+            let _ = writeln!(self.out, "< {line}");
         }
-        saying.clear();
-    };
-    for line in text.lines() {
-        if let Some(message) = line.strip_prefix("> ") {
-            saying.push(message);
-            let _ = writeln!(out, "{line}");
-            continue;
-        }
-        listen(&mut wire, &mut saying, &mut out);
-        match line {
-            "---" => wire = None,
-            "raw" => wire = Some(Wire::open(port)),
-            line if line.starts_with("< ") => continue,
-            line if line.is_empty() || line.starts_with('#') => {}
-            line => panic!("a line that is nothing: {line:?}"),
-        }
-        let _ = writeln!(out, "{line}");
+        self.saying.clear();
+        self.answers = 0;
     }
-    listen(&mut wire, &mut saying, &mut out);
-    out
 }
 
 /// Whatever bytes come, on whatever connection: others are served.
@@ -171,6 +197,152 @@ fn a_promised_gigabyte_takes_no_memory() {
     Wire::connect(server.port);
     let after = resident(server.process().id());
     assert!(after < before + (64 << 20), "{before} bytes before, {after} after");
+}
+
+fn rows_of(lines: &[String]) -> Vec<&str> {
+    lines.iter().filter_map(|line| line.strip_prefix("DataRow ")).collect()
+}
+
+/// Whoever reads nothing of a large answer waits alone, with little held for it, and can be cancelled.
+#[test]
+fn a_client_that_does_not_read_waits_alone() {
+    let mut server = Server::start(Options::default());
+    let mut other = Wire::connect(server.port);
+    other.ask("CREATE TABLE t (a int, b text)");
+    let before = resident(server.process().id());
+    let mut silent: Vec<_> = (0..20).map(|_| Wire::connect(server.port)).collect();
+    for wire in &mut silent {
+        wire.say(&["Query SELECT repeat('x', 1000) FROM generate_series(1, 20000)"]);
+    }
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert_eq!(rows_of(&other.ask("SELECT count(*) FROM t")), ["'0'"]);
+    let after = resident(server.process().id());
+    assert!(after < before + (700 << 20), "{before} bytes before, {after} after");
+    for wire in &mut silent {
+        wire.say(&["Cancel"]);
+    }
+    for mut wire in silent {
+        let lines = wire.listen(1);
+        let end = lines.iter().rev().nth(1).expect("an end");
+        assert!(end.contains("57014") || end.contains("CommandComplete"), "{end}");
+    }
+}
+
+/// What a client sends before it closes its half of the connection is answered.
+#[test]
+fn a_half_closed_connection_is_answered() {
+    let server = Server::start(Options::default());
+    let mut wire = Wire::connect(server.port);
+    wire.say(&["Query SELECT 1", "Query SELECT 2", "finish"]);
+    let lines = wire.listen(2);
+    assert_eq!(rows_of(&lines), ["'1'", "'2'"]);
+    assert_eq!(wire.listen(1), ["closed"]);
+}
+
+/// Thirty thousand messages are answered, although nobody reads before all are sent.
+#[test]
+fn long_pipelines_are_answered() {
+    let server = Server::start(Options::default());
+    let mut wire = Wire::connect(server.port);
+    wire.say(&["Parse s [23] SELECT $1 + 1", "Sync"]);
+    wire.listen(1);
+    let mut reader = wire.in_background(10_001);
+    let pipeline: Vec<&str> =
+        std::iter::repeat_n(["Bind - s [] ('41') []", "Execute - 0", "Sync"], 10_000).flatten().collect();
+    reader.say(&pipeline);
+    reader.say(&["Query SELECT 7"]);
+    let lines = reader.lines();
+    assert_eq!(rows_of(&lines).len(), 10_001, "{:?}", lines.last());
+    assert_eq!(rows_of(&lines).last(), Some(&"'7'"));
+}
+
+/// A connection that breaks in the middle of a COPY or a block leaves nothing behind, and frees its tables.
+#[test]
+fn a_broken_connection_leaves_nothing() {
+    let server = Server::start(Options::default());
+    let mut other = Wire::connect(server.port);
+    other.ask("CREATE TABLE t (a int PRIMARY KEY)");
+    let mut copying = Wire::connect(server.port);
+    copying.say(&["Query COPY t FROM STDIN", "CopyData 1\\n2\\n"]);
+    copying.listen(0);
+    let mut writing = Wire::connect(server.port);
+    writing.ask("BEGIN");
+    writing.ask("INSERT INTO t VALUES (3)");
+    drop((copying, writing));
+    assert_eq!(other.ask("INSERT INTO t VALUES (1)"), ["CommandComplete INSERT 0 1", "ReadyForQuery I"]);
+    assert_eq!(rows_of(&other.ask("SELECT * FROM t")), ["'1'"]);
+}
+
+/// A stream is sent as it comes, in all three shapes, and ends when it is cancelled or nobody is there.
+#[test]
+fn streams_are_pushed_and_cancelled() {
+    let server = Server::start(Options::default());
+    let mut writer = Wire::connect(server.port);
+    writer.ask("CREATE TABLE t (a int PRIMARY KEY, v int)");
+    writer.ask("INSERT INTO t VALUES (1, 10)");
+    for (start, prefix) in [("SUBSCRIBE t", "DataRow"), ("COPY (SUBSCRIBE t) TO STDOUT", "CopyData")] {
+        let mut reader = Wire::connect(server.port);
+        reader.say(&[&format!("Query {start}")]);
+        let snapshot = reader.listen(0);
+        assert_eq!(snapshot.len(), 2, "{snapshot:?}");
+        writer.ask("UPDATE t SET v = v + 1");
+        let update = reader.listen(0);
+        assert!(update.len() == 2 && update.iter().all(|line| line.starts_with(prefix)), "{update:?}");
+        reader.say(&["Cancel wrong"]);
+        assert!(reader.listen(0).is_empty());
+        let asked = std::time::Instant::now();
+        reader.say(&["Cancel"]);
+        let end = reader.listen(1);
+        assert_eq!(end, ["Error ERROR 57014 canceling statement due to user request", "ReadyForQuery I"]);
+        assert!(asked.elapsed() < std::time::Duration::from_secs(1), "{:?}", asked.elapsed());
+        assert_eq!(rows_of(&reader.ask("SELECT count(*) FROM t")), ["'1'"]);
+    }
+}
+
+#[test]
+fn cursors_over_streams_wait_for_updates() {
+    let server = Server::start(Options::default());
+    let mut writer = Wire::connect(server.port);
+    writer.ask("CREATE TABLE t (a int PRIMARY KEY, v int)");
+    writer.ask("INSERT INTO t VALUES (1, 10)");
+    let mut reader = Wire::connect(server.port);
+    reader.ask("DECLARE c CURSOR FOR SUBSCRIBE t");
+    assert_eq!(rows_of(&reader.ask("FETCH ALL FROM c")).len(), 1);
+    assert_eq!(rows_of(&reader.ask("FETCH ALL FROM c WITH (timeout = '50ms')")).len(), 0);
+    reader.say(&["Query FETCH ALL FROM c WITH (timeout = '10s')"]);
+    writer.ask("UPDATE t SET v = v + 1");
+    assert_eq!(rows_of(&reader.listen(1)).len(), 2);
+    writer.ask("INSERT INTO t VALUES (2, 20), (3, 30), (4, 40)");
+    assert_eq!(rows_of(&reader.ask("FETCH 2 FROM c")).len(), 2);
+    assert_eq!(rows_of(&reader.ask("FETCH 2 FROM c")).len(), 1);
+    let backward = reader.ask("FETCH BACKWARD 1 FROM c");
+    assert!(backward[0].starts_with("Error ERROR 55000"), "{backward:?}");
+    reader.ask("CLOSE c");
+    // A portal with a limit is suspended with what there is, never with nothing.
+    let portal = ["Parse - [] SUBSCRIBE t", "Bind p - [] () []", "Execute p 3", "Execute p 3", "Flush"];
+    reader.ask("BEGIN");
+    reader.say(&portal);
+    let lines = reader.listen(0);
+    assert_eq!(lines.iter().filter(|line| *line == "PortalSuspended").count(), 2, "{lines:?}");
+    assert_eq!(rows_of(&lines).len(), 4);
+}
+
+#[test]
+fn timeouts_end_what_takes_too_long() {
+    let server = Server::start(Options::default());
+    let mut wire = Wire::connect(server.port);
+    wire.ask("CREATE TABLE t (a int)");
+    wire.ask("SET statement_timeout = '100ms'");
+    let lines = wire.ask("SUBSCRIBE t");
+    assert_eq!(lines[1], "Error ERROR 57014 canceling statement due to statement timeout");
+    wire.ask("SET statement_timeout = 0");
+    wire.ask("SET idle_in_transaction_session_timeout = '100ms'");
+    wire.ask("BEGIN");
+    let end = wire.listen(1);
+    assert_eq!(
+        end,
+        ["Error FATAL 25P03 terminating connection due to idle-in-transaction timeout", "closed"]
+    );
 }
 
 fn resident(process: u32) -> u64 {

@@ -23,8 +23,8 @@ pub struct Wire {
     port: u16,
     /// Process and key for a CancelRequest.
     key: Vec<u8>,
-    /// Encryption requests, which are answered by a byte alone.
-    bytes_awaited: usize,
+    /// Encryption was asked for, which is answered by a byte alone.
+    byte_awaited: bool,
     closed: bool,
 }
 
@@ -33,7 +33,7 @@ impl Wire {
     pub fn open(port: u16) -> Wire {
         let socket = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
         socket.set_nodelay(true).expect("a TCP socket");
-        Wire { socket, received: BytesMut::new(), port, key: Vec::new(), bytes_awaited: 0, closed: false }
+        Wire { socket, received: BytesMut::new(), port, key: Vec::new(), byte_awaited: false, closed: false }
     }
 
     /// A connection that is ready for queries.
@@ -45,15 +45,11 @@ impl Wire {
         wire
     }
 
-    /// Sends messages in one write, but for waits; says how many ReadyForQuery they ask for.
-    pub fn say(&mut self, messages: &[&str]) -> usize {
+    /// Sends messages in one write, but for waits.
+    pub fn say(&mut self, messages: &[&str]) {
         let mut out = BytesMut::new();
-        let mut answers = 0;
-        for message in messages {
-            answers += self.put(message, &mut out);
-        }
+        messages.iter().for_each(|message| self.put(message, &mut out));
         self.send(&mut out);
-        answers
     }
 
     /// A server that has closed the socket is found out when it is listened to.
@@ -62,10 +58,27 @@ impl Wire {
         out.clear();
     }
 
-    fn put(&mut self, message: &str, out: &mut BytesMut) -> usize {
+    /// A simple query's answer.
+    pub fn ask(&mut self, sql: &str) -> Vec<String> {
+        self.say(&[&format!("Query {sql}")]);
+        self.listen(1)
+    }
+
+    /// Listens for so many ReadyForQuery in a thread of its own, so that talking and listening do not wait for each other.
+    pub fn in_background(self, answers: usize) -> Background {
+        let mut listener = Wire {
+            socket: self.socket.try_clone().expect("a TCP socket"),
+            received: BytesMut::new(),
+            key: Vec::new(),
+            ..self
+        };
+        Background { speaker: self, listener: std::thread::spawn(move || listener.listen(answers)) }
+    }
+
+    fn put(&mut self, message: &str, out: &mut BytesMut) {
         let (kind, rest) = message.split_once(' ').unwrap_or((message, ""));
-        if let Some(answers) = self.put_special(kind, rest, out) {
-            return answers;
+        if self.put_special(kind, rest, out) {
+            return;
         }
         let rest = unescape(rest);
         let text = String::from_utf8_lossy(&rest).into_owned();
@@ -91,24 +104,20 @@ impl Wire {
             other => panic!("unknown message {other}"),
         };
         done.expect("the message can be encoded");
-        usize::from(matches!(kind, "Query" | "Sync"))
     }
 
-    /// What is no ordinary message.
-    fn put_special(&mut self, kind: &str, rest: &str, out: &mut BytesMut) -> Option<usize> {
+    /// What is no ordinary message; false if it is one.
+    fn put_special(&mut self, kind: &str, rest: &str, out: &mut BytesMut) -> bool {
         match kind {
             "bytes" => {
                 let bytes = rest.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect("hex"));
                 out.extend(bytes);
-                self.bytes_awaited +=
-                    usize::from(rest.contains("04 d2 16 2f") || rest.contains("04 d2 16 30"));
-                Some(0)
+                self.byte_awaited |= rest.contains("04 d2 16 2f") || rest.contains("04 d2 16 30");
             }
             "Startup" => {
                 let parameters =
                     rest.split_whitespace().map(|pair| pair.split_once('=').expect("name=value"));
                 frontend::startup_message(parameters, out).expect("the message can be encoded");
-                Some(1)
             }
             // The rest is the body as it stands, with escapes.
             "Message" => {
@@ -117,7 +126,6 @@ impl Wire {
                 out.put_u8(tag.as_bytes()[0]);
                 out.put_u32(body.len() as u32 + 4);
                 out.put_slice(&body);
-                Some(usize::from(matches!(tag, "Q" | "S" | "F")))
             }
             "Cancel" => {
                 self.send(out);
@@ -131,20 +139,18 @@ impl Wire {
                 let mut socket = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
                 socket.write_all(&request).expect("the server reads");
                 let _ = socket.read(&mut [0]);
-                Some(0)
             }
             "wait" => {
                 self.send(out);
                 std::thread::sleep(Duration::from_millis(rest.parse().expect("milliseconds")));
-                Some(0)
             }
             "finish" => {
                 self.send(out);
                 let _ = self.socket.shutdown(std::net::Shutdown::Write);
-                Some(0)
             }
-            _ => None,
+            _ => return false,
         }
+        true
     }
 
     /// What comes up to so many ReadyForQuery; with 0, until nothing comes any more.
@@ -203,8 +209,7 @@ impl Wire {
 
     fn take(&mut self) -> Option<Received> {
         let tag = *self.received.first()?;
-        if self.bytes_awaited > 0 {
-            self.bytes_awaited -= 1;
+        if std::mem::take(&mut self.byte_awaited) {
             self.received.advance(1);
             return Some(Received::Byte(tag));
         }
@@ -215,6 +220,32 @@ impl Wire {
         let mut message = self.received.split_to(1 + length);
         message.advance(5);
         Some(Received::Message(tag, message))
+    }
+}
+
+/// A connection whose answers are collected by a thread.
+pub struct Background {
+    speaker: Wire,
+    listener: std::thread::JoinHandle<Vec<String>>,
+}
+
+impl Background {
+    pub fn say(&mut self, messages: &[&str]) {
+        self.speaker.say(messages);
+    }
+
+    pub fn lines(self) -> Vec<String> {
+        self.listener.join().expect("the listener does not panic")
+    }
+}
+
+/// Whether a server answers the message with ReadyForQuery.
+pub fn is_answered(message: &str) -> bool {
+    let mut words = message.split(' ');
+    match words.next() {
+        Some("Query" | "Sync" | "Startup") => true,
+        Some("Message") => matches!(words.next(), Some("Q" | "S" | "F")),
+        _ => false,
     }
 }
 

@@ -9,7 +9,7 @@ use compiler::{Error, SqlState};
 
 use super::rows::formats;
 use super::{Connection, Ended, Failure, violation};
-use crate::encode::{Format, decode_parameters};
+use crate::encode::decode_parameters;
 use crate::message::{BackendMessage, Bind, FrontendMessage, Target};
 use crate::session::{Answer, Portal, PortalKind, PortalState, Prepared, ResultRows};
 
@@ -79,7 +79,7 @@ impl Connection {
             kind: PortalKind::Protocol,
         };
         if let Some(columns) = self.session.portal_columns(&portal) {
-            formats(&portal.formats, columns.len())?;
+            formats(&portal.formats, columns.len(), false)?;
         }
         if bind.portal.is_empty() {
             self.session.close_portal("");
@@ -94,8 +94,9 @@ impl Connection {
         let types = prepared.as_ref().map_or(&[][..], |prepared| &prepared.compiled.parameters);
         let oids: Vec<u32> = types.iter().map(Type::oid).collect();
         self.out.put(BackendMessage::ParameterDescription(&oids));
+        let binary = prepared.as_ref().is_some_and(|prepared| self.session.fetches_binary(prepared));
         match prepared.and_then(|prepared| self.session.columns(&prepared)) {
-            Some(columns) => self.describe_rows(&columns, &vec![Format::Text; columns.len()]),
+            Some(columns) => self.describe_rows(&columns, &formats(&[], columns.len(), binary)?),
             None => self.out.put(BackendMessage::NoData),
         }
         Ok(())
@@ -103,8 +104,12 @@ impl Connection {
 
     fn describe_portal(&mut self, name: &str) -> Result<(), Error> {
         let portal = self.session.portal(name)?;
+        let binary = match &portal.state {
+            PortalState::Open(open) => open.binary,
+            _ => portal.prepared.as_ref().is_some_and(|prepared| self.session.fetches_binary(prepared)),
+        };
         let described = match self.session.portal_columns(portal) {
-            Some(columns) => Some((formats(&portal.formats, columns.len())?, columns)),
+            Some(columns) => Some((formats(&portal.formats, columns.len(), binary)?, columns)),
             None => None,
         };
         match described {
@@ -154,7 +159,7 @@ impl Connection {
         mut result: ResultRows,
         limit: Option<u64>,
     ) -> Result<(), Failure> {
-        let formats = formats(&portal.formats, result.columns.len())?;
+        let formats = formats(&portal.formats, result.columns.len(), result.binary)?;
         let sent = self.send_rows(&mut result, formats, limit).await?;
         self.say_notices();
         match sent.suspended {

@@ -97,6 +97,6 @@ fn field(column: &OutputColumn, format: Format) -> Field {
 }
 
 /// One format per column, or the error that the client's codes deserve.
-pub(super) fn formats(codes: &[i16], columns: usize) -> Result<Vec<Format>, Error> {
-    Format::per_column(codes, columns)
+pub(super) fn formats(codes: &[i16], columns: usize, binary: bool) -> Result<Vec<Format>, Error> {
+    if binary { Ok(vec![Format::Binary; columns]) } else { Format::per_column(codes, columns) }
 }

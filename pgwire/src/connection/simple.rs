@@ -8,8 +8,8 @@ use std::sync::Arc;
 use compiler::ast::{Spanned, Statement};
 use compiler::repr::Row;
 
+use super::rows::formats;
 use super::{Connection, Ended, Failure};
-use crate::encode::Format;
 use crate::message::BackendMessage;
 use crate::session::Answer;
 
@@ -51,7 +51,7 @@ impl Connection {
             Answer::CopyIn(copy) => self.copy_in(copy).await?,
             Answer::CopyOut(copy) => self.copy_out(*copy).await?,
             Answer::Rows(mut result) => {
-                let formats = vec![Format::Text; result.columns.len()];
+                let formats = formats(&[], result.columns.len(), result.binary)?;
                 self.describe_rows(&result.columns, &formats);
                 let sent = self.send_rows(&mut result, formats, None).await?;
                 result.tag.text(sent.rows)

@@ -32,8 +32,8 @@ pub struct Target {
     pub settings: TextSettings,
 }
 
-/// Takes a row's cells in the target's order; `None` is for the column's default.
-pub type RowSink<'s> = dyn FnMut(&[Option<Datum<'_>>]) -> Result<(), Error> + 's;
+/// Takes a line's number and its cells in the target's order; `None` is for the column's default.
+pub type RowSink<'s> = dyn FnMut(u64, &[Option<Datum<'_>>]) -> Result<(), Error> + 's;
 
 /// Turns the data of a COPY FROM into rows.
 pub struct CopyReader {
@@ -195,11 +195,11 @@ impl CopyReader {
     }
 
     fn give(&self, cells: Vec<Option<Datum<'_>>>, number: u64, sink: &mut RowSink<'_>) -> Result<(), Error> {
-        sink(&cells).map_err(|error| self.at_line(error, number))
+        sink(number, &cells).map_err(|error| self.at_line(error, number))
     }
 
     fn at_line(&self, error: Error, number: u64) -> Error {
-        error.context(format!("COPY {}, line {number}", self.target.table))
+        error.context(line_context(&self.target.table, number))
     }
 
     fn with_line(&self, error: Error, line: &[u8], number: u64) -> Error {
@@ -211,6 +211,11 @@ impl CopyReader {
         let value = value.map_or_else(String::new, |value| format!(": \"{}\"", shortened(value)));
         error.context(format!("COPY {}, line {number}, column {column}{value}", self.target.table))
     }
+}
+
+/// What an error says of a line.
+pub fn line_context(table: &str, number: u64) -> String {
+    format!("COPY {table}, line {number}")
 }
 
 fn bad(message: impl Into<String>) -> Error {
@@ -348,7 +353,7 @@ mod tests {
         };
         let mut rows = Vec::new();
         let mut reader = CopyReader::new(target, format);
-        let mut sink = |cells: &[Option<Datum<'_>>]| {
+        let mut sink = |_, cells: &[Option<Datum<'_>>]| {
             rows.push(format!("{cells:?}"));
             Ok(())
         };

@@ -37,6 +37,8 @@ struct Collector {
     /// For each column of the table, what it holds when a line does not say.
     defaults: Vec<Row>,
     rows: RowSet,
+    /// The line that each row stood in.
+    lines: Vec<u64>,
 }
 
 /// A COPY TO: the rows of a result, and how they are written.
@@ -57,12 +59,12 @@ impl CopyIn {
 
     pub fn push(&mut self, data: &Bytes) -> Result<(), Error> {
         let CopyIn { reader, collector, .. } = self;
-        reader.push(data, &mut |cells| collector.collect(cells))
+        reader.push(data, &mut |line, cells| collector.collect(line, cells))
     }
 }
 
 impl Collector {
-    fn collect(&mut self, cells: &[Option<Datum<'_>>]) -> Result<(), Error> {
+    fn collect(&mut self, line: u64, cells: &[Option<Datum<'_>>]) -> Result<(), Error> {
         let mut row = RowBuf::default();
         for (place, default) in self.places.iter().zip(&self.defaults) {
             match place.and_then(|place| cells[place]) {
@@ -72,6 +74,7 @@ impl Collector {
         }
         Target::of(&self.catalog, self.table)?.check_row(row.bytes(), &self.settings)?;
         self.rows.push(row.bytes());
+        self.lines.push(line);
         Ok(())
     }
 }
@@ -109,6 +112,7 @@ impl Executor {
                 places: places.collect(),
                 defaults,
                 rows: RowSet::default(),
+                lines: Vec::new(),
                 catalog,
             },
         })
@@ -122,10 +126,12 @@ impl Executor {
         interrupt: &Interrupt,
     ) -> Result<u64, Error> {
         let CopyIn { mut reader, mut collector, .. } = copy;
-        reader.finish(&mut |cells| collector.collect(cells))?;
-        let Collector { table, rows, settings, .. } = collector;
+        reader.finish(&mut |line, cells| collector.collect(line, cells))?;
+        let Collector { table, rows, settings, lines, catalog, .. } = collector;
         self.lock(table, transaction, interrupt).await?;
-        let insert = self.insert_rows(table, &rows, None, &settings, transaction);
+        let name = catalog.item(table).map_or("", |item| &item.name);
+        let at = |row: usize| Some(copy::line_context(name, lines[row]));
+        let insert = self.insert_rows(table, &rows, None, &at, &settings, transaction);
         if rows.len() > ROWS_MANY {
             tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(insert))?;
         } else {

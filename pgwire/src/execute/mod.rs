@@ -260,7 +260,12 @@ impl Executor {
         let Plan::Subscribe(bound) = bound else { unreachable!("invariant: binding keeps the kind of plan") };
         let subscription = self.subscribe(&bound, transaction, interrupt).await?;
         let columns = Arc::from(&bound.columns[..]);
-        Ok(ResultRows { columns, rows: Rows::Stream(Box::new(subscription)), tag: Tag::Counted("SUBSCRIBE") })
+        Ok(ResultRows {
+            columns,
+            rows: Rows::Stream(Box::new(subscription)),
+            tag: Tag::Counted("SUBSCRIBE"),
+            binary: false,
+        })
     }
 
     /// INSERT, UPDATE and DELETE.
@@ -322,7 +327,7 @@ impl Executor {
 }
 
 fn result(rows: RowSet, columns: Arc<[OutputColumn]>, tag: Tag) -> ResultRows {
-    ResultRows { columns, rows: Rows::Set(Positioned { rows, position: 0 }), tag }
+    ResultRows { columns, rows: Rows::Set(Positioned { rows, position: 0 }), tag, binary: false }
 }
 
 fn explained(lines: &[String], columns: Vec<OutputColumn>) -> ResultRows {

@@ -99,7 +99,7 @@ impl Executor {
         if !touched {
             self.stored(path, &range, interrupt, &mut |key, value, diff| through.push(key, value, diff))
                 .await?;
-        } else if transaction.has_changed(path.relation) || transaction.created(path.relation) {
+        } else if catalog.item(path.relation).is_some_and(|item| item.has_shard()) {
             let mut stored = Vec::new();
             if !transaction.created(path.relation) {
                 let mut copy = |key: &[u8], value: &[u8], diff: Diff| {

@@ -98,17 +98,19 @@ impl Executor {
         self.settle(&insert.source, transaction).await;
         let rows = self.rows(&insert.source, &Row::default(), &[], transaction, interrupt).await?;
         let conflict = insert.on_conflict.as_ref();
-        let stored = self.insert_rows(insert.table, &rows, conflict, settings, transaction).await?;
+        let stored =
+            self.insert_rows(insert.table, &rows, conflict, &|_| None, settings, transaction).await?;
         let returned = insert.returning.as_ref().map(|returning| returned(&stored, returning)).transpose()?;
         Ok(Written { count: stored.len() as u64, returned })
     }
 
-    /// Inserts rows of the table; returns those that are stored for them.
+    /// Inserts rows of the table; returns those that are stored for them. `at` says where a row comes from, for errors.
     pub(super) async fn insert_rows(
         &self,
         table: CollectionId,
         rows: &RowSet,
         conflict: Option<&OnConflict>,
+        at: &(dyn Fn(usize) -> Option<String> + Sync),
         settings: &TextSettings,
         transaction: &mut Transaction,
     ) -> Result<RowSet, Error> {
@@ -120,10 +122,11 @@ impl Executor {
         let mut keys = self.keys(&target, &catalog, rows.iter(), transaction).await?;
         let mut changes = Changes::default();
         let mut stored = RowSet::default();
-        for row in rows.iter() {
+        for (index, row) in rows.iter().enumerate() {
             let Some((key, existing)) = keys.conflict(row, conflict.and_then(|c| c.key.as_deref())) else {
                 if let Some((key, existing)) = keys.conflict(row, None) {
-                    return Err(target.duplicate(&keys.checks[key], &existing.row, settings));
+                    let error = target.duplicate(&keys.checks[key], &existing.row, settings);
+                    return Err(Error { context: at(index), ..error });
                 }
                 keys.add(row, true);
                 changes.push(row, 1);
@@ -131,7 +134,10 @@ impl Executor {
                 continue;
             };
             let action = match conflict {
-                None => return Err(target.duplicate(&keys.checks[key], &existing.row, settings)),
+                None => {
+                    let error = target.duplicate(&keys.checks[key], &existing.row, settings);
+                    return Err(Error { context: at(index), ..error });
+                }
                 Some(conflict) => &conflict.action,
             };
             let ConflictAction::Update { row: exprs, filter } = action else { continue };

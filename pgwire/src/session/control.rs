@@ -86,7 +86,7 @@ impl Session {
         }
         let rows = Rows::Set(Positioned { rows, position: 0 });
         let tag = Tag::Whole(Cow::Borrowed("SHOW"));
-        Ok(Answer::Rows(ResultRows { columns: show_columns(parameter), rows, tag }))
+        Ok(Answer::Rows(ResultRows { columns: show_columns(parameter), rows, tag, binary: false }))
     }
 
     fn set(&mut self, local: bool, name: &str, value: &SetValue) -> Result<Answer, Error> {

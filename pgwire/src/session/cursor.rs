@@ -39,11 +39,13 @@ impl Session {
             Cursor::Subscribe(subscribe) => Plan::Subscribe(subscribe.clone()),
         };
         let types = &prepared.compiled.parameters;
-        let opened = self.executor.open(&body, values, types, &mut self.transaction, &self.interrupt).await?;
+        let mut opened =
+            self.executor.open(&body, values, types, &mut self.transaction, &self.interrupt).await?;
+        opened.binary = declare.binary;
         let portal = Portal {
             prepared: Some(Arc::clone(prepared)),
             values: Row::default(),
-            formats: vec![i16::from(declare.binary)],
+            formats: Vec::new(),
             state: PortalState::Open(opened),
             kind: PortalKind::Cursor {
                 hold: declare.hold || outside,
@@ -57,6 +59,13 @@ impl Session {
 
     pub(super) fn cursor_columns(&self, name: &str) -> Option<Arc<[OutputColumn]>> {
         self.portal_columns(self.portals.get(name)?)
+    }
+
+    /// Whether the statement fetches from a BINARY cursor.
+    pub fn fetches_binary(&self, prepared: &Prepared) -> bool {
+        let Plan::Fetch(fetch) = &prepared.compiled.plan else { return false };
+        let cursor = self.portals.get(&fetch.cursor.name).map(|portal| &portal.state);
+        matches!(cursor, Some(PortalState::Open(open)) if open.binary)
     }
 
     pub(super) fn close_cursor(&mut self, name: Option<&str>) -> Result<Answer, Error> {
@@ -100,7 +109,12 @@ impl Session {
             return Ok(Answer::Done(Tag::Whole(format!("MOVE {}", rows.len()).into())));
         }
         let rows = Rows::Set(Positioned { rows, position: 0 });
-        Ok(Answer::Rows(ResultRows { columns: Arc::clone(&open.columns), rows, tag: Tag::Counted("FETCH") }))
+        Ok(Answer::Rows(ResultRows {
+            columns: Arc::clone(&open.columns),
+            rows,
+            tag: Tag::Counted("FETCH"),
+            binary: open.binary,
+        }))
     }
 }
 

@@ -99,6 +99,8 @@ pub struct ResultRows {
     pub columns: Arc<[OutputColumn]>,
     pub rows: Rows,
     pub tag: Tag,
+    /// They come from a BINARY cursor, whatever format was asked for.
+    pub binary: bool,
 }
 
 /// The text of a CommandComplete.
