@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use compiler::plan::Notice as PlanNotice;
 use compiler::{Error, SqlState};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -36,6 +37,10 @@ const STARTUP: Duration = Duration::from_secs(60);
 /// Serves one client from its first byte to its last.
 pub async fn serve(mut socket: TcpStream, executor: Executor, sessions: Arc<Sessions>) {
     let _ = socket.set_nodelay(true);
+    // A peer that vanished without a word is noticed, whatever its session waits for.
+    let keepalive =
+        TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
+    let _ = SockRef::from(&socket).set_tcp_keepalive(&keepalive);
     let mut buf = BytesMut::new();
     let opening = tokio::time::timeout(STARTUP, negotiate(&mut socket, &mut buf)).await;
     match opening {
@@ -215,11 +220,9 @@ impl Connection {
             FrontendMessage::Flush => Ok(self.out.flush().await?),
             extended => match self.extended(extended).await {
                 Ok(()) => Ok(()),
-                Err(Failure::Conversation(ended)) => Err(ended),
-                Err(Failure::Statement(error)) => {
+                Err(failure) => {
                     self.skipping = true;
-                    self.report(error);
-                    Ok(())
+                    self.survive(failure)
                 }
             },
         }
@@ -232,6 +235,18 @@ impl Connection {
         self.report(error);
         self.skipping = is_extended(tag);
         if self.skipping { Ok(()) } else { self.ready().await }
+    }
+
+    /// Tells the client of an error that only a statement does not survive.
+    fn survive(&mut self, failure: Failure) -> Result<(), Ended> {
+        match failure {
+            Failure::Statement(error) if error.code == SqlState::ADMIN_SHUTDOWN => Err(Ended::Fatal(error)),
+            Failure::Statement(error) => {
+                self.report(error);
+                Ok(())
+            }
+            Failure::Conversation(ended) => Err(ended),
+        }
     }
 
     /// Tells the client of an error, which its transaction does not survive.

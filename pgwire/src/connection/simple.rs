@@ -18,10 +18,8 @@ impl Connection {
         // A simple query takes the unnamed statement and portal with it.
         self.session.forget_statement("");
         self.session.close_portal("");
-        match self.run_text(&sql).await {
-            Ok(()) => {}
-            Err(Failure::Statement(error)) => self.report(error),
-            Err(Failure::Conversation(ended)) => return Err(ended),
+        if let Err(failure) = self.run_text(&sql).await {
+            self.survive(failure)?;
         }
         self.ready().await
     }

@@ -11,7 +11,7 @@ use compiler::repr::text::TextSettings;
 use compiler::repr::{Datum, Row, RowBuf, Type};
 use compiler::{Error, SqlState};
 
-use super::write::Target;
+use super::target::Target;
 use super::{Answer, Executor, Transaction, answer};
 use crate::copy::{self, CopyReader, CopyWriter};
 use crate::session::{Interrupt, ResultRows, RowSet};

@@ -10,6 +10,7 @@ mod point;
 mod query;
 mod rewrite;
 mod subscription;
+mod target;
 mod transaction;
 mod write;
 

@@ -6,17 +6,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Duration;
 
-use compiler::catalog::{Arrangement, Catalog, Column, Item, Kind};
-use compiler::error::About;
+use compiler::catalog::{Arrangement, Catalog, Kind};
 use compiler::mir::CollectionId;
 use compiler::plan::{
     ConflictAction, Delete, FastPath, Insert, OnConflict, Query, Returning, Source, Update,
 };
 use compiler::repr::row::{self, Datums};
-use compiler::repr::text::{self, TextSettings};
+use compiler::repr::text::TextSettings;
 use compiler::repr::{Datum, Row, RowBuf, encode_canonical};
 use compiler::scalar::{Mfp, ScalarExpr, Scratch};
 use compiler::{Error, SqlState};
@@ -25,6 +23,7 @@ use dataflow::storage::Diff;
 
 use super::finish::{Cut, finish};
 use super::query::{self, Gather, Through};
+use super::target::{Keys, Target};
 use super::transaction::Record;
 use super::{Executor, Transaction};
 use crate::session::{Interrupt, RowSet};
@@ -119,48 +118,23 @@ impl Executor {
         for row in rows.iter() {
             target.check_row(row, settings)?;
         }
-        let mut keys = self.keys(&target, &catalog, rows.iter(), transaction).await?;
-        let mut changes = Changes::default();
-        let mut stored = RowSet::default();
+        let keys = self.keys(&target, &catalog, rows.iter(), transaction).await?;
+        let mut inserting = Inserting {
+            target,
+            keys,
+            conflict,
+            settings,
+            changes: Changes::default(),
+            stored: RowSet::default(),
+        };
         for (index, row) in rows.iter().enumerate() {
-            let Some((key, existing)) = keys.conflict(row, conflict.and_then(|c| c.key.as_deref())) else {
-                if let Some((key, existing)) = keys.conflict(row, None) {
-                    let error = target.duplicate(&keys.checks[key], &existing.row, settings);
-                    return Err(Error { context: at(index), ..error });
-                }
-                keys.add(row, true);
-                changes.push(row, 1);
-                stored.push(row);
-                continue;
-            };
-            let action = match conflict {
-                None => {
-                    let error = target.duplicate(&keys.checks[key], &existing.row, settings);
-                    return Err(Error { context: at(index), ..error });
-                }
-                Some(conflict) => &conflict.action,
-            };
-            let ConflictAction::Update { row: exprs, filter } = action else { continue };
-            if existing.by_this_statement {
-                let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
-                return Err(Error::new(SqlState::CARDINALITY_VIOLATION, message).hint(
-                    "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
-                ));
-            }
-            let old = existing.row.clone();
-            let Some(new) = evaluate(exprs, filter.as_ref(), &[&old, row])? else { continue };
-            target.check_row(&new, settings)?;
-            keys.remove(&old);
-            if let Some((key, other)) = keys.conflict(&new, None) {
-                return Err(target.duplicate(&keys.checks[key], &other.row, settings));
-            }
-            keys.add(&new, true);
-            changes.push(&old, -1);
-            changes.push(&new, 1);
-            stored.push(&new);
+            inserting.insert(row).map_err(|error| match at(index) {
+                Some(context) => error.context(context),
+                None => error,
+            })?;
         }
-        changes.apply(table, transaction);
-        Ok(stored)
+        inserting.changes.apply(table, transaction);
+        Ok(inserting.stored)
     }
 
     pub(super) async fn update(
@@ -410,167 +384,54 @@ impl Executor {
     }
 }
 
-/// A table or stream that is written to.
-pub(super) struct Target<'c> {
-    catalog: &'c Catalog,
-    item: &'c Arc<Item>,
+/// An INSERT under way.
+struct Inserting<'i> {
+    target: Target<'i>,
+    keys: Keys,
+    conflict: Option<&'i OnConflict>,
+    settings: &'i TextSettings,
+    changes: Changes,
+    stored: RowSet,
 }
 
-impl<'c> Target<'c> {
-    pub(super) fn of(catalog: &'c Catalog, id: CollectionId) -> Result<Target<'c>, Error> {
-        let missing = || Error::new(SqlState::UNDEFINED_TABLE, "the table was dropped meanwhile");
-        Ok(Target { catalog, item: catalog.item(id).ok_or_else(missing)? })
-    }
-
-    /// The arrangement that holds whole rows by the table's own key.
-    fn own_arrangement(&self, catalog: &Catalog) -> Result<Arrangement, Error> {
-        let missing = || Error::new(SqlState::INTERNAL_ERROR, "a table has no arrangement");
-        let own = catalog.arrangements_of(self.item.id).next();
-        own.map(|(_, arrangement)| arrangement.clone()).ok_or_else(missing)
-    }
-
-    /// Refuses NULL where none may be, and values that could not be computed.
-    pub(super) fn check_row(&self, row: &[u8], settings: &TextSettings) -> Result<(), Error> {
-        for (datum, column) in Datums::new(row).zip(self.item.columns()) {
-            match datum {
-                Datum::Error(error) => return Err(error.to_owned().into()),
-                Datum::Null if !column.typ.nullable => return Err(self.null(row, column, settings)),
-                _ => {}
-            }
+impl Inserting<'_> {
+    fn insert(&mut self, row: &[u8]) -> Result<(), Error> {
+        let asked = self.conflict.and_then(|conflict| conflict.key.as_deref());
+        let existing = self
+            .keys
+            .conflict(row, asked)
+            .map(|(_, existing)| (existing.row.clone(), existing.by_this_statement));
+        match (existing, self.conflict) {
+            (Some((old, ours)), Some(conflict)) => self.resolve(row, &old, ours, &conflict.action),
+            _ => self.add(row),
         }
+    }
+
+    /// Stores a row that must not conflict with any.
+    fn add(&mut self, row: &[u8]) -> Result<(), Error> {
+        if let Some((key, existing)) = self.keys.conflict(row, None) {
+            return Err(self.target.duplicate(&self.keys.checks[key], &existing.row, self.settings));
+        }
+        self.keys.add(row, true);
+        self.changes.push(row, 1);
+        self.stored.push(row);
         Ok(())
     }
 
-    fn null(&self, row: &[u8], column: &Column, settings: &TextSettings) -> Error {
-        let (column, table) = (&column.name, &self.item.name);
-        let message =
-            format!("null value in column \"{column}\" of relation \"{table}\" violates not-null constraint");
-        Error::new(SqlState::NOT_NULL_VIOLATION, message)
-            .detail(format!("Failing row contains ({}).", self.texts(row, None, settings)))
-            .about(About { column: Some(column.clone()), ..self.about() })
-    }
-
-    fn duplicate(&self, check: &Check, existing: &[u8], settings: &TextSettings) -> Error {
-        let message = format!("duplicate key value violates unique constraint \"{}\"", check.constraint);
-        let names: Vec<_> =
-            check.columns.iter().map(|column| self.item.columns()[*column].name.as_str()).collect();
-        let values = self.texts(existing, Some(&check.columns), settings);
-        Error::new(SqlState::UNIQUE_VIOLATION, message)
-            .detail(format!("Key ({})=({values}) already exists.", names.join(", ")))
-            .about(About { constraint: Some(check.constraint.clone()), ..self.about() })
-    }
-
-    fn about(&self) -> About {
-        About {
-            schema: Some(self.item.schema.clone()),
-            table: Some(self.item.name.clone()),
-            ..About::default()
+    /// Does what ON CONFLICT says, with the row that is there and the one that was to be.
+    fn resolve(&mut self, row: &[u8], old: &[u8], ours: bool, action: &ConflictAction) -> Result<(), Error> {
+        let ConflictAction::Update { row: exprs, filter } = action else { return Ok(()) };
+        if ours {
+            let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
+            return Err(Error::new(SqlState::CARDINALITY_VIOLATION, message).hint(
+                "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+            ));
         }
-    }
-
-    /// A row's values, or those of some columns, as PostgreSQL lists them in details.
-    fn texts(&self, row: &[u8], columns: Option<&[usize]>, settings: &TextSettings) -> String {
-        let datums: Vec<Datum<'_>> = Datums::new(row).collect();
-        let all: Vec<usize> = (0..datums.len()).collect();
-        let texts = columns.unwrap_or(&all).iter().map(|column| match datums[*column] {
-            Datum::Null => "null".to_owned(),
-            datum => {
-                let mut out = String::new();
-                text::format(datum, &self.item.columns()[*column].typ.typ, settings, &mut out);
-                out
-            }
-        });
-        texts.collect::<Vec<_>>().join(", ")
-    }
-
-    /// What makes its rows unique: the primary key and the UNIQUE constraints.
-    fn checks(&self, catalog: &Catalog) -> Result<Vec<Check>, Error> {
-        let Kind::Table(table) = &self.item.kind else { return Ok(Vec::new()) };
-        let missing = || Error::new(SqlState::INTERNAL_ERROR, "a unique constraint has no index");
-        let keys = table.primary_key.iter().chain(&table.uniques).map(|key| {
-            let wanted: BTreeSet<usize> = key.columns.iter().copied().collect();
-            let found = catalog.arrangements_of(self.item.id).find(|(_, arrangement)| {
-                let columns = &arrangement.layout.key_columns;
-                columns.len() == wanted.len() && columns.iter().all(|column| wanted.contains(column))
-            });
-            let (_, arrangement) = found.ok_or_else(missing)?;
-            Ok(Check {
-                constraint: key.name.clone(),
-                columns: key.columns.clone(),
-                arrangement: arrangement.clone(),
-                rows: HashMap::new(),
-            })
-        });
-        keys.collect()
-    }
-}
-
-/// The unique constraints of a table, and which rows have which keys.
-struct Keys {
-    checks: Vec<Check>,
-}
-
-struct Check {
-    constraint: String,
-    columns: Vec<usize>,
-    arrangement: Arrangement,
-    rows: HashMap<Vec<u8>, Existing>,
-}
-
-struct Existing {
-    row: Vec<u8>,
-    by_this_statement: bool,
-}
-
-impl Keys {
-    /// The constraint that the row would violate and the row that is there. `only` restricts it to the key of these columns.
-    fn conflict(&self, row: &[u8], only: Option<&[usize]>) -> Option<(usize, &Existing)> {
-        let asked = |check: &Check| {
-            only.is_none_or(|only| {
-                only.len() == check.columns.len() && only.iter().all(|column| check.columns.contains(column))
-            })
-        };
-        let mut checks = self.checks.iter().enumerate().filter(|(_, check)| asked(check));
-        checks.find_map(|(index, check)| Some((index, check.rows.get(&check.key(row)?)?)))
-    }
-
-    fn add(&mut self, row: &[u8], by_this_statement: bool) {
-        self.checks.iter_mut().for_each(|check| check.add(row, by_this_statement));
-    }
-
-    fn remove(&mut self, row: &[u8]) {
-        for check in &mut self.checks {
-            if let Some(key) = check.key(row) {
-                check.rows.remove(&key);
-            }
-        }
-    }
-}
-
-impl Check {
-    /// The row's key in the arrangement's order; `None` if a part is NULL, which conflicts with nothing.
-    fn key(&self, row: &[u8]) -> Option<Vec<u8>> {
-        let key = &self.arrangement.layout.key_columns;
-        let mut parts = vec![None; key.len()];
-        for (column, datum) in Datums::new(row).enumerate() {
-            for (place, _) in key.iter().enumerate().filter(|(_, wanted)| **wanted == column) {
-                parts[place] = Some(datum);
-            }
-        }
-        let mut bytes = Vec::new();
-        for part in parts {
-            match part? {
-                Datum::Null => return None,
-                datum => encode_canonical(datum, &mut bytes),
-            }
-        }
-        Some(bytes)
-    }
-
-    fn add(&mut self, row: &[u8], by_this_statement: bool) {
-        if let Some(key) = self.key(row) {
-            self.rows.insert(key, Existing { row: row.to_vec(), by_this_statement });
-        }
+        let Some(new) = evaluate(exprs, filter.as_ref(), &[old, row])? else { return Ok(()) };
+        self.target.check_row(&new, self.settings)?;
+        self.keys.remove(old);
+        self.changes.push(old, -1);
+        self.add(&new)
     }
 }
 
