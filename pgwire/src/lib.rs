@@ -3,7 +3,7 @@
 //! A connection's life:
 //! 1. [`server`] accepts the socket and spawns a task for it.
 //! 2. [`startup`] answers requests for encryption and reads the startup message, or a cancel request.
-//! 3. [`connection`] splits the socket: one task reads frames ([`codec`]) and decodes them ([`message`]) into a bounded
+//! 3. `connection` splits the socket: one task reads frames ([`codec`]) and decodes them ([`message`]) into a bounded
 //!    queue, one writes full buffers, and the connection's own task stands between them.
 //! 4. That task gives each message to the [`session`], which knows statements, portals, parameters and the transaction,
 //!    but nothing of messages.

@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn other_versions_are_negotiated_or_refused() {
-        let got = of(3 << 16 | 9999, b"user\0ann\0_pq_.x\01\0\0").unwrap();
+        let got = of(3 << 16 | 9999, b"user\0ann\0_pq_.x\0y\0\0").unwrap();
         assert_eq!((got.version, got.negotiate), (Version::V3_2, true));
         assert_eq!(got.extensions, ["_pq_.x"]);
         assert!(of(3 << 16 | 1, b"user\0ann\0\0").unwrap().negotiate);

@@ -76,7 +76,7 @@ impl Connection {
         }
         let mut sent = 0u64;
         loop {
-            while let Some(row) = result.rows.next() {
+            while let Some(row) = result.rows.next_row() {
                 let line = writer.row(row)?;
                 put_frame(self.out.buffer(), b'd', |buf| buf.put_slice(line));
                 sent += 1;

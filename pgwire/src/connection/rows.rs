@@ -42,7 +42,7 @@ impl Connection {
         let mut encoder = RowEncoder::new(columns.collect(), self.session.settings());
         let mut sent = 0;
         loop {
-            while let Some(row) = result.rows.next() {
+            while let Some(row) = result.rows.next_row() {
                 encoder.put_row(row, self.out.buffer())?;
                 sent += 1;
                 if limit == Some(sent) {

@@ -112,7 +112,7 @@ fn eval<'a>(expr: &'a ScalarExpr, row: &[Datum<'a>], arena: &'a Bump) -> Result<
     Ok(expr.eval(row, arena)?)
 }
 
-fn project<'r>(row: &'r [u8], columns: &[usize], places: &mut Vec<(usize, usize)>, out: &mut RowSet) {
+fn project(row: &[u8], columns: &[usize], places: &mut Vec<(usize, usize)>, out: &mut RowSet) {
     places.clear();
     let mut datums = Datums::new(row);
     let mut start = 0;

@@ -1,7 +1,7 @@
 //! The one place where compiler meets engine: statements become plans, plans become rows.
 //!
 //! A statement's walk: [`Executor::compile`] against the catalog as its transaction sees it; [`Executor::start`] reads
-//! ([`query`]) or collects changes ([`write`]) in the [`Transaction`]; [`Executor::commit`] makes these durable and visible at
+//! (`query`) or collects changes (`write`) in the [`Transaction`]; [`Executor::commit`] makes these durable and visible at
 //! one timestamp.
 
 mod copy;

@@ -22,7 +22,7 @@ use dataflow::storage::Diff;
 use dataflow::tables::key_length;
 
 use super::finish::{Cut, finish};
-use super::transaction::Record;
+use super::transaction::{Record, Visit};
 use super::{Executor, Transaction, rewrite};
 use crate::session::{Interrupt, RowSet};
 
@@ -130,7 +130,7 @@ impl Executor {
         path: &FastPath,
         range: &Range,
         interrupt: &Interrupt,
-        visit: &mut (dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()> + Send),
+        visit: Visit<'_>,
     ) -> Result<(), Error> {
         let readable = self.readable(path)?;
         if let Range::Keys(keys) = range

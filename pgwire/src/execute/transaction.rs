@@ -56,6 +56,9 @@ struct Overlay {
     records: BTreeMap<Vec<u8>, Vec<(Vec<u8>, Diff)>>,
 }
 
+/// A key, and its values with how many more or fewer of each there are.
+type Changed<'o> = (&'o [u8], &'o [(Vec<u8>, Diff)]);
+
 impl Transaction {
     pub(super) fn beginning(now: i64) -> Transaction {
         Transaction { now, only_ddl: true, lock: None, changes: BTreeMap::new(), ddl: None }
@@ -136,7 +139,7 @@ impl Transaction {
         identity: &Identity,
         range: &Range,
         stored: Vec<Record>,
-        visit: &mut dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()>,
+        visit: Visit<'_>,
     ) -> Result<(), Error> {
         let overlay = self.overlay(catalog, collection, identity)?;
         let mut merged: BTreeMap<(&[u8], &[u8]), Diff> = BTreeMap::new();
@@ -160,6 +163,9 @@ impl Transaction {
         Ok(())
     }
 }
+
+/// Takes a record's key, its value and its multiplicity.
+pub(super) type Visit<'v> = &'v mut (dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()> + Send);
 
 /// A record of an arrangement, copied out.
 pub(super) struct Record {
@@ -203,10 +209,7 @@ impl Overlay {
         Ok(())
     }
 
-    fn within<'o>(
-        &'o self,
-        range: &'o Range,
-    ) -> Box<dyn Iterator<Item = (&'o [u8], &'o [(Vec<u8>, Diff)])> + 'o> {
+    fn within<'o>(&'o self, range: &'o Range) -> Box<dyn Iterator<Item = Changed<'o>> + 'o> {
         let all = |(key, records): (&'o Vec<u8>, &'o Vec<(Vec<u8>, Diff)>)| (&key[..], &records[..]);
         match range {
             Range::All => Box::new(self.records.iter().map(all)),

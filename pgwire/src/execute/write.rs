@@ -24,7 +24,7 @@ use dataflow::storage::Diff;
 use super::finish::{Cut, finish};
 use super::query::{self, Gather, Through};
 use super::target::{Keys, Target};
-use super::transaction::Record;
+use super::transaction::{Record, Visit};
 use super::{Executor, Transaction};
 use crate::session::{Interrupt, RowSet};
 
@@ -303,6 +303,7 @@ impl Executor {
         let mut records = Vec::new();
         self.visit_present(&catalog, table, &arrangement, range, transaction, &mut |key, value, diff| {
             records.push(Record { key: key.to_vec(), value: value.to_vec(), diff });
+            ControlFlow::Continue(())
         })
         .await?;
         Ok(records)
@@ -324,6 +325,7 @@ impl Executor {
             record.extend_from_slice(key);
             record.extend_from_slice(value);
             visit(row_of_record(&record, columns), diff);
+            ControlFlow::Continue(())
         };
         self.visit_present(target.catalog, target.item.id, arrangement, range, transaction, &mut pass).await
     }
@@ -335,27 +337,24 @@ impl Executor {
         arrangement: &Arrangement,
         range: &Range,
         transaction: &mut Transaction,
-        visit: &mut (dyn FnMut(&[u8], &[u8], Diff) + Send),
+        visit: Visit<'_>,
     ) -> Result<(), Error> {
         let own = transaction.has_changed(table);
         let mut stored = Vec::new();
         if let Some(lock) = transaction.lock.as_ref().filter(|lock| lock.holds(table)) {
             let mut take = |key: &[u8], value: &[u8], diff: Diff| {
-                match own {
-                    true => stored.push(Record { key: key.to_vec(), value: value.to_vec(), diff }),
-                    false => visit(key, value, diff),
+                if !own {
+                    return visit(key, value, diff);
                 }
+                stored.push(Record { key: key.to_vec(), value: value.to_vec(), diff });
                 ControlFlow::Continue(())
             };
             lock.visit(table, &arrangement.identity, range, &mut take).await?;
         }
-        if !own {
-            return Ok(());
+        if own {
+            transaction.see(catalog, table, &arrangement.identity, range, stored, visit)?;
         }
-        transaction.see(catalog, table, &arrangement.identity, range, stored, &mut |key, value, diff| {
-            visit(key, value, diff);
-            ControlFlow::Continue(())
-        })
+        Ok(())
     }
 
     /// The table's keys as far as these rows could conflict with them.

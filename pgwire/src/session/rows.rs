@@ -71,7 +71,7 @@ pub struct Positioned {
 
 impl Rows {
     /// The next row that is at hand.
-    pub fn next(&mut self) -> Option<&[u8]> {
+    pub fn next_row(&mut self) -> Option<&[u8]> {
         match self {
             Rows::Stream(subscription) => subscription.next_row(),
             Rows::Set(set) => {
