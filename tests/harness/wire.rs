@@ -97,10 +97,22 @@ impl Wire {
             }
             "CopyData" => frontend::CopyData::new(&rest[..]).map(|data| data.write(out)),
             "CopyFail" => frontend::copy_fail(&text, out),
-            "CopyDone" => Ok(frontend::copy_done(out)),
-            "Flush" => Ok(frontend::flush(out)),
-            "Sync" => Ok(frontend::sync(out)),
-            "Terminate" => Ok(frontend::terminate(out)),
+            "CopyDone" => {
+                frontend::copy_done(out);
+                Ok(())
+            }
+            "Flush" => {
+                frontend::flush(out);
+                Ok(())
+            }
+            "Sync" => {
+                frontend::sync(out);
+                Ok(())
+            }
+            "Terminate" => {
+                frontend::terminate(out);
+                Ok(())
+            }
             other => panic!("unknown message {other}"),
         };
         done.expect("the message can be encoded");

@@ -6,8 +6,7 @@
 use super::cursor::{Parser, Result};
 use super::lex::TokenKind;
 use crate::ast::precedence::{
-    AND, AT, CAST, COLLATE, COMPARISON, IS, LIKE, Level, NOT, OPERATOR, OR, POWER, PRODUCT, SIGN, SUM,
-    level as level_of,
+    AND, AT, CAST, COLLATE, COMPARISON, IS, LIKE, Level, NOT, OPERATOR, OR, SIGN, SUM, level as level_of,
 };
 use crate::ast::*;
 
@@ -156,7 +155,7 @@ impl Parser<'_> {
 
     fn operator_symbol(&mut self, schema: Option<Ident>, position: u32) -> Result<Operator> {
         let symbol = self.text(0);
-        if !matches!(self.kind(), TokenKind::Symbol) || !level_of(symbol).is_some_and(|level| level < CAST) {
+        if !matches!(self.kind(), TokenKind::Symbol) || level_of(symbol).is_none_or(|level| level >= CAST) {
             return self.unexpected();
         }
         self.advance();

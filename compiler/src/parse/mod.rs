@@ -69,7 +69,11 @@ pub fn parse_type(text: &str) -> Result<TypeName, Error> {
     whole(text, Limits::WRITTEN, |parser| parser.type_name())
 }
 
-fn whole<T>(text: &str, limits: Limits, parse: impl FnOnce(&mut Parser) -> Result<T, Error>) -> Result<T, Error> {
+fn whole<T>(
+    text: &str,
+    limits: Limits,
+    parse: impl FnOnce(&mut Parser) -> Result<T, Error>,
+) -> Result<T, Error> {
     let mut parser = Parser::new(text, limits);
     let parsed = parse(&mut parser)?;
     if parser.at_end() { Ok(parsed) } else { parser.unexpected() }

@@ -217,7 +217,7 @@ impl Type {
     }
 
     /// `pg_type.typlen`: bytes, or -1 for a variable length.
-    pub fn len(&self) -> i16 {
+    pub fn typlen(&self) -> i16 {
         self.scalar().map_or(-1, |row| row.len)
     }
 

@@ -68,6 +68,7 @@ fn execute(
     commands: Commands,
     respond: Respond,
 ) -> Result<WorkerGuards<()>, Error> {
+    abort_on_lost_worker();
     let run =
         move |worker: &mut Worker| State::new(worker, local_workers, &commands, respond.clone()).run(worker);
     timely::execute(config, run).map_err(|error| {

@@ -90,7 +90,7 @@ fn field(column: &OutputColumn, format: Format) -> Field {
         table: 0,
         attribute: 0,
         type_oid: column.typ.oid(),
-        type_length: column.typ.len(),
+        type_length: column.typ.typlen(),
         typmod: column.typ.typmod(),
         format: format.code(),
     }
