@@ -2,7 +2,7 @@
 //!
 //! An expression stands in a row, and a subquery of it stands in a row of its own *inside* that row: [`Expr::Column`] counts
 //! `level`s outward, 0 being the nearest row. Whatever evaluates a [`Rel`] within an expression (a subquery), or within the left
-//! side's row of a join (a lateral right side), adds one level. `decorrelate` makes a [`mir::Rel`](crate::mir::Rel) of it,
+//! side's row of a join (a lateral right side), adds one level. `decorrelate` makes a [`mir::Rel`] of it,
 //! in which there is one level only.
 
 use std::sync::Arc;

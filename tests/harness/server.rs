@@ -99,13 +99,17 @@ pub fn connect(port: u16, database: &str) -> Client {
     }
 }
 
-/// The server's one line on stdout names its port last.
+/// The server says how to connect when it is ready; the port comes last. Before that, a group of processes says what it waits for.
 fn announced_port(child: &mut Child) -> u16 {
     let stdout = child.stdout.take().expect("stdout is piped");
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line).expect("stdout can be read");
-    let digits = line.trim_end().rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-    digits.parse().unwrap_or_else(|_| panic!("the server said {line:?} instead of its port"))
+    for line in BufReader::new(stdout).lines() {
+        let line = line.expect("stdout can be read");
+        if line.contains("is ready") {
+            let digits = line.trim_end().rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+            return digits.parse().unwrap_or_else(|_| panic!("the server said {line:?} instead of its port"));
+        }
+    }
+    panic!("the server ended before it was ready");
 }
 
 /// Free ports for a group of processes, in a hostfile.

@@ -281,18 +281,22 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates.into_iter().filter_map(|c| Some((score(c)?, c))).min().map(|(_, c)| c)
 }
 
-/// Levenshtein's distance, in characters.
+/// How many characters must be inserted, removed, replaced or swapped with their neighbour (optimal string alignment).
 fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(row[j + 1] + 1);
+    for i in 0..a.len() {
+        let mut next = vec![i + 1];
+        for j in 0..b.len() {
+            let replaced = row[j] + usize::from(a[i] != b[j]);
+            let mut least = replaced.min(row[j + 1] + 1).min(next[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                least = least.min(before[j - 1] + 1);
+            }
+            next.push(least);
         }
+        before = std::mem::replace(&mut row, next);
     }
     row[b.len()]
 }
@@ -304,7 +308,7 @@ mod tests {
     #[test]
     fn nearest_prefers_few_edits_then_the_same_words() {
         assert_eq!(nearest("weight_g", ["widget_weight_g", "sensor_id"]), Some("widget_weight_g"));
-        assert_eq!(nearest("nmae", ["name", "game"]), Some("game"));
+        assert_eq!(nearest("nmae", ["name", "game"]), Some("name"));
         assert_eq!(nearest("stars", ["start", "stars_given"]), Some("start"));
         assert_eq!(nearest("id", ["user_id", "message"]), Some("user_id"));
         assert_eq!(nearest("x", ["message"]), None);

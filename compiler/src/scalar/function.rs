@@ -2,7 +2,7 @@
 //! the documentation prints.
 //!
 //! Every function, operator and cast is declared once, in a table of the file named after its concept (`arithmetic.rs`,
-//! `string.rs`, …), by the [`functions!`](super::functions) macro. Its `id` (name and argument types) is what plans store:
+//! `string.rs`, …), by the `functions!` macro. Its `id` (name and argument types) is what plans store:
 //! it never changes its meaning. A declaration's example is run as a test against the declaration itself.
 
 use std::cmp::Ordering;

@@ -1,4 +1,4 @@
-//! Datums as Rust's own values: what the [`functions!`](super::functions) macro puts between a declaration's closure and
+//! Datums as Rust's own values: what the `functions!` macro puts between a declaration's closure and
 //! the evaluator.
 //!
 //! The binder guarantees the types, so a datum of another kind is a mistake of ours; it is reported as an internal error,

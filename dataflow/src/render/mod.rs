@@ -3,9 +3,9 @@
 //! [`build`] makes one dataflow, from a plan in which every decision is made, the traces that it is lent and the times it is to
 //! compute. It gives back what the worker feeds, lends on, and drops: nothing else keeps the dataflow alive.
 //!
-//! Two roads lead through an operator. What changes nothing but rows ([`linear`], [`flat_map`]) has no memory and is not run
-//! when time passes. What remembers does so either in a hash table ([`reduce`]'s sums) or in an arrangement, and works
-//! on what is complete, a millisecond at a time ([`fuel`]).
+//! Two roads lead through an operator. What changes nothing but rows (`linear`, `flat_map`) has no memory and is not run
+//! when time passes. What remembers does so either in a hash table (`reduce`'s sums) or in an arrangement, and works
+//! on what is complete, a millisecond at a time (`fuel`).
 
 mod bounds;
 mod bundle;

@@ -160,7 +160,9 @@ impl State {
             Command::Loaded { dataflow, shard, upto } => self.loaded(dataflow, shard, upto),
             Command::Tick(tick) => self.tick(&tick),
             Command::Drop(dataflow) => self.drop_dataflow(dataflow, worker),
-            Command::Peek(peek) => self.traces.peek(peek),
+            // Sessions read the parts of their own process themselves.
+            Command::Peek(peek) if self.respond.is_remote() => self.traces.peek(peek),
+            Command::Peek(_) => {}
             Command::Compact(sinces) => self.traces.allow_compaction(&sinces),
             Command::Shutdown => unreachable!("invariant: the loop takes it itself"),
         }

@@ -1,7 +1,7 @@
 //! Reductions: a row per group.
 //!
-//! Sums ([`accumulate`], over [`sums`]) need only the group's present sums. What depends on a group's rows in order
-//! ([`extremes`], over [`ordered`]) needs the rows, arranged, and reads as few of them as it can. Aggregates of different
+//! Sums ([`accumulate`], over [`mod@sums`]) need only the group's present sums. What depends on a group's rows in order
+//! ([`extremes`], over [`mod@ordered`]) needs the rows, arranged, and reads as few of them as it can. Aggregates of different
 //! kinds are reduced apart and put side by side again.
 
 mod accumulate;
