@@ -302,6 +302,10 @@ impl Fragments {
 
     /// The clocks of these shards, and for derived ones also of what they are derived from.
     fn clocks_of(&self, shards: &BTreeSet<CollectionId>) -> Vec<Arc<ShardClock>> {
+        self.with_sources(shards).iter().filter_map(|shard| self.clocks.get(shard).cloned()).collect()
+    }
+
+    fn with_sources(&self, shards: &BTreeSet<CollectionId>) -> BTreeSet<CollectionId> {
         let mut all = shards.clone();
         let mut more: Vec<_> = shards.iter().copied().collect();
         while let Some(shard) = more.pop() {
@@ -311,7 +315,7 @@ impl Fragments {
                 }
             }
         }
-        all.iter().filter_map(|shard| self.clocks.get(shard).cloned()).collect()
+        all
     }
 
     /// Every shard that some dataflow reads together with one of these: they must advance together.
@@ -325,6 +329,11 @@ impl Fragments {
             advance.extend(together.iter().copied());
         }
         advance
+    }
+
+    /// The shards on which a dataflow depends, and for derived ones those from which they are derived.
+    pub fn depends_on(&self, dataflow: DataflowId) -> BTreeSet<CollectionId> {
+        self.entries.get(&dataflow).map(|entry| self.with_sources(&entry.shards)).unwrap_or_default()
     }
 
     /// Whether the derived shard takes in what enters the other.

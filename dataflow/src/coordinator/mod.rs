@@ -362,7 +362,19 @@ impl Coordinator {
                 self.load(load::Load { dataflow, shard, as_of, complete, historical, until });
             }
         }
+        self.catch_up(installed.dataflow, now);
         let _ = install.reply.send(installed);
+    }
+
+    /// Tells the shards that a dataflow depends on what time it is: those that the last commits did not touch lag behind, and it would
+    /// wait for the next nudge.
+    fn catch_up(&self, dataflow: DataflowId, now: Timestamp) {
+        let shards = self.fragments.depends_on(dataflow).into_iter();
+        let advance: Vec<_> =
+            shards.filter(|shard| !self.derived.contains_key(shard)).map(|shard| (shard, now + 1)).collect();
+        if !advance.is_empty() {
+            (self.commands)(Command::Tick(Arc::new(Tick { updates: Local::none(), advance })));
+        }
     }
 
     fn load(&self, load: load::Load) {
