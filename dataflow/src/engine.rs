@@ -125,6 +125,7 @@ impl Engine {
         let sequencer = Arc::new(Sequencer::new(storage.clone(), oracle, tables.clone(), events.clone()));
         let read_ts = Arc::new(AtomicU64::new(start));
         let catalog = boot::catalog(&storage, start)?;
+        boot::drop_unowned(&storage, &catalog);
 
         let responses = events.clone();
         let respond = Arc::new(move |response| drop(responses.send(Event::Response(response))));
