@@ -3,7 +3,7 @@
 //! Whatever keeps it from serving is one line on stderr and an exit code other than 0. Once it serves, it says on stdout
 //! how to connect, and SIGINT or SIGTERM end it within a second.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -195,5 +195,6 @@ fn host(ip: IpAddr) -> String {
 fn start_logging() {
     let filter = ["TIDEWATER_LOG", "RUST_LOG"].into_iter().find_map(|name| std::env::var(name).ok());
     let filter = tracing_subscriber::EnvFilter::new(filter.as_deref().unwrap_or("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
 }

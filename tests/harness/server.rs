@@ -24,11 +24,13 @@ pub struct Options<'a> {
     pub processes: usize,
     /// None: `--memory`.
     pub data_dir: Option<&'a Path>,
+    /// Where warnings and errors are kept; None: with the test's own.
+    pub stderr: Option<&'a Path>,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { workers: 1, processes: 1, data_dir: None }
+        Options { workers: 1, processes: 1, data_dir: None, stderr: None }
     }
 }
 
@@ -50,6 +52,9 @@ impl Server {
                 command
                     .args(["-n", &options.processes.to_string(), "-p", &process.to_string(), "-h"])
                     .arg(hosts);
+            }
+            if let Some(path) = options.stderr {
+                command.stderr(std::fs::File::create(path).expect("the file can be created"));
             }
             let stdout = if process == 0 { Stdio::piped() } else { Stdio::null() };
             let mut child = command.stdout(stdout).spawn().expect("the server can be started");

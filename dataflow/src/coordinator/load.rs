@@ -33,7 +33,7 @@ pub fn start(load: Load, storage: Storage, commands: CommandSender, events: Send
         if let Err(error) = feed(&load, &storage, &commands, workers) {
             // Contents that were acknowledged cannot be read back: nothing that depends on them may be shown.
             tracing::error!(%error, shard = shard.0, "a shard cannot be read");
-            std::process::abort();
+            std::process::exit(1);
         }
         let _ = events.send(Event::Loaded { dataflow, shard });
     });

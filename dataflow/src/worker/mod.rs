@@ -94,7 +94,6 @@ struct State {
 struct Running {
     built: Built,
     inputs: BTreeMap<CollectionId, Input>,
-    as_of: Timestamp,
     until: Option<Timestamp>,
 }
 
@@ -183,7 +182,7 @@ impl State {
             .into_iter()
             .map(|(id, shard)| (id, Input { shard, loaded: false, upto: build.as_of }))
             .collect();
-        self.dataflows.insert(build.id, Running { built, inputs, as_of: build.as_of, until: build.until });
+        self.dataflows.insert(build.id, Running { built, inputs, until: build.until });
         self.respond.send(Response::Built { dataflow: build.id, worker: self.index });
     }
 
@@ -193,11 +192,11 @@ impl State {
 
     fn loaded(&mut self, dataflow: DataflowId, shard: CollectionId, upto: Timestamp) {
         let Some(running) = self.dataflows.get_mut(&dataflow) else { return };
-        let (as_of, until) = (running.as_of, running.until);
+        let until = running.until;
         if let Some(input) = running.inputs.get_mut(&shard) {
             input.loaded = true;
-            // What is loaded is complete at the as_of, even where the clock has not moved since.
-            input.upto = input.upto.max(upto).max(as_of + 1);
+            // No further than the shard is: a derived one may have to catch up with the as_of.
+            input.upto = input.upto.max(upto);
             input.advance(until);
         }
     }
