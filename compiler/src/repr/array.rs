@@ -31,7 +31,7 @@ impl<'a> Array<'a> {
         Array(bytes)
     }
 
-    pub(super) fn bytes(self) -> &'a [u8] {
+    pub(crate) fn bytes(self) -> &'a [u8] {
         self.0
     }
 

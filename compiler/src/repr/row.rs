@@ -35,6 +35,8 @@
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
+use crate::scalar::EvalError;
+
 use super::{Array, Datum, Interval, Json, array, datum::EvalErrorRef, interval, json, numeric};
 
 pub(super) mod tag {
@@ -78,6 +80,9 @@ pub(super) mod tag {
 
 /// How deep arrays, records and jsonb may nest in bytes that are not trusted.
 pub const MAX_DEPTH: usize = 1024;
+
+/// The most bytes that a packed row takes. What puts rows side by side counts on it: containers have offsets of 32 bits.
+pub const ROW_BYTES_MAX: usize = 512 << 20;
 
 const INVARIANT: &str = "invariant: a packed row holds whole encodings";
 
@@ -171,6 +176,22 @@ impl RowBuf {
     /// The bytes, to append encodings to.
     pub fn bytes_mut(&mut self) -> &mut Vec<u8> {
         &mut self.0
+    }
+
+    /// Puts an error in the place of each cell from `start` on with which the row would be larger than [`ROW_BYTES_MAX`]: what does
+    /// not fit is the data's error, not ours. The row keeps its number of columns.
+    #[cold]
+    pub fn leave_out_large(&mut self, start: usize, error: &EvalError) {
+        let row = self.0.split_off(start);
+        let mut refused = vec![tag::ERROR];
+        error.encode(&mut refused);
+        refused.push(tag::END);
+        let columns = arity(&row);
+        for (index, cell) in Datums::new(&row).encodings().enumerate() {
+            let taken = self.0.len() - start + refused.len() * (columns - index);
+            let fits = taken + cell.len() <= ROW_BYTES_MAX || cell.len() <= refused.len();
+            self.0.extend_from_slice(if fits { cell } else { &refused });
+        }
     }
 
     pub fn to_row(&self) -> Row {

@@ -3,7 +3,7 @@
 use super::comparison::{compare, not_distinct};
 use super::declare::functions;
 use super::function::{ArgType, Context};
-use super::{EvalError, string};
+use super::{EvalError, limit, string};
 use crate::error::SqlState;
 use crate::repr::array::Dimension;
 use crate::repr::{Array, Datum};
@@ -65,10 +65,7 @@ functions! { pub(super) FUNCTIONS;
         } };
     /// The array with equal elements replaced.
     "array_replace"(AnyArray, AnyElement, AnyElement) -> AnyArray, called_on_null(): "array_replace('{1,2,5,4}'::int4[], 5, 3)" => "{1,2,3,4}"
-        = { |cx, a: Option<Array<'_>>, from: Datum<'_>, to: Datum<'_>| a.map(|a| {
-            let replaced = a.elements().map(|d| if not_distinct(d, from) { to } else { d });
-            Datum::Array(Array::pack_in(replaced, &a.dimensions(), cx.arena))
-        }) };
+        = { |cx, a: Option<Array<'_>>, from: Datum<'_>, to: Datum<'_>| a.map(|a| replace(a, from, to, cx)).transpose() };
     /// The position of the first equal element; NULL if there is none.
     "array_position"(AnyArray, AnyElement) -> Int4, called_on_null(): "array_position('{5,7,7}'::int4[], 7)" => "2"
         = { |_, a: Option<Array<'_>>, b: Datum<'_>| a.and_then(|a| positions(a, b).next()) };
@@ -88,7 +85,7 @@ functions! { pub(super) FUNCTIONS;
         = { |_, a: Array<'_>, separator: &str| to_string(a, separator, None) };
     /// The text forms of the elements, with a text between them and one for NULL.
     "array_to_string"(AnyArray, Text, Text) -> Text, called_on_null(): "array_to_string('{1,NULL,3}'::int4[], ',', '*')" => "1,*,3"
-        = { |_, a: Option<Array<'_>>, separator: Option<&str>, null: Option<&str>| a.zip(separator).map(|(a, s)| to_string(a, s, null)) };
+        = { |_, a: Option<Array<'_>>, separator: Option<&str>, null: Option<&str>| a.zip(separator).map(|(a, s)| to_string(a, s, null)).transpose() };
     /// The parts of a text between delimiters; its characters if the delimiter is NULL.
     "string_to_array"(Text, Text) -> [Text], called_on_null(): "string_to_array('xx~~yy~~zz', '~~')" => "{xx,yy,zz}"
         = { |cx, a: Option<&str>, delimiter: Option<&str>| a.map(|a| Datum::Array(split(a, delimiter, None, cx))) };
@@ -258,12 +255,20 @@ fn overlap(a: Array<'_>, b: Array<'_>) -> bool {
         .any(|d| !d.is_null() && b.elements().any(|other| !other.is_null() && compare(d, other).is_eq()))
 }
 
-fn to_string(array: Array<'_>, separator: &str, null: Option<&str>) -> String {
+fn to_string(array: Array<'_>, separator: &str, null: Option<&str>) -> Result<String, EvalError> {
     let text = |d: Datum<'_>| match d {
         Datum::Null => null.map(str::to_owned),
         d => Some(string::as_text(d)),
     };
-    array.elements().filter_map(text).collect::<Vec<_>>().join(separator)
+    let mut out = String::new();
+    for (i, part) in array.elements().filter_map(text).enumerate() {
+        if i > 0 {
+            out.push_str(separator);
+        }
+        out.push_str(&part);
+        limit::check(Some(out.len()))?;
+    }
+    Ok(out)
 }
 
 pub(super) fn split<'a>(
@@ -299,6 +304,19 @@ fn trim<'a>(array: Array<'a>, n: i64, cx: Context<'a>) -> Result<Array<'a>, Eval
     Ok(Array::pack_in(array.elements().take(keep * each), &kept, cx.arena))
 }
 
+/// The array with `to` in the place of every element that is `from`.
+fn replace<'a>(
+    array: Array<'a>,
+    from: Datum<'a>,
+    to: Datum<'a>,
+    cx: Context<'a>,
+) -> Result<Array<'a>, EvalError> {
+    let elements: Vec<Datum<'a>> =
+        array.elements().map(|d| if not_distinct(d, from) { to } else { d }).collect();
+    limit::check_all(&elements)?;
+    Ok(Array::pack_in(elements, &array.dimensions(), cx.arena))
+}
+
 /// The most elements that a function makes of nothing.
 const ELEMENTS_MAX: u64 = 1 << 24;
 
@@ -315,6 +333,7 @@ fn fill<'a>(value: Datum<'a>, lengths: Option<Array<'a>>, cx: Context<'a>) -> Re
         total = total.saturating_mul(length as u64);
         dimensions.push(Dimension { length, lower: 1 });
     }
+    limit::check((total as usize).checked_mul(limit::size(value)))?;
     if total > ELEMENTS_MAX || dimensions.len() > crate::repr::array::MAX_DIMENSIONS {
         return Err(EvalError::new(
             SqlState::PROGRAM_LIMIT_EXCEEDED,

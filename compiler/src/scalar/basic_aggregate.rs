@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 
 use super::aggregate::AggregateFunc;
-use super::{EvalError, json_build};
+use super::{EvalError, json_build, limit};
 use crate::error::SqlState;
 use crate::repr::array::Dimension;
 use crate::repr::{Array, Datum, Json};
@@ -14,6 +14,7 @@ pub(super) fn fold<'a>(
     rows: &[(Vec<Datum<'a>>, i64)],
     arena: &'a Bump,
 ) -> Result<Datum<'a>, EvalError> {
+    check_size(func, rows)?;
     let repeated = rows.iter().flat_map(|(args, diff)| (0..*diff).map(move |_| args.as_slice()));
     match func {
         AggregateFunc::StringAgg => Ok(string_agg(repeated, arena)),
@@ -25,6 +26,18 @@ pub(super) fn fold<'a>(
         AggregateFunc::JsonbObjectAgg => jsonb_object_agg(repeated, arena),
         _ => Err(EvalError::internal("an aggregate of another class was folded as basic")),
     }
+}
+
+/// A value is built of every row as often as it is there: that is added up before anything is built.
+fn check_size(func: AggregateFunc, rows: &[(Vec<Datum<'_>>, i64)]) -> Result<(), EvalError> {
+    let taken = |args: &[Datum<'_>]| match func {
+        AggregateFunc::StringAgg if args[0].is_null() => 0,
+        _ => args.iter().map(|arg| limit::size(*arg)).sum::<usize>(),
+    };
+    let add = |sum: usize, (args, diff): &(Vec<Datum<'_>>, i64)| {
+        sum.checked_add(taken(args).checked_mul(usize::try_from(*diff).unwrap_or(0))?)
+    };
+    limit::check(rows.iter().try_fold(0, add))
 }
 
 fn string_agg<'a, 'r>(rows: impl Iterator<Item = &'r [Datum<'a>]>, arena: &'a Bump) -> Datum<'a>

@@ -65,6 +65,14 @@ impl EvalError {
         EvalError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{what} out of range"))
     }
 
+    /// `54000`: a row that no container could hold.
+    #[cold]
+    pub fn row_too_large() -> EvalError {
+        let message = "row is too large";
+        EvalError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
+            .detail(format!("A row takes at most {} MiB.", row::ROW_BYTES_MAX >> 20))
+    }
+
     #[cold]
     pub fn division_by_zero() -> EvalError {
         EvalError::new(SqlState::DIVISION_BY_ZERO, "division by zero")

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 
 use super::aggregate::StaticNumeric;
 use super::function::{Context, Func, Nulls, Syntax, Volatility};
+use super::limit;
 use super::{EvalError, special};
 use crate::error::SqlState;
 use crate::repr::{ColumnType, Datum, Row, Type, row};
@@ -223,8 +224,14 @@ pub(super) fn call<'a>(func: Func, args: &[Datum<'a>], cx: Context<'a>) -> Resul
     if func.nulls == Nulls::Strict && args.iter().any(|d| matches!(d, Datum::Null)) {
         return Ok(Datum::Null);
     }
-    (func.eval)(args, cx)
+    if args.len() > MANY {
+        limit::check_all(args)?;
+    }
+    limit::checked((func.eval)(args, cx)?)
 }
+
+/// More arguments than this may be too large together although none is by itself.
+const MANY: usize = 4;
 
 /// AND (`decisive` false) or OR (`decisive` true) of operands that may fail: a decisive operand wins over an error, an
 /// error over NULL.

@@ -24,6 +24,8 @@ pub struct MfpPlan {
     output: Vec<Piece>,
     /// The pieces of `output` that make the key.
     key_pieces: usize,
+    /// How many columns these pieces are.
+    key_columns: usize,
     /// No row can pass.
     empty: bool,
 }
@@ -82,6 +84,7 @@ impl MfpPlan {
             steps,
             output,
             key_pieces,
+            key_columns,
             empty: mfp.is_empty(),
         }
     }
@@ -231,7 +234,18 @@ impl MfpPlan {
                 Piece::Slot(slot) => out.push(slots[slot]),
             }
         }
+        if out.bytes().len() - start > row::ROW_BYTES_MAX {
+            return self.leave_out_large(start, out);
+        }
         if self.key_pieces == self.output.len() { out.bytes().len() - start } else { key_len }
+    }
+
+    /// Errors in the place of what does not fit the row; returns the length of the key.
+    #[cold]
+    fn leave_out_large(&self, start: usize, out: &mut RowBuf) -> usize {
+        out.leave_out_large(start, &EvalError::row_too_large());
+        let row = &out.bytes()[start..];
+        row.len() - (0..self.key_columns).fold(row, |rest, _| row::split_first(rest).1).len()
     }
 }
 

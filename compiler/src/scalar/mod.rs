@@ -27,6 +27,7 @@ mod function;
 mod json;
 mod json_build;
 pub mod lanes;
+mod limit;
 mod math;
 mod mfp;
 mod mfp_plan;

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 
 use regex::Regex;
 
-use super::EvalError;
 use super::declare::functions;
 use super::fast::Fast;
+use super::{EvalError, limit};
 use crate::error::SqlState;
 use crate::repr::{Array, Datum};
 
@@ -293,11 +293,12 @@ fn replace(text: &str, pattern: &str, to: &str, flags: &str) -> Result<String, E
             let whole = found.get(0).expect("invariant: group 0 is the match");
             out.push_str(&text[at..whole.start()]);
             append_replacement(&mut out, to, &found);
+            limit::check(Some(out.len()))?;
             at = whole.end();
         }
         out.push_str(&text[at..]);
-        out
-    })
+        Ok(out)
+    })?
 }
 
 /// `\1` to `\9` are groups, `\&` is the match, `\\` a backslash; others stay as they are.

@@ -3,6 +3,7 @@
 use super::EvalError;
 use super::declare::functions;
 use super::function::{ArgType, Context};
+use super::limit;
 use crate::error::SqlState;
 use crate::keyword::{self, Category};
 use crate::repr::Datum;
@@ -79,7 +80,7 @@ functions! { pub(super) FUNCTIONS;
     "btrim"(Text, Text) -> Text: "btrim('xyxtrimyyx', 'xyz')" => "trim" = { |_, a: &str, set: &str| a.trim_matches(|c| set.contains(c)) };
     /// The text with all occurrences of the second replaced by the third.
     "replace"(Text, Text, Text) -> Text: "replace('abcabc', 'bc', 'x')" => "axax"
-        = { |_, a: &str, from: &str, to: &str| if from.is_empty() { a.to_owned() } else { a.replace(from, to) } };
+        = { |_, a: &str, from: &str, to: &str| replace(a, from, to) };
     /// The text with each character of the second replaced by its counterpart in the third, or removed.
     "translate"(Text, Text, Text) -> Text: "translate('12345', '143', 'ax')" => "a2x5"
         = { |_, a: &str, from: &str, to: &str| translate(a, from, to) };
@@ -167,6 +168,7 @@ fn concat_ws<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalE
             out.push_str(separator);
         }
         append_text(*arg, &mut out);
+        limit::check(Some(out.len()))?;
     }
     Ok(Datum::Text(cx.arena.alloc_str(&out)))
 }
@@ -238,19 +240,22 @@ fn translate(text: &str, from: &str, to: &str) -> String {
     text.chars().filter_map(counterpart).collect()
 }
 
-/// The most bytes that a function builds in one text.
-const TEXT_BYTES_MAX: usize = 256 << 20;
-
-fn too_large() -> EvalError {
-    EvalError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "requested length too large")
-}
-
 fn repeat(text: &str, times: i64) -> Result<String, EvalError> {
     let times = times.max(0) as usize;
-    match text.len().checked_mul(times) {
-        Some(len) if len <= TEXT_BYTES_MAX => Ok(text.repeat(times)),
-        _ => Err(too_large()),
+    limit::check(text.len().checked_mul(times))?;
+    Ok(text.repeat(times))
+}
+
+/// All occurrences of `from` replaced.
+fn replace(text: &str, from: &str, to: &str) -> Result<String, EvalError> {
+    if from.is_empty() {
+        return Ok(text.to_owned());
     }
+    if to.len() > from.len() {
+        let more = text.matches(from).count().checked_mul(to.len() - from.len());
+        limit::check(more.and_then(|more| more.checked_add(text.len())))?;
+    }
+    Ok(text.replace(from, to))
 }
 
 fn split_part<'t>(text: &'t str, delimiter: &str, n: i64) -> Result<&'t str, EvalError> {
@@ -268,9 +273,7 @@ fn split_part<'t>(text: &'t str, delimiter: &str, n: i64) -> Result<&'t str, Eva
 fn pad(text: &str, length: i64, fill: &str, before: bool) -> Result<String, EvalError> {
     let length = length.max(0) as usize;
     let missing = length.saturating_sub(text.chars().count());
-    if missing.saturating_mul(fill.len()) > TEXT_BYTES_MAX {
-        return Err(too_large());
-    }
+    limit::check(missing.checked_mul(fill.chars().map(char::len_utf8).max().unwrap_or(0)))?;
     let kept = &text[..offset(text, length)];
     let filling: String = fill.chars().cycle().take(if fill.is_empty() { 0 } else { missing }).collect();
     Ok(if before { filling + kept } else { kept.to_owned() + &filling })
@@ -407,6 +410,7 @@ fn format<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalErro
             ('L', value) => quote_literal(&as_text(value)),
             (_, value) => as_text(value),
         };
+        limit::check(out.len().checked_add(text.len().max(width)))?;
         out.push_str(&if left { pad_to(&text, width, false) } else { pad_to(&text, width, true) });
     }
     out.push_str(rest);

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::datetime::in_zone;
 use super::function::Context;
+use super::limit;
 use super::native::{FromDatum, Micros, MicrosTz};
 use super::{ArgType, EvalError, pattern};
 use crate::error::SqlState;
@@ -68,8 +69,26 @@ impl TableFunc {
 
     /// Emits the rows for evaluated arguments; none if one is NULL.
     pub fn eval<'a>(self, args: &[Datum<'a>], cx: Context<'a>, emit: &mut Emit<'_>) -> Result<(), EvalError> {
-        if args.iter().any(Datum::is_null) { Ok(()) } else { (self.0.eval)(args, cx, emit) }
+        if args.iter().any(Datum::is_null) {
+            return Ok(());
+        }
+        let mut bytes = 0;
+        (self.0.eval)(args, cx, &mut |row| {
+            bytes += limit::TABLE_ROW_BYTES + row.iter().map(|value| limit::size(*value)).sum::<usize>();
+            if bytes > limit::TABLE_BYTES_MAX {
+                return Err(too_many(self.name));
+            }
+            emit(row)
+        })
     }
+}
+
+/// The rows of a call are there all at once.
+#[cold]
+fn too_many(name: &str) -> EvalError {
+    EvalError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("function {name} returns too many rows"))
+        .detail(format!("The rows of one call take at most {} GiB.", limit::TABLE_BYTES_MAX >> 30))
+        .hint("Call it for smaller parts.")
 }
 
 impl Deref for TableFunc {

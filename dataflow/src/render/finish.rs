@@ -105,6 +105,9 @@ impl Finisher {
             Some(plan) => plan.evaluate_parts(parts, &mut self.scratch, &mut self.out),
             None => {
                 parts.iter().for_each(|part| self.out.extend(part));
+                if self.out.bytes().len() > row::ROW_BYTES_MAX {
+                    self.out.leave_out_large(0, &EvalError::row_too_large());
+                }
                 self.scratch.key_len = self.keyed.key_len(self.out.bytes());
                 Ok(true)
             }

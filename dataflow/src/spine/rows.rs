@@ -13,6 +13,7 @@
 
 use std::io::Write;
 
+use compiler::repr::row::ROW_BYTES_MAX;
 use differential_dataflow::trace::implementations::ord_neu::BuilderInput;
 use timely::bytes::arc::Bytes;
 use timely::container::{Accountable, DrainContainer, PushInto, SizableContainer};
@@ -23,6 +24,11 @@ use crate::exchange::{Codec, WireCodec};
 
 /// An edge container is sent on when it has this many bytes: few enough to stay in a core's cache on its way.
 const CONTAINER_BYTES: usize = 256 << 10;
+
+/// Containers are sent on once they are full, so they exceed that by one row at most; and what operators put before a row (its sort key, a
+/// group's key) is part of it, encoded anew, so that even then it takes less than three times what a row may.
+const WITHIN_4_GIB: &str = "invariant: a container is sent long before 4 GiB, since rows are bounded";
+const _: () = assert!(3 * ROW_BYTES_MAX + 4 * CONTAINER_BYTES + (1 << 21) < u32::MAX as usize);
 
 /// What a row costs besides its bytes.
 pub(super) const ROW_OVERHEAD: usize = 24;
@@ -157,8 +163,7 @@ impl Rows {
         let columns = &mut self.columns;
         columns.bytes.extend_from_slice(key);
         columns.bytes.extend_from_slice(value);
-        let end =
-            u32::try_from(columns.bytes.len()).expect("invariant: a container is sent long before 4 GiB");
+        let end = u32::try_from(columns.bytes.len()).expect(WITHIN_4_GIB);
         columns.ends.push(end);
         columns.keys.push(key.len() as u32);
         columns.times.push(time);
@@ -169,7 +174,7 @@ impl Rows {
     pub fn extend(&mut self, rows: RowsRef<'_>) {
         let columns = &mut self.columns;
         let base = columns.bytes.len();
-        u32::try_from(base + rows.bytes.len()).expect("invariant: a container is sent long before 4 GiB");
+        u32::try_from(base + rows.bytes.len()).expect(WITHIN_4_GIB);
         columns.bytes.extend_from_slice(rows.bytes);
         columns.ends.extend(rows.ends.iter().map(|end| base as u32 + end));
         columns.keys.extend_from_slice(rows.keys);

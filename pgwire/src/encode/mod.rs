@@ -109,10 +109,15 @@ fn put_values<'t>(
     buf: &mut BytesMut,
 ) -> Result<(), Error> {
     buf.put_u16(columns.len() as u16);
+    let start = buf.len();
     let mut datums = Datums::new(row);
     for (typ, format) in columns {
         let datum = datums.next().expect("invariant: a result's rows have its columns");
         put_value(datum, typ, format, settings, scratch, buf)?;
+        if buf.len() - start > VALUE_BYTES_MAX {
+            let message = format!("a row of more than {VALUE_BYTES_MAX} bytes is too long to be sent");
+            return Err(Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        }
     }
     Ok(())
 }
@@ -136,7 +141,7 @@ fn put_value(
     Ok(())
 }
 
-/// The longest value that is sent: what PostgreSQL can hold in one.
+/// The longest value, and the longest row, that is sent: what PostgreSQL can hold in one.
 const VALUE_BYTES_MAX: usize = 0x3fff_ffff;
 
 /// Appends what `put` appends, after its length.

@@ -12,6 +12,7 @@ use compiler::repr::{Datum, Row, RowBuf, Type};
 use compiler::{Error, SqlState};
 
 use super::target::Target;
+use super::transaction::check_room;
 use super::{Answer, Executor, Transaction, answer};
 use crate::copy::{self, CopyReader, CopyWriter};
 use crate::session::{Interrupt, ResultRows, RowSet};
@@ -73,6 +74,7 @@ impl Collector {
             }
         }
         Target::of(&self.catalog, self.table)?.check_row(row.bytes(), &self.settings)?;
+        check_room(self.rows.bytes() + row.bytes().len(), self.rows.len() + 1)?;
         self.rows.push(row.bytes());
         self.lines.push(line);
         Ok(())

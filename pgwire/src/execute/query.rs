@@ -341,6 +341,15 @@ impl<'g, 'i> Through<'g, 'i> {
     }
 }
 
+/// The most that a result takes: it is in memory before its first row is sent.
+const RESULT_BYTES_MAX: usize = 8 << 30;
+
+fn result_too_large() -> Error {
+    Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "result is too large")
+        .detail(format!("The rows of a result take at most {} GiB.", RESULT_BYTES_MAX >> 30))
+        .hint("Read it in parts, by LIMIT or by ranges of a key.")
+}
+
 /// Rows as they are gathered: as many as are needed, and as long as nobody interrupts.
 pub(super) struct Gather<'i> {
     rows: RowSet,
@@ -364,6 +373,10 @@ impl<'i> Gather<'i> {
         }
         for _ in 0..diff {
             if self.needed.is_some_and(|needed| self.rows.len() >= needed) {
+                return ControlFlow::Break(());
+            }
+            if self.rows.bytes() + 8 * self.rows.len() > RESULT_BYTES_MAX {
+                self.failed = Some(result_too_large());
                 return ControlFlow::Break(());
             }
             self.rows.push(row);

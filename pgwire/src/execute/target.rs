@@ -6,9 +6,10 @@ use std::sync::Arc;
 use compiler::catalog::{Arrangement, Catalog, Column, Item, Kind};
 use compiler::error::About;
 use compiler::mir::CollectionId;
-use compiler::repr::row::Datums;
+use compiler::repr::row::{Datums, ROW_BYTES_MAX};
 use compiler::repr::text::{self, TextSettings};
 use compiler::repr::{Datum, encode_canonical};
+use compiler::scalar::EvalError;
 use compiler::{Error, SqlState};
 
 /// A table or stream that is written to.
@@ -30,8 +31,11 @@ impl<'c> Target<'c> {
         own.map(|(_, arrangement)| arrangement.clone()).ok_or_else(missing)
     }
 
-    /// Refuses NULL where none may be, and values that could not be computed.
+    /// Refuses NULL where none may be, values that could not be computed, and rows that are too large.
     pub fn check_row(&self, row: &[u8], settings: &TextSettings) -> Result<(), Error> {
+        if row.len() > ROW_BYTES_MAX {
+            return Err(EvalError::row_too_large().into());
+        }
         for (datum, column) in Datums::new(row).zip(self.item.columns()) {
             match datum {
                 Datum::Error(error) => return Err(error.to_owned().into()),

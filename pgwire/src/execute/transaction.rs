@@ -27,7 +27,28 @@ pub struct Transaction {
     pub(super) only_ddl: bool,
     pub(super) lock: Option<WriteLock>,
     changes: BTreeMap<CollectionId, Changes>,
+    /// What the changes take.
+    bytes: usize,
     pub(super) ddl: Option<CatalogChanges>,
+}
+
+/// The most bytes that one transaction changes: it is in memory until it is committed, a few times over, and then one record of the log.
+pub(super) const TRANSACTION_BYTES_MAX: usize = 1 << 30;
+
+/// What a change costs besides its row.
+const CHANGE_BYTES: usize = 24;
+
+/// `54000`: what a transaction would hold with `more` bytes in `rows` rows is too much.
+pub(super) fn check_room(bytes: usize, rows: usize) -> Result<(), Error> {
+    match rows.checked_mul(CHANGE_BYTES).and_then(|overhead| overhead.checked_add(bytes)) {
+        Some(bytes) if bytes <= TRANSACTION_BYTES_MAX => Ok(()),
+        _ => Err(Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "transaction is too large")
+            .detail(format!(
+                "The rows that one transaction changes take at most {} MiB.",
+                TRANSACTION_BYTES_MAX >> 20
+            ))
+            .hint("Divide it into several transactions, for example a COPY into several files.")),
+    }
 }
 
 /// The catalog as the transaction has made it.
@@ -61,7 +82,7 @@ type Changed<'o> = (&'o [u8], &'o [(Vec<u8>, Diff)]);
 
 impl Transaction {
     pub(super) fn beginning(now: i64) -> Transaction {
-        Transaction { now, only_ddl: true, lock: None, changes: BTreeMap::new(), ddl: None }
+        Transaction { now, only_ddl: true, lock: None, changes: BTreeMap::new(), bytes: 0, ddl: None }
     }
 
     /// Forgets what it has changed and gives back its locks.
@@ -74,7 +95,13 @@ impl Transaction {
         self.now
     }
 
+    /// Whether so many more changes with rows of so many bytes together may be made.
+    pub(super) fn check_room(&self, rows: usize, bytes: usize) -> Result<(), Error> {
+        check_room(self.bytes.saturating_add(bytes), rows)
+    }
+
     pub(super) fn change(&mut self, collection: CollectionId, row: &[u8], diff: Diff) {
+        self.bytes += row.len() + CHANGE_BYTES;
         self.changes.entry(collection).or_default().updates.push(row, 0, diff);
     }
 
@@ -106,6 +133,7 @@ impl Transaction {
     /// What is to be written, collection by collection.
     pub(super) fn take_writes(&mut self) -> Vec<Write> {
         let changes = std::mem::take(&mut self.changes);
+        self.bytes = 0;
         let writes = changes.into_iter().map(|(collection, mut changes)| {
             changes.updates.consolidate();
             Write { collection, updates: changes.updates }
@@ -221,5 +249,27 @@ impl Overlay {
                 Box::new(from.take_while(move |(key, _)| to.as_ref().is_none_or(|to| *key < to)).map(all))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_has_room_for_so_much_over_all_its_statements() {
+        let mut transaction = Transaction::beginning(0);
+        assert!(transaction.check_room(1, TRANSACTION_BYTES_MAX - CHANGE_BYTES).is_ok());
+        let refused = transaction.check_room(1, TRANSACTION_BYTES_MAX).expect_err("it is too large");
+        assert_eq!(refused.to_string(), "54000: transaction is too large");
+        assert!(refused.hint.is_some());
+        assert!(transaction.check_room(usize::MAX, usize::MAX).is_err(), "no sum overflows");
+        transaction.change(CollectionId(1), &[0; 1000], 1);
+        assert!(transaction.check_room(1, TRANSACTION_BYTES_MAX - CHANGE_BYTES - 1000).is_err());
+        transaction.undo();
+        assert!(transaction.check_room(1, TRANSACTION_BYTES_MAX - CHANGE_BYTES - 1000).is_ok());
+        transaction.change(CollectionId(1), &[0; 1000], 1);
+        transaction.take_writes();
+        assert!(transaction.check_room(1, TRANSACTION_BYTES_MAX - CHANGE_BYTES - 1000).is_ok());
     }
 }

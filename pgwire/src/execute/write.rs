@@ -115,6 +115,7 @@ impl Executor {
     ) -> Result<RowSet, Error> {
         let catalog = self.catalog(transaction);
         let target = Target::of(&catalog, table)?;
+        transaction.check_room(rows.len(), rows.bytes())?;
         for row in rows.iter() {
             target.check_row(row, settings)?;
         }
@@ -133,7 +134,7 @@ impl Executor {
                 None => error,
             })?;
         }
-        inserting.changes.apply(table, transaction);
+        inserting.changes.apply(table, transaction)?;
         Ok(inserting.stored)
     }
 
@@ -168,7 +169,7 @@ impl Executor {
                 changes.push(new, 1);
             }
         }
-        changes.apply(update.table, transaction);
+        changes.apply(update.table, transaction)?;
         let returned =
             update.returning.as_ref().map(|returning| returned(&selected, returning)).transpose()?;
         Ok(Written { count: selected.len() as u64, returned })
@@ -185,7 +186,7 @@ impl Executor {
         let arity = Target::of(&catalog, delete.table)?.item.columns().len();
         let mut changes = Changes::default();
         selected.iter().for_each(|row| changes.push(split_columns(row, arity).0, -1));
-        changes.apply(delete.table, transaction);
+        changes.apply(delete.table, transaction)?;
         let returned =
             delete.returning.as_ref().map(|returning| returned(&selected, returning)).transpose()?;
         Ok(Written { count: selected.len() as u64, returned })
@@ -209,7 +210,7 @@ impl Executor {
             })
             .await?;
             rows.iter().for_each(|(row, diff)| changes.push(row, -diff));
-            changes.apply(*table, transaction);
+            changes.apply(*table, transaction)?;
         }
         Ok(())
     }
@@ -447,10 +448,13 @@ impl Changes {
         self.diffs.push(diff);
     }
 
-    fn apply(self, collection: CollectionId, transaction: &mut Transaction) {
+    /// Makes the changes the transaction's, or none of them when it would be too large.
+    fn apply(self, collection: CollectionId, transaction: &mut Transaction) -> Result<(), Error> {
+        transaction.check_room(self.rows.len(), self.rows.bytes())?;
         for (row, diff) in self.rows.iter().zip(self.diffs) {
             transaction.change(collection, row, diff);
         }
+        Ok(())
     }
 }
 

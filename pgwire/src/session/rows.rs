@@ -27,6 +27,11 @@ impl RowSet {
         self.ends.push(self.bytes.len());
     }
 
+    /// The bytes of all rows together.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub fn bytes_mut(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }

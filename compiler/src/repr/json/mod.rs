@@ -57,6 +57,10 @@ pub struct Pairs<'a> {
 const INVARIANT: &str = "invariant: a packed jsonb value is whole";
 
 impl<'a> Json<'a> {
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
     /// A value over its encoding.
     pub(super) fn new(bytes: &'a [u8]) -> Json<'a> {
         Json(bytes)

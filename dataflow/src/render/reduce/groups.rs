@@ -38,7 +38,7 @@ pub struct Table {
     /// Tag in the upper half, index + 1 in the lower; 0 is an empty slot. A power of two of them, or none.
     slots: Vec<u64>,
     /// Where each key lies in `bytes`.
-    keys: Vec<(u32, u32)>,
+    keys: Vec<(usize, u32)>,
     bytes: Vec<u8>,
     lanes: Vec<i128>,
     /// Empty while no group has wide sums.
@@ -74,7 +74,7 @@ impl Table {
     #[inline]
     pub fn key(&self, group: usize) -> &[u8] {
         let (start, length) = self.keys[group];
-        &self.bytes[start as usize..(start + length) as usize]
+        &self.bytes[start..start + length as usize]
     }
 
     #[inline]
@@ -131,8 +131,7 @@ impl Table {
         if self.dead > 1 << 16 && self.dead * 2 > self.bytes.len() {
             self.compact();
         }
-        let start =
-            u32::try_from(self.bytes.len()).expect("invariant: the keys of one table are below 4 GiB");
+        let start = self.bytes.len();
         self.bytes.extend_from_slice(key);
         let span = (start, key.len() as u32);
         if let Some(group) = self.free.pop() {
@@ -159,8 +158,8 @@ impl Table {
         let mut bytes = Vec::with_capacity(self.bytes.len() - self.dead);
         for slot in self.slots.iter().filter(|slot| **slot != 0) {
             let (start, length) = &mut self.keys[index(*slot)];
-            let key = &self.bytes[*start as usize..(*start + *length) as usize];
-            *start = bytes.len() as u32;
+            let key = &self.bytes[*start..*start + *length as usize];
+            *start = bytes.len();
             bytes.extend_from_slice(key);
         }
         self.bytes = bytes;
