@@ -58,7 +58,7 @@ impl Compiler<'_> {
                     let change = items::recompile(&Change::CreateItem(item), &catalog)?;
                     catalog = catalog.apply(&change)?;
                     let Change::CreateItem(item) = &change else { continue };
-                    let compiler = Compiler { catalog: &catalog, depends_on: self.depends_on };
+                    let compiler = Compiler { catalog: &catalog, ..*self };
                     trees.extend(compiler.explain_item(stage, item)?);
                 }
                 Ok(trees)
@@ -145,7 +145,7 @@ fn finished_tree(finishing: &Finishing, mut trees: Vec<Tree>) -> Tree {
 
 fn source_trees(source: &Source, names: &dyn Names) -> Vec<Tree> {
     match source {
-        Source::Constant { rel } | Source::Interpret { rel } => vec![explain::mir(rel, names)],
+        Source::Constant { rel } | Source::Interpret { rel, .. } => vec![explain::mir(rel, names)],
         Source::Dataflow(dataflow) => explain::lir(dataflow, names),
         Source::FastPath(path) => vec![fast_path_tree(path, names)],
     }

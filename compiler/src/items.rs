@@ -14,11 +14,6 @@ use crate::repr::datetime::TimeZone;
 use crate::repr::text::TextSettings;
 use crate::{decorrelate, hir, lower, optimize, parse};
 
-/// The catalog of a server on which nothing was created yet.
-pub fn empty_catalog() -> Catalog {
-    Catalog::with_system([])
-}
-
 /// The change with everything derived that is not stored: an item's text is parsed, bound and lowered against the catalog
 /// that the change is to be applied to. Every start does this for each stored change, in order.
 pub fn recompile(change: &Change, catalog: &Catalog) -> Result<Change, Error> {

@@ -36,14 +36,15 @@ pub mod scalar;
 
 mod explained;
 mod items;
+mod system;
 
 use std::collections::BTreeSet;
 
 use bind::bound::{self, Bound, Step};
 use bind::{Binder, Purpose};
-use catalog::{Catalog, Change, Kind};
+use catalog::{Catalog, Change, Kind, builtin};
 use lower::Lifetime;
-use mir::CollectionId;
+use mir::{CollectionId, Contents};
 use plan::{
     CatalogChange, Compiled, ConflictAction, Context, CopySource, CopyTo, Cursor, Declare, Delete, Finishing,
     Insert, OnConflict, OutputColumn, Plan, Query, Returning, Source, Subscribe, Update,
@@ -52,7 +53,8 @@ use repr::{Row, Type};
 use scalar::{ScalarExpr, SortKey};
 
 pub use error::{Error, SqlState};
-pub use items::{empty_catalog, recompile};
+pub use items::recompile;
+pub use system::empty_catalog;
 
 /// What a statement asks for.
 pub fn compile(statement: &ast::Statement, catalog: &Catalog, context: &Context) -> Result<Compiled, Error> {
@@ -60,7 +62,7 @@ pub fn compile(statement: &ast::Statement, catalog: &Catalog, context: &Context)
     let mut binder = Binder::new(catalog, context, Purpose::Once);
     let bound = binder.bind_statement(&mut statement)?;
     let facts = binder.finish()?;
-    let compiler = Compiler { catalog, depends_on: &facts.depends_on };
+    let compiler = Compiler { catalog, context, depends_on: &facts.depends_on };
     Ok(Compiled {
         plan: compiler.plan(bound)?,
         parameters: facts.parameters,
@@ -87,6 +89,7 @@ pub fn compile_arguments(
 /// From bound statements to plans, against one snapshot.
 struct Compiler<'a> {
     catalog: &'a Catalog,
+    context: &'a Context,
     depends_on: &'a BTreeSet<CollectionId>,
 }
 
@@ -169,22 +172,27 @@ impl Compiler<'_> {
         if reads.is_empty() {
             return Ok(Source::Constant { rel });
         }
-        let system = |id: &CollectionId| {
-            self.catalog.item(*id).is_some_and(|item| matches!(item.kind, Kind::System(_)))
-        };
-        if reads.iter().all(system) {
-            return Ok(Source::Interpret { rel });
+        let contents = self.system_contents(&reads);
+        if contents.len() == reads.len() {
+            return Ok(Source::Interpret { rel, contents });
         }
-        if reads.iter().any(system) {
-            return Err(Error::unsupported("a query over both system relations and others is not supported")
-                .hint("Read the system relations in a query of their own."));
-        }
+        let mut rel = rel;
+        put_in(&mut rel, &contents);
         let sources = items::Sources(self.catalog);
         if let Some(path) = lower::fast_path::fast_path(&rel, &sources) {
             return Ok(Source::FastPath(path));
         }
         let rel = limited(rel, finishing);
         Ok(Source::Dataflow(lower::stream(&rel, Lifetime::Transient, &sources)))
+    }
+
+    /// What the builtin relations among these hold.
+    fn system_contents(&self, reads: &BTreeSet<CollectionId>) -> Contents {
+        let Context { database, user, parameters, .. } = self.context;
+        let session = builtin::Session { database, user, parameters };
+        let items = reads.iter().filter_map(|id| self.catalog.item(*id));
+        let system = items.filter(|item| matches!(item.kind, Kind::System(_)));
+        system.map(|item| (item.id, builtin::rows(item, self.catalog, &session))).collect()
     }
 
     fn subscribe(&self, subscribe: bound::Subscribe) -> Result<Subscribe, Error> {
@@ -247,6 +255,18 @@ impl Compiler<'_> {
         let ast::Declare { name, binary, hold, scroll, .. } = declare;
         Ok(Declare { name: name.name, binary, hold, scroll, body })
     }
+}
+
+/// Puts the rows of builtin relations in the place of their names.
+fn put_in(rel: &mut mir::Rel, contents: &Contents) {
+    mir::deep(|| {
+        if let mir::Rel::Get { id: mir::Id::Global(id), typ } = rel
+            && let Some(rows) = contents.get(id)
+        {
+            *rel = mir::Rel::Constant { rows: Ok(rows.clone()), typ: typ.clone() };
+        }
+        rel.for_each_child_mut(|child| put_in(child, contents));
+    });
 }
 
 fn returned(returning: bound::Returning) -> Returning {

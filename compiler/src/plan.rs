@@ -180,8 +180,8 @@ pub enum Source {
     FastPath(FastPath),
     /// A transient dataflow whose body is a stream.
     Dataflow(lir::Dataflow),
-    /// Only builtin relations: interpreted on the session's thread over their rows.
-    Interpret { rel: mir::Rel },
+    /// Only builtin relations: interpreted on the session's thread over what they hold.
+    Interpret { rel: mir::Rel, contents: mir::Contents },
 }
 
 /// A read of one published arrangement.
@@ -433,7 +433,7 @@ impl Query {
 impl Source {
     fn for_each_scalar_mut(&mut self, f: &mut impl FnMut(&mut ScalarExpr)) {
         match self {
-            Source::Constant { rel } | Source::Interpret { rel } => each_scalar_of(rel, f),
+            Source::Constant { rel } | Source::Interpret { rel, .. } => each_scalar_of(rel, f),
             Source::Dataflow(dataflow) => dataflow.for_each_scalar_mut(f),
             Source::FastPath(path) => {
                 path.mfp.maps.iter_mut().chain(&mut path.mfp.predicates).for_each(&mut *f);

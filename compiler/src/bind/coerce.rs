@@ -29,6 +29,10 @@ impl Binder<'_> {
         match expr {
             Expr::Literal(row, typ) if typ.typ == Type::Unknown => self.read_literal(&row, to, how, position),
             Expr::Parameter(index, Type::Unknown) => self.infer_parameter(index, to, how, position),
+            expr if names_entry(&expr.typ()) && to.is_text() && how == Cast::Explicit => {
+                let name = self.name_of_entry(Typed { expr, position })?;
+                self.coerce(Typed { expr: name, position }, to, how)
+            }
             expr => {
                 let from = expr.typ();
                 self.convert(expr, &from, to, how).ok_or_else(|| cannot_cast(&from, to, how).at(position))
@@ -69,7 +73,7 @@ impl Binder<'_> {
                     [.., schema, name] => (Some(schema.as_str()), name.as_str()),
                     [] => (None, ""),
                 };
-                let found = self.catalog.resolve(schema, name, &self.context.search_path);
+                let found = self.catalog.resolve(schema, name, self.search_path());
                 let item = found.ok_or_else(|| {
                     let message = format!("relation \"{text}\" does not exist");
                     Error::new(SqlState::UNDEFINED_TABLE, message).at(position)
@@ -82,6 +86,21 @@ impl Binder<'_> {
                     Error::new(SqlState::UNDEFINED_OBJECT, message).at(position)
                 })?;
                 i64::from(found.oid())
+            }
+            Type::Regnamespace => {
+                let name = split_identifiers(text).pop().unwrap_or_default();
+                let found = self.catalog.schema(&name);
+                found.ok_or_else(|| crate::catalog::undefined_schema(&name).at(position))?.oid as i64
+            }
+            Type::Regrole if split_identifiers(text).last() == Some(&self.context.user) => {
+                crate::catalog::builtin::OWNER
+            }
+            Type::Regproc => {
+                let name = split_identifiers(text).pop().unwrap_or_default();
+                crate::catalog::builtin::function_oid(&name, self.catalog).ok_or_else(|| {
+                    let message = format!("function \"{text}\" does not exist");
+                    Error::new(SqlState::UNDEFINED_FUNCTION, message).at(position)
+                })?
             }
             _ => return Ok(None),
         };
@@ -338,6 +357,11 @@ fn over(scalar: ScalarExpr, operand: Expr) -> Expr {
         }
         other => hir::Expr::from_scalar(other),
     }
+}
+
+/// Whether values print as names that only the catalog knows.
+fn names_entry(typ: &Type) -> bool {
+    typ.is_reg() && *typ != Type::Regtype
 }
 
 fn cannot_cast(from: &Type, to: &Type, how: Cast) -> Error {

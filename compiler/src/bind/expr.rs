@@ -138,6 +138,9 @@ impl Binder<'_> {
     }
 
     fn bind_parameter(&mut self, number: u32, position: u32) -> Result<Expr, Error> {
+        if let Some(argument) = self.definition_argument(number) {
+            return Ok(argument);
+        }
         if let super::Purpose::Maintained(what) = self.purpose {
             let message = format!("there is no parameter ${number}");
             return Err(Error::new(SqlState::UNDEFINED_PARAMETER, message)
@@ -519,6 +522,7 @@ impl Binder<'_> {
                 return Err(Error::unsupported(format!("{what} are not supported")).at(position));
             };
             let index = self.bind_typed(index)?;
+            value = self.vector_as_array(value);
             let typ = value.typ();
             match &typ {
                 Type::Jsonb => {

@@ -236,6 +236,10 @@ impl Binder<'_> {
             return Ok((rel, scope));
         }
         let item = self.resolve_relation(name)?;
+        if let Some((rel, mut scope)) = self.bind_builtin_view(&item)? {
+            rename(&mut scope, alias, position)?;
+            return Ok((rel, scope));
+        }
         let columns = item.columns().iter().map(|c| (c.name.clone(), c.typ.clone())).collect();
         let typ = item.relation_type();
         let relation = ScopeRelation {
@@ -272,6 +276,7 @@ impl Binder<'_> {
                 .hint("System relations are computed from the catalog; read them in one-shot queries.")
                 .at(position));
         }
+        self.facts.uses_context |= matches!(item.kind, Kind::System(_));
         self.facts.depends_on.insert(item.id);
         let part = |text: &str| ast::Ident { name: text.to_owned(), position };
         name.parts = vec![part(&item.schema), part(&item.name)];
@@ -281,7 +286,7 @@ impl Binder<'_> {
     /// The catalog's item that a name means.
     pub(super) fn resolve_item(&self, name: &ast::Name) -> Result<std::sync::Arc<Item>, Error> {
         let schema = self.schema_of(name)?;
-        let found = self.catalog.resolve(schema, &name.last().name, &self.context.search_path);
+        let found = self.catalog.resolve(schema, &name.last().name, self.search_path());
         found.cloned().ok_or_else(|| self.undefined_relation(name))
     }
 
@@ -383,6 +388,14 @@ impl Binder<'_> {
                 let columns = bound.names.into_iter().zip(bound.types.clone()).collect();
                 let (func, args, types) = (bound.func, bound.args, bound.types);
                 return Ok((Rel::FlatMap { input: Box::new(Rel::unit()), func, args, types }, name, columns));
+            }
+            if self.catalog.functions().any(|defined| defined.name == called && defined.returns_set()) {
+                let args = self.bind_args(function)?;
+                if let Some(defined) = self.find_definition(&called, &args) {
+                    let (rel, names) = self.bind_defined_rows(&defined, args, position)?;
+                    let columns = names.into_iter().zip(rel.types()).collect();
+                    return Ok((rel, name, columns));
+                }
             }
         }
         let expr = self.bind_expr(call)?;

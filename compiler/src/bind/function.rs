@@ -112,6 +112,9 @@ impl Binder<'_> {
         if scalar::table_functions_named(&name).any(|f| f.args.len() == args.len()) {
             return self.bind_set_call(&name, args, position);
         }
+        if let Some(defined) = self.find_definition(&name, &args) {
+            return self.bind_defined_call(&defined, args, position);
+        }
         let candidates: Vec<Func> =
             scalar::functions_named(&name).iter().copied().filter(|f| f.takes(args.len())).collect();
         let types: Vec<Type> = args.iter().map(|arg| arg.expr.typ()).collect();
@@ -152,9 +155,20 @@ impl Binder<'_> {
                 return Err(Error::unsupported("named arguments are not supported").at(name.position));
             }
             let position = arg.value.start();
-            args.push(Typed { expr: self.bind_expr(&mut arg.value)?, position });
+            let expr = self.bind_expr(&mut arg.value)?;
+            args.push(Typed { expr: self.vector_as_array(expr), position });
         }
         Ok(args)
+    }
+
+    /// A vector of the catalog as the array that it is, for what is declared over arrays.
+    pub(super) fn vector_as_array(&mut self, expr: Expr) -> Expr {
+        match expr.typ().of_vector() {
+            Some(array) => self
+                .coerce(Typed { expr, position: 0 }, &array, Cast::Implicit)
+                .expect("invariant: vectors are arrays by an implicit cast"),
+            None => expr,
+        }
     }
 
     /// Calls that are syntax in PostgreSQL too: their types are found by rules of their own.
@@ -567,6 +581,7 @@ impl Binder<'_> {
                     None => Expr::null(Type::Name),
                 }
             }
+            ("tw_visible_relations", []) => self.visible_relations(),
             ("current_schemas", [_]) => {
                 let implicit = matches!(args[0].expr.clone(), Expr::Literal(row, _) if matches!(row.unpack()[..], [Datum::Bool(true)]));
                 let path = self.context.search_path.iter().filter(|name| self.catalog.schema(name).is_some());

@@ -3,7 +3,8 @@
 //!
 //! 1. [`scope`] holds the names in sight; [`from`] makes scopes of FROM, [`query`] and [`select`] make relations of queries.
 //! 2. [`expr`] binds expressions: [`function`] finds overloads and [`coerce`] conversions, by PostgreSQL's chapter 10.
-//! 3. [`ddl`], [`dml`], [`copy`] and [`session`] bind the other statements around the queries in them.
+//! 3. [`definition`] puts builtin definitions in the place of the names of functions and views over the catalog.
+//! 4. [`ddl`], [`dml`], [`copy`] and [`session`] bind the other statements around the queries in them.
 //!
 //! The binder also makes the tree canonical while it reads it: names become qualified, `*` becomes columns, so that what
 //! `ast::print` prints of a bound tree means the same in every session (the catalog stores that).
@@ -23,6 +24,7 @@ pub mod bound;
 mod coerce;
 mod copy;
 mod ddl;
+mod definition;
 mod dml;
 mod drop;
 mod expr;
@@ -71,6 +73,8 @@ pub struct Binder<'a> {
     parameters: Vec<Option<Type>>,
     /// The select list's aliases while HAVING is bound, and the number of frames there are then.
     having_aliases: Option<(usize, Vec<(String, ast::Expr)>)>,
+    /// Builtin definitions being bound, the innermost last.
+    definitions: Vec<definition::Arguments>,
     facts: Facts,
 }
 
@@ -105,6 +109,7 @@ impl<'a> Binder<'a> {
             parameters: context.parameter_types.clone(),
             facts: Facts::default(),
             having_aliases: None,
+            definitions: Vec::new(),
         }
     }
 

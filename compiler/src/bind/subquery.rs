@@ -171,6 +171,7 @@ impl Binder<'_> {
                     .at(op.position));
             }
         };
+        array.expr = self.vector_as_array(array.expr);
         let element = match array.expr.typ() {
             Type::Array(element) => match left.expr.typ() {
                 Type::Unknown => *element,

@@ -141,6 +141,11 @@ pub struct Index {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct System {
     pub columns: Vec<Column>,
+    /// Whether clients are told that it is a view.
+    pub view: bool,
+    /// What it means, where it is defined over others; the rest are computed.
+    #[serde(skip)]
+    pub query: Option<Arc<ast::Query>>,
 }
 
 impl Column {
@@ -157,7 +162,7 @@ impl Item {
             | Kind::Stream(Stream { columns, .. })
             | Kind::View(View { columns, .. })
             | Kind::MaterializedView(MaterializedView { columns, .. })
-            | Kind::System(System { columns }) => columns,
+            | Kind::System(System { columns, .. }) => columns,
             Kind::Index(_) => &[],
         }
     }
@@ -179,6 +184,9 @@ impl Item {
                 }
                 _ => Vec::new(),
             },
+            Kind::System(system) if system.columns.first().is_some_and(|column| column.name == "oid") => {
+                vec![vec![0]]
+            }
             _ => Vec::new(),
         };
         RelationType { columns, keys }
@@ -226,6 +234,11 @@ impl Item {
         } else {
             format!("{} {}.{}", self.kind_name(), self.schema, self.name)
         }
+    }
+
+    /// Whether this is the oid of its primary key, which clients see as an index too.
+    pub fn is_primary_key(&self, oid: u64) -> bool {
+        matches!(&self.kind, Kind::Table(Table { primary_key: Some(key), .. }) if key.oid == oid)
     }
 
     /// Every oid that it takes: its own and its constraints'.

@@ -11,6 +11,7 @@ use crate::error::{Error, SqlState};
 use crate::lir;
 use crate::mir::CollectionId;
 
+pub mod builtin;
 mod change;
 mod item;
 
@@ -41,11 +42,16 @@ pub struct Catalog {
     schemas: Arc<BTreeMap<String, Schema>>,
     items: Arc<BTreeMap<CollectionId, Arc<Item>>>,
     names: Arc<BTreeMap<String, BTreeMap<String, CollectionId>>>,
+    /// Functions over the catalog itself.
+    functions: Arc<[builtin::Function]>,
 }
 
 impl Catalog {
-    /// The catalog of a server on which nothing was created yet, with these builtin relations.
-    pub fn with_system(system: impl IntoIterator<Item = Item>) -> Catalog {
+    /// The catalog of a server on which nothing was created yet, with these builtin relations and functions.
+    pub fn with_system(
+        system: impl IntoIterator<Item = Item>,
+        functions: impl IntoIterator<Item = builtin::Function>,
+    ) -> Catalog {
         let schemas = [("pg_catalog", 11), ("public", 2200), ("information_schema", 12000)]
             .map(|(name, oid)| (name.to_owned(), Schema { oid, name: name.to_owned() }));
         let mut catalog = Catalog {
@@ -54,11 +60,18 @@ impl Catalog {
             schemas: Arc::new(BTreeMap::from(schemas)),
             items: Arc::default(),
             names: Arc::default(),
+            functions: functions.into_iter().collect(),
         };
         for item in system {
             catalog.insert(item);
         }
         catalog
+    }
+
+    /// The catalog with one more builtin relation.
+    pub fn with_item(mut self, item: Item) -> Catalog {
+        self.insert(item);
+        self
     }
 
     /// The snapshot after `change`. Fails when the change does not fit this snapshot: a name that is taken, an id that is
@@ -166,6 +179,11 @@ impl Catalog {
 
     pub fn items_in(&self, schema: &str) -> impl Iterator<Item = &Arc<Item>> {
         self.names.get(schema).into_iter().flatten().map(|(_, id)| &self.items[id])
+    }
+
+    /// The functions that are defined over the catalog.
+    pub fn functions(&self) -> impl Iterator<Item = &builtin::Function> {
+        self.functions.iter()
     }
 
     pub fn schemas(&self) -> impl Iterator<Item = &Schema> {

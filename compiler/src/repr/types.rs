@@ -26,13 +26,21 @@ pub enum Type {
     Interval,
     Jsonb,
     Bytea,
-    /// Catalog types. `Oid` is stored as an integer, `Name` and `"char"` as text; `Regclass`, `Regtype`, `Regproc` as integers.
+    /// Catalog types. `Oid` and `Xid` are stored as integers, as are the names of catalog entries, `Regclass` to `Regrole`;
+    /// `Name`, `"char"`, `pg_node_tree` and `aclitem` as text; the vectors as arrays that count from 0.
     Oid,
     Name,
     InternalChar,
+    Xid,
+    NodeTree,
+    AclItem,
+    Int2Vector,
+    OidVector,
     Regclass,
     Regtype,
     Regproc,
+    Regnamespace,
+    Regrole,
     Array(Box<Type>),
     /// An anonymous row value: `ROW(1, 'a')`.
     Record(Vec<Type>),
@@ -111,12 +119,17 @@ pub const SCALARS: &[Scalar] = scalars! {
     Type::Name, 19, 1003, "name", "name", 64, String, false;
     Type::Int8, 20, 1016, "int8", "bigint", 8, Numeric, false;
     Type::Int2, 21, 1005, "int2", "smallint", 2, Numeric, false;
+    Type::Int2Vector, 22, 1006, "int2vector", "int2vector", -1, Array, false;
     Type::Int4, 23, 1007, "int4", "integer", 4, Numeric, false;
     Type::Regproc, 24, 1008, "regproc", "regproc", 4, Numeric, false;
     Type::Text, 25, 1009, "text", "text", -1, String, true;
     Type::Oid, 26, 1028, "oid", "oid", 4, Numeric, true;
+    Type::Xid, 28, 1011, "xid", "xid", 4, UserDefined, false;
+    Type::OidVector, 30, 1013, "oidvector", "oidvector", -1, Array, false;
+    Type::NodeTree, 194, 0, "pg_node_tree", "pg_node_tree", -1, Internal, false;
     Type::Float8, 701, 1022, "float8", "double precision", 8, Numeric, true;
     Type::Unknown, 705, 0, "unknown", "unknown", -2, Unknown, false;
+    Type::AclItem, 1033, 1034, "aclitem", "aclitem", 12, UserDefined, false;
     Type::Varchar(None), 1043, 1015, "varchar", "character varying", -1, String, false;
     Type::Date, 1082, 1182, "date", "date", 4, DateTime, false;
     Type::Timestamp, 1114, 1115, "timestamp", "timestamp without time zone", 8, DateTime, false;
@@ -126,6 +139,8 @@ pub const SCALARS: &[Scalar] = scalars! {
     Type::Regclass, 2205, 2210, "regclass", "regclass", 4, Numeric, false;
     Type::Regtype, 2206, 2211, "regtype", "regtype", 4, Numeric, false;
     Type::Jsonb, 3802, 3807, "jsonb", "jsonb", -1, UserDefined, false;
+    Type::Regnamespace, 4089, 4090, "regnamespace", "regnamespace", 4, Numeric, false;
+    Type::Regrole, 4096, 4097, "regrole", "regrole", 4, Numeric, false;
 };
 
 pub const RECORD_OID: u32 = 2249;
@@ -247,8 +262,23 @@ impl Type {
     pub fn element(&self) -> Option<&Type> {
         match self {
             Type::Array(element) => Some(element),
+            Type::Int2Vector => Some(&Type::Int2),
+            Type::OidVector => Some(&Type::Oid),
             _ => None,
         }
+    }
+
+    /// The array type whose values these are, for the vectors of the catalog.
+    pub fn of_vector(&self) -> Option<Type> {
+        match self {
+            Type::Int2Vector | Type::OidVector => self.element().cloned().map(Type::array_of),
+            _ => None,
+        }
+    }
+
+    /// Whether values are the oids of catalog entries, which print as names.
+    pub fn is_reg(&self) -> bool {
+        matches!(self, Type::Regclass | Type::Regtype | Type::Regproc | Type::Regnamespace | Type::Regrole)
     }
 
     /// The array type over this one; arrays of arrays are arrays of more dimensions.

@@ -197,6 +197,13 @@ const RELABELS: &[(ArgType, ArgType, CastContext)] = {
         (Oid, Regclass, Implicit),
         (Oid, Regtype, Implicit),
         (Oid, Regproc, Implicit),
+        (Oid, Regnamespace, Implicit),
+        (Oid, Regrole, Implicit),
+        (Regnamespace, Oid, Implicit),
+        (Regrole, Oid, Implicit),
+        (NodeTree, Text, Implicit),
+        (Int2Vector, Array(&Int2), Implicit),
+        (OidVector, Array(&Oid), Implicit),
         (Regclass, Oid, Implicit),
         (Regtype, Oid, Implicit),
         (Regproc, Oid, Implicit),
@@ -307,6 +314,8 @@ functions! { pub(super) FUNCTIONS;
     "regclass"(Int8) -> Regclass, errs(), cast(Implicit): "bigint '1259'::regclass::oid" => "1259" = { |_, a: i64| oid(a) };
     /// The integer as a type's identifier.
     "regtype"(Int4) -> Regtype, cast(Implicit): "23::regtype" => "integer" = { |_, a: i64| a as u32 as i64 };
+    /// The integer as a schema's identifier.
+    "regnamespace"(Int4) -> Regnamespace, cast(Implicit): "11::regnamespace::oid" => "11" = { |_, a: i64| a as u32 as i64 };
     /// The integer as a function's identifier.
     "regproc"(Int4) -> Regproc, cast(Implicit): "23::regproc::oid" => "23" = { |_, a: i64| a as u32 as i64 };
     /// The code of the character.

@@ -48,7 +48,7 @@ fn put_int(value: i64, typ: &Type, buf: &mut BytesMut) {
     match typ {
         Type::Int2 => types::int2_to_sql(value as i16, buf),
         Type::Int4 => types::int4_to_sql(value as i32, buf),
-        Type::Oid | Type::Regclass | Type::Regtype | Type::Regproc => types::oid_to_sql(value as u32, buf),
+        typ if *typ == Type::Oid || *typ == Type::Xid || typ.is_reg() => types::oid_to_sql(value as u32, buf),
         _ => types::int8_to_sql(value, buf),
     }
 }

@@ -98,9 +98,13 @@ fn take_binary<'a>(
         Type::Int2 => Datum::Int(i16::from_be_bytes(take(rest)?).into()),
         Type::Int4 => Datum::Int(i32::from_be_bytes(take(rest)?).into()),
         Type::Int8 => Datum::Int(i64::from_be_bytes(take(rest)?)),
-        Type::Oid | Type::Regclass | Type::Regtype | Type::Regproc => {
-            Datum::Int(u32::from_be_bytes(take(rest)?).into())
-        }
+        Type::Oid
+        | Type::Xid
+        | Type::Regclass
+        | Type::Regtype
+        | Type::Regproc
+        | Type::Regnamespace
+        | Type::Regrole => Datum::Int(u32::from_be_bytes(take(rest)?).into()),
         Type::Float8 => Datum::Float(f64::from_be_bytes(take(rest)?)),
         Type::Numeric(typmod) => {
             let value = take_numeric(rest, arena)?;
@@ -109,7 +113,9 @@ fn take_binary<'a>(
                 None => value,
             })
         }
-        Type::Text | Type::Name | Type::Unknown => Datum::Text(arena.alloc_str(plain_text(take_all(rest))?)),
+        Type::Text | Type::Name | Type::Unknown | Type::NodeTree | Type::AclItem => {
+            Datum::Text(arena.alloc_str(plain_text(take_all(rest))?))
+        }
         Type::InternalChar | Type::Varchar(_) => {
             text::parse(typ, plain_text(take_all(rest))?, settings, arena)?
         }
@@ -130,6 +136,8 @@ fn take_binary<'a>(
             text::parse(typ, plain_text(take_all(rest))?, settings, arena)?
         }
         Type::Array(element) => Datum::Array(take_array(rest, element, settings, arena)?),
+        Type::Int2Vector => Datum::Array(take_array(rest, &Type::Int2, settings, arena)?),
+        Type::OidVector => Datum::Array(take_array(rest, &Type::Oid, settings, arena)?),
         Type::Record(_) => {
             return Err(Error::unsupported("input of anonymous composite types is not implemented"));
         }

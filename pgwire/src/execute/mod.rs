@@ -15,12 +15,10 @@ mod transaction;
 mod write;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use compiler::ast::{self, Spanned, Statement};
 use compiler::catalog::Catalog;
-use compiler::mir::{Contents, Rel};
 use compiler::plan::{
     CatalogChange, Compiled, Context, CopySource, OutputColumn, Plan, Query, Returning, Subscribe,
 };
@@ -106,11 +104,6 @@ impl Executor {
         catalog: &Catalog,
     ) -> Result<Row, Error> {
         compiler::compile_arguments(args, types, catalog, context)
-    }
-
-    /// What the builtin relations that are read hold.
-    fn system_contents(&self, _rel: &Rel, _catalog: &Catalog) -> Result<Contents, Error> {
-        Ok(BTreeMap::new())
     }
 
     // ---- transactions ----

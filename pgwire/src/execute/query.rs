@@ -50,7 +50,7 @@ impl Executor {
         let needed = cut.needed(&query.finishing);
         let rows = match &query.source {
             Source::Constant { rel } => interpreted(rel, &BTreeMap::new(), needed)?,
-            Source::Interpret { rel } => self.interpret(rel, transaction, needed)?,
+            Source::Interpret { rel, contents } => interpreted(rel, contents, needed)?,
             Source::FastPath(path) => self.fast_path(path, needed, transaction, interrupt).await?,
             Source::Dataflow(dataflow) => {
                 let dataflow = self.with_own_changes(dataflow, transaction)?;
@@ -200,16 +200,6 @@ impl Executor {
             return Ok(dataflow.clone());
         }
         Ok(rewrite::with_changes(dataflow, transaction))
-    }
-
-    fn interpret(
-        &self,
-        rel: &Rel,
-        transaction: &Transaction,
-        needed: Option<usize>,
-    ) -> Result<RowSet, Error> {
-        let contents = self.system_contents(rel, &self.catalog(transaction))?;
-        interpreted(rel, &contents, needed)
     }
 }
 

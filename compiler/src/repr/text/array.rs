@@ -24,6 +24,26 @@ pub(super) fn format_array(array: Array<'_>, element: &Type, settings: &TextSett
     format_level(&dimensions, &mut elements, element, settings, out);
 }
 
+/// Appends the text of an `int2vector` or `oidvector`: its elements between spaces.
+pub(super) fn format_vector(array: Array<'_>, element: &Type, settings: &TextSettings, out: &mut String) {
+    for (at, datum) in array.elements().enumerate() {
+        if at > 0 {
+            out.push(' ');
+        }
+        format(datum, element, settings, out);
+    }
+}
+
+/// Reads what [`format_vector`] prints; the subscripts count from 0.
+pub(super) fn parse_vector<'a>(element: &Type, text: &str, arena: &'a Bump) -> Result<Array<'a>> {
+    let settings = TextSettings::default();
+    let elements = text.split(is_space).filter(|part| !part.is_empty());
+    let elements = elements.map(|part| parse(element, part, &settings, arena)).collect::<Result<Vec<_>>>()?;
+    let dimension = Dimension { length: elements.len() as u32, lower: 0 };
+    let dimensions = if elements.is_empty() { &[][..] } else { std::slice::from_ref(&dimension) };
+    Ok(Array::pack_in(elements, dimensions, arena))
+}
+
 fn format_level(
     dimensions: &[Dimension],
     elements: &mut row::Datums<'_>,

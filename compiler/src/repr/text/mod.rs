@@ -55,7 +55,7 @@ pub fn parse<'a>(typ: &Type, text: &str, settings: &TextSettings, arena: &'a Bum
     }
     Ok(match typ {
         Type::Bool => Datum::Bool(parse_bool(text)?),
-        Type::Int2 | Type::Int4 | Type::Int8 | Type::Oid => Datum::Int(parse_int(typ, text)?),
+        Type::Int2 | Type::Int4 | Type::Int8 | Type::Oid | Type::Xid => Datum::Int(parse_int(typ, text)?),
         Type::Float8 => Datum::Float(parse_float(text)?),
         Type::Numeric(typmod) => {
             let value = Numeric::parse(text, arena)?;
@@ -64,7 +64,7 @@ pub fn parse<'a>(typ: &Type, text: &str, settings: &TextSettings, arena: &'a Bum
                 None => value,
             })
         }
-        Type::Text | Type::Unknown => Datum::Text(arena.alloc_str(text)),
+        Type::Text | Type::Unknown | Type::NodeTree | Type::AclItem => Datum::Text(arena.alloc_str(text)),
         Type::Varchar(limit) => Datum::Text(arena.alloc_str(simple::fit_varchar(text, *limit)?)),
         Type::Name => Datum::Text(arena.alloc_str(simple::fit_name(text))),
         Type::InternalChar => Datum::Text(arena.alloc_str(simple::first_char(text))),
@@ -75,7 +75,11 @@ pub fn parse<'a>(typ: &Type, text: &str, settings: &TextSettings, arena: &'a Bum
         Type::Interval => Datum::Interval(parse_interval(text)?),
         Type::Jsonb => Datum::Json(Json::parse(text, arena)?),
         Type::Regtype => Datum::Int(simple::parse_regtype(text)?),
-        Type::Regclass | Type::Regproc => Datum::Int(simple::parse_reg_oid(typ, text)?),
+        Type::Int2Vector => Datum::Array(array::parse_vector(&Type::Int2, text, arena)?),
+        Type::OidVector => Datum::Array(array::parse_vector(&Type::Oid, text, arena)?),
+        Type::Regclass | Type::Regproc | Type::Regnamespace | Type::Regrole => {
+            Datum::Int(simple::parse_reg_oid(typ, text)?)
+        }
         Type::Array(element) => Datum::Array(array::parse_array(element, text, settings, arena)?),
         Type::Record(_) => {
             return Err(EvalError::new(
@@ -105,7 +109,10 @@ pub fn format(datum: Datum<'_>, typ: &Type, settings: &TextSettings, out: &mut S
         Datum::Json(value) => write_display(value, out),
         Datum::Array(value) => {
             let element = typ.element().unwrap_or(&Type::Unknown);
-            array::format_array(value, element, settings, out);
+            match typ.of_vector() {
+                Some(_) => array::format_vector(value, element, settings, out),
+                None => array::format_array(value, element, settings, out),
+            }
         }
         Datum::Record(fields) => {
             let types = if let Type::Record(types) = typ { types.as_slice() } else { &[] };

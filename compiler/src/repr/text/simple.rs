@@ -54,7 +54,7 @@ fn out_of_range(message: String) -> EvalError {
 /// Appends an integer, or the name of a regtype.
 pub(super) fn format_int(value: i64, typ: &Type, out: &mut String) {
     match typ {
-        Type::Regtype | Type::Regclass | Type::Regproc if value == 0 => out.push('-'),
+        typ if typ.is_reg() && value == 0 => out.push('-'),
         Type::Regtype => match u32::try_from(value).ok().and_then(|oid| Type::from_oid(oid, -1)) {
             Some(named) => write_display(named, out),
             None => write_display(value, out),
@@ -90,6 +90,12 @@ pub(super) fn parse_reg_oid(typ: &Type, text: &str) -> Result<i64> {
             SqlState::UNDEFINED_FUNCTION,
             std::format!("function \"{trimmed}\" does not exist"),
         ),
+        Type::Regnamespace => {
+            EvalError::new(SqlState::INVALID_SCHEMA_NAME, std::format!("schema \"{trimmed}\" does not exist"))
+        }
+        Type::Regrole => {
+            EvalError::new(SqlState::UNDEFINED_OBJECT, std::format!("role \"{trimmed}\" does not exist"))
+        }
         _ => EvalError::new(SqlState::UNDEFINED_TABLE, std::format!("relation \"{trimmed}\" does not exist")),
     })
 }

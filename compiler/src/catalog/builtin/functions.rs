@@ -1,0 +1,199 @@
+//! pg_proc: every function that SQL can name, with its signature; and what each does, in pg_description.
+
+use super::{OWNER, PG_CATALOG, Sheet, types, vector};
+use crate::catalog::Catalog;
+use crate::repr::Datum;
+use crate::repr::types::SCALARS;
+use crate::scalar::{self, ArgType, Nulls, Syntax, Volatility};
+
+const INTERNAL_LANGUAGE: i64 = 12;
+const SQL_LANGUAGE: i64 = 14;
+/// Functions are numbered from here in the order of their declarations.
+const FIRST_OID: i64 = 8000;
+const PG_PROC: i64 = 1255;
+
+/// A function as pg_proc has it.
+struct Procedure<'a> {
+    oid: i64,
+    name: &'a str,
+    args: Vec<i64>,
+    variadic: i64,
+    defaults: usize,
+    result: i64,
+    /// f: function, a: aggregate.
+    kind: &'static str,
+    language: i64,
+    set: bool,
+    strict: bool,
+    volatility: &'static str,
+    doc: &'a str,
+}
+
+/// The oid of a declared type, pseudo-types included.
+fn type_oid(declared: ArgType) -> i64 {
+    let pseudo = match declared {
+        ArgType::AnyElement => "anyelement",
+        ArgType::AnyArray => "anyarray",
+        ArgType::AnyNonArray => "anynonarray",
+        ArgType::Any => "any",
+        ArgType::Record => return crate::repr::types::RECORD_OID.into(),
+        declared => return declared.concrete().map_or(0, |typ| typ.oid().into()),
+    };
+    types::PSEUDO.iter().find(|(_, name)| *name == pseudo).map_or(0, |(oid, _)| (*oid).into())
+}
+
+fn all(catalog: &Catalog) -> Vec<Procedure<'_>> {
+    let mut found = Vec::new();
+    let called = scalar::all().filter(|func| func.syntax == Syntax::Function);
+    for func in called {
+        let function: &scalar::Function = &func;
+        let mut args: Vec<i64> = function.args.iter().copied().map(type_oid).collect();
+        args.extend(function.variadic.map(type_oid));
+        found.push(Procedure {
+            oid: 0,
+            name: function.name,
+            args,
+            variadic: function.variadic.map_or(0, type_oid),
+            defaults: function.defaults.len(),
+            result: type_oid(function.result),
+            kind: "f",
+            language: INTERNAL_LANGUAGE,
+            set: false,
+            strict: function.nulls == Nulls::Strict,
+            volatility: match function.volatility {
+                Volatility::Immutable => "i",
+                Volatility::Stable => "s",
+                Volatility::Volatile => "v",
+            },
+            doc: function.doc(),
+        });
+    }
+    let plain = |name, args: &[ArgType], result: i64, doc| Procedure {
+        oid: 0,
+        name,
+        args: args.iter().copied().map(type_oid).collect(),
+        variadic: 0,
+        defaults: 0,
+        result,
+        kind: "f",
+        language: INTERNAL_LANGUAGE,
+        set: false,
+        strict: false,
+        volatility: "i",
+        doc,
+    };
+    for aggregate in scalar::all_aggregates() {
+        let result = type_oid(aggregate.result);
+        found.push(Procedure { kind: "a", ..plain(aggregate.name, aggregate.args, result, aggregate.doc) });
+    }
+    for function in scalar::all_table_functions() {
+        let function: &scalar::TableFunction = &function;
+        let result = match function.columns {
+            [(_, typ)] => type_oid(*typ),
+            _ => crate::repr::types::RECORD_OID.into(),
+        };
+        found.push(Procedure { set: true, ..plain(function.name, function.args, result, function.doc()) });
+    }
+    for function in catalog.functions() {
+        found.push(Procedure {
+            args: function.args.iter().map(|typ| typ.oid().into()).collect(),
+            language: SQL_LANGUAGE,
+            set: function.returns_set(),
+            volatility: "s",
+            ..plain(&function.name, &[], function.result.oid().into(), "")
+        });
+    }
+    for (number, procedure) in (FIRST_OID..).zip(&mut found) {
+        procedure.oid = number;
+    }
+    found
+}
+
+/// The oid of the first function of this name.
+pub fn oid_of(name: &str, catalog: &Catalog) -> Option<i64> {
+    let forms = (0..SCALARS.len()).flat_map(types::io_functions).chain(types::array_io_functions());
+    let called = all(catalog).into_iter().find(|procedure| procedure.name == name).map(|found| found.oid);
+    called.or_else(|| forms.into_iter().find(|(_, form)| form == name).map(|(oid, _)| oid))
+}
+
+pub fn procedures(catalog: &Catalog, sheet: &mut Sheet<'_>) {
+    let columns = [
+        "oid",
+        "proname",
+        "pronamespace",
+        "proowner",
+        "prolang",
+        "procost",
+        "provariadic",
+        "prokind",
+        "proisstrict",
+        "proretset",
+        "provolatile",
+        "proparallel",
+        "pronargs",
+        "pronargdefaults",
+        "prorettype",
+        "proargtypes",
+        "prosrc",
+    ];
+    let arena = sheet.arena;
+    sheet.fill(columns, |sheet| {
+        let mut write = |procedure: &Procedure<'_>| {
+            sheet.row([
+                Datum::Int(procedure.oid),
+                Datum::Text(procedure.name),
+                Datum::Int(PG_CATALOG),
+                Datum::Int(OWNER),
+                Datum::Int(procedure.language),
+                Datum::Float(1.0),
+                Datum::Int(procedure.variadic),
+                Datum::Text(procedure.kind),
+                Datum::Bool(procedure.strict),
+                Datum::Bool(procedure.set),
+                Datum::Text(procedure.volatility),
+                Datum::Text("s"),
+                Datum::Int(procedure.args.len() as i64),
+                Datum::Int(procedure.defaults as i64),
+                Datum::Int(procedure.result),
+                vector(procedure.args.iter().copied(), arena),
+                Datum::Text(procedure.name),
+            ]);
+        };
+        all(catalog).iter().for_each(&mut write);
+        let forms = (0..SCALARS.len()).flat_map(types::io_functions).chain(types::array_io_functions());
+        for (oid, name) in forms {
+            write(&Procedure {
+                oid,
+                name: &name,
+                args: Vec::new(),
+                variadic: 0,
+                defaults: 0,
+                result: 0,
+                kind: "f",
+                language: INTERNAL_LANGUAGE,
+                set: false,
+                strict: true,
+                volatility: "i",
+                doc: "",
+            });
+        }
+    });
+}
+
+/// Only functions have descriptions: there is no COMMENT yet.
+pub fn descriptions(catalog: &Catalog, sheet: &mut Sheet<'_>) {
+    sheet.fill(["objoid", "classoid", "objsubid", "description"], |sheet| {
+        for procedure in all(catalog).iter().filter(|procedure| !procedure.doc.is_empty()) {
+            let doc = Datum::Text(procedure.doc);
+            sheet.row([Datum::Int(procedure.oid), Datum::Int(PG_PROC), Datum::Int(0), doc]);
+        }
+    });
+}
+
+pub fn languages(sheet: &mut Sheet<'_>) {
+    sheet.fill(["oid", "lanname", "lanowner", "lanpltrusted"], |sheet| {
+        for (oid, name, trusted) in [(INTERNAL_LANGUAGE, "internal", false), (SQL_LANGUAGE, "sql", true)] {
+            sheet.row([Datum::Int(oid), Datum::Text(name), Datum::Int(OWNER), Datum::Bool(trusted)]);
+        }
+    });
+}
