@@ -169,6 +169,7 @@ impl Engine {
         for item in items {
             engine.start_item_blocking(&item, &catalog);
         }
+        let _ = engine.inner.events.send(Event::Recovered);
         Ok(Some(engine))
     }
 
@@ -271,13 +272,28 @@ impl Engine {
         let (output, as_of) = match &dataflow.body {
             lir::Body::Shard { to, .. } => {
                 let output = Arc::new(self.output(None));
-                let upper = self.inner.storage.frontiers(ShardId(to.0)).upper;
-                derive::start(*to, output.clone(), self.inner.storage.clone(), self.inner.events.clone());
-                (Some(output), (upper > 0).then(|| upper - 1))
+                let resume = self.resume(*to, &dataflow);
+                derive::start(
+                    *to,
+                    resume,
+                    output.clone(),
+                    self.inner.storage.clone(),
+                    self.inner.events.clone(),
+                );
+                (Some(output), resume)
             }
             lir::Body::Arrangement(_) | lir::Body::Stream(_) => (None, None),
         };
         Some(self.install(format!("{}.{}", item.schema, item.name), dataflow, as_of, Until::Forever, output))
+    }
+
+    /// The time up to which a derived stream has taken in its sources; None if it has said nothing yet. That is the time before its
+    /// upper, or a later one if its sources' history has been let go meanwhile: only what it has taken in is.
+    fn resume(&self, to: CollectionId, dataflow: &lir::Dataflow) -> Option<Timestamp> {
+        let upper = self.inner.storage.frontiers(ShardId(to.0)).upper;
+        let sources = sources(dataflow).into_iter();
+        let since = sources.map(|source| self.inner.storage.frontiers(ShardId(source.0)).since).max();
+        (upper > 0).then(|| since.unwrap_or(0).max(upper - 1))
     }
 
     fn stop_item(&self, id: CollectionId, before: &Catalog) {
@@ -403,12 +419,7 @@ impl Engine {
             let message = format!("AS OF {as_of} is in the future: the present is {now}");
             return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
         }
-        let mut shards: BTreeSet<CollectionId> =
-            dataflow.fragments.iter().flat_map(|f| f.shards.iter().copied()).collect();
-        if let lir::Body::Stream(node) = &dataflow.body {
-            shards.extend(node.shards());
-        }
-        for shard in shards {
+        for shard in sources(dataflow) {
             let since = self.inner.storage.frontiers(ShardId(shard.0)).since;
             if as_of < since {
                 return Err(Error::new(
@@ -436,6 +447,15 @@ impl Engine {
             tracing::warn!(%error, "storage did not close cleanly");
         }
     }
+}
+
+/// The shards that a dataflow reads, through its fragments too.
+fn sources(dataflow: &lir::Dataflow) -> BTreeSet<CollectionId> {
+    let mut shards: BTreeSet<_> = dataflow.fragments.iter().flat_map(|f| f.shards.iter().copied()).collect();
+    if let lir::Body::Stream(node) | lir::Body::Shard { node, .. } = &dataflow.body {
+        shards.extend(node.shards());
+    }
+    shards
 }
 
 /// Waits for a commit's fate.

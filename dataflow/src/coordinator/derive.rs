@@ -12,11 +12,18 @@ use crate::coordinator::Event;
 use crate::output::{self, Output};
 use crate::storage::{Append, ShardAppend, ShardId, Storage, Timestamp, Updates};
 
-/// Appends what comes out of `output` to the shard, until the output is closed. A thread of its own: it waits for the disk.
-pub fn start(shard: CollectionId, output: Arc<Output>, storage: Storage, events: Sender<Event>) {
+/// Appends what comes out of `output` to the shard, until the output is closed. What it says of the time `taken_in` and before
+/// is there already. A thread of its own: it waits for the disk.
+pub fn start(
+    shard: CollectionId,
+    taken_in: Option<Timestamp>,
+    output: Arc<Output>,
+    storage: Storage,
+    events: Sender<Event>,
+) {
     let upper = storage.frontiers(ShardId(shard.0)).upper;
     let derived = Arc::new(Derived { shard, storage, events, order: Mutex::default() });
-    std::thread::spawn(move || derived.run(upper, &output));
+    std::thread::spawn(move || derived.run(upper, taken_in, &output));
 }
 
 struct Derived {
@@ -38,10 +45,11 @@ impl Derived {
         self.order.lock().expect("invariant: nothing panics while it orders appends")
     }
 
-    fn run(self: Arc<Self>, mut lower: Timestamp, output: &Output) {
+    fn run(self: Arc<Self>, mut lower: Timestamp, taken_in: Option<Timestamp>, output: &Output) {
         loop {
             match output.wait() {
-                Ok(Some(output::Event::Updates { at, .. })) if at < lower => {}
+                Ok(Some(output::Event::Updates { at, .. }))
+                    if taken_in.is_some_and(|taken_in| at <= taken_in) => {}
                 Ok(Some(output::Event::Updates { at, rows })) => {
                     let updates: Updates =
                         rows.iter().map(|(row, diff)| (row.as_slice(), at, *diff)).collect();

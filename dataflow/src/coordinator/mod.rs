@@ -55,6 +55,8 @@ pub enum Event {
     },
     /// A worker says something.
     Response(Response),
+    /// Every item of the catalog is installed: from here on it is known who needs which history.
+    Recovered,
     /// Let history go: no read may name a time before this one any more.
     Forget {
         shard: CollectionId,
@@ -126,6 +128,7 @@ pub struct Coordinator {
     /// What keeps imports readable until every worker has built the importer.
     building: HashMap<DataflowId, Building>,
     workers: usize,
+    recovered: bool,
 }
 
 struct Building {
@@ -158,6 +161,7 @@ impl Coordinator {
             derived: HashMap::new(),
             building: HashMap::new(),
             workers: start.workers,
+            recovered: false,
         }
     }
 
@@ -214,6 +218,7 @@ impl Coordinator {
                 self.derived.remove(&shard);
             }
             Event::Nudge => self.nudge(),
+            Event::Recovered => self.recovered = true,
             Event::Committed(_) | Event::Close(_) => unreachable!("invariant: the loop takes these itself"),
         }
     }
@@ -269,6 +274,9 @@ impl Coordinator {
 
     /// Lets storage compact what is older than the retention, except what a derived stream has still to take in.
     fn forget_history(&self) {
+        if !self.recovered {
+            return;
+        }
         let since = self.read_ts.load(Ordering::Acquire).saturating_sub(RETENTION);
         for shard in self.clocks.keys() {
             let taken_in =
