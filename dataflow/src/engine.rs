@@ -9,7 +9,6 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
@@ -24,7 +23,9 @@ use crate::clock::{Oracle, SystemClock};
 use crate::command::DataflowId;
 use crate::coordinator::commit::{Sequencer, Write, refused};
 use crate::coordinator::fragments::{Fragments, Readable, Shown};
-use crate::coordinator::{CommandSender, Coordinator, Event, Install, Installed, Start, Until, boot, derive};
+use crate::coordinator::{
+    CommandSender, Coordinator, Event, Install, Installed, ReadTimestamp, Start, Until, boot, derive,
+};
 use crate::output::{self, Output};
 use crate::peeks::Peeks;
 use crate::reads::{Range, Read};
@@ -62,7 +63,7 @@ struct Inner {
     tables: Arc<Tables>,
     shown: Arc<Shown>,
     peeks: Arc<Peeks>,
-    read_ts: Arc<AtomicU64>,
+    read_ts: Arc<ReadTimestamp>,
     events: Sender<Event>,
     commands: CommandSender,
     local_workers: usize,
@@ -123,7 +124,7 @@ impl Engine {
         let oracle = Oracle::new(Arc::new(SystemClock), start, reserve);
         let tables = Arc::new(Tables::default());
         let sequencer = Arc::new(Sequencer::new(storage.clone(), oracle, tables.clone(), events.clone()));
-        let read_ts = Arc::new(AtomicU64::new(start));
+        let read_ts = Arc::new(ReadTimestamp::new(start));
         let catalog = boot::catalog(&storage, start)?;
         boot::drop_unowned(&storage, &catalog);
 
@@ -185,7 +186,7 @@ impl Engine {
 
     /// The latest time that reads may use.
     pub fn read_timestamp(&self) -> Timestamp {
-        self.inner.read_ts.load(Ordering::Acquire)
+        self.inner.read_ts.get()
     }
 
     /// Changes the catalog and, in the same transaction, collections. `version` is that of the catalog that the changes were
@@ -580,12 +581,11 @@ impl WriteLock {
         Ok(())
     }
 
-    /// Waits until every transaction sequenced so far on the locked tables is readable everywhere.
+    /// Waits until every transaction sequenced so far on the locked tables is readable everywhere, or refused. The locks keep others from
+    /// adding to them.
     pub async fn settle(&self) {
-        let last = self.tables.iter().filter_map(|(_, table, _)| table.last_pending()).max();
-        while last.is_some_and(|last| self.engine.read_timestamp() < last) {
-            tokio::time::sleep(std::time::Duration::from_micros(50)).await;
-        }
+        let last = || self.tables.iter().filter_map(|(_, table, _)| table.last_pending()).max();
+        self.engine.inner.read_ts.wait_until(|now| last().is_none_or(|last| last <= now)).await;
     }
 
     /// Gives the transaction its place, then the locks back; returns when it is durable and visible.

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use compiler::lir;
 use compiler::mir::CollectionId;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::command::{Command, DataflowId, Local, OwnedUpdates, Response, Tick};
 use crate::coordinator::commit::{Commit, Sequencer};
@@ -111,6 +111,41 @@ impl ShardClock {
     }
 }
 
+/// The last time that every reader may use, and a way to wait until transactions are decided.
+#[derive(Debug)]
+pub struct ReadTimestamp {
+    last: AtomicU64,
+    settled: Notify,
+}
+
+impl ReadTimestamp {
+    pub fn new(last: Timestamp) -> ReadTimestamp {
+        ReadTimestamp { last: AtomicU64::new(last), settled: Notify::new() }
+    }
+
+    pub fn get(&self) -> Timestamp {
+        self.last.load(Ordering::Acquire)
+    }
+
+    /// All transactions up to `last` are readable or refused.
+    fn settle(&self, last: Timestamp) {
+        self.last.fetch_max(last, Ordering::AcqRel);
+        self.settled.notify_waiters();
+    }
+
+    /// Waits until `done` holds; asked now, and whenever transactions were decided.
+    pub async fn wait_until(&self, done: impl Fn(Timestamp) -> bool) {
+        loop {
+            // Listening before asking: what is decided in between is heard.
+            let settled = self.settled.notified();
+            if done(self.get()) {
+                return;
+            }
+            settled.await;
+        }
+    }
+}
+
 /// Sends commands to worker 0 and wakes it.
 pub type CommandSender = Arc<dyn Fn(Command) + Send + Sync>;
 
@@ -121,7 +156,7 @@ pub struct Coordinator {
     events: Sender<Event>,
     fragments: Fragments,
     /// The last time that every reader may use: all before and at it is durable and on its way to the workers.
-    read_ts: Arc<AtomicU64>,
+    read_ts: Arc<ReadTimestamp>,
     clocks: BTreeMap<CollectionId, Arc<ShardClock>>,
     /// Derived shards and how far each is; all others are complete up to `read_ts`.
     derived: HashMap<CollectionId, Timestamp>,
@@ -143,7 +178,7 @@ pub struct Start {
     pub commands: CommandSender,
     pub events: Sender<Event>,
     pub fragments: Fragments,
-    pub read_ts: Arc<AtomicU64>,
+    pub read_ts: Arc<ReadTimestamp>,
     /// Workers of all processes.
     pub workers: usize,
 }
@@ -231,7 +266,7 @@ impl Coordinator {
         let mut updates = Vec::new();
         let mut touched = BTreeSet::new();
         let mut replies = Vec::new();
-        let mut last = self.read_ts.load(Ordering::Acquire);
+        let mut last = self.read_ts.get();
         let settled = commits.len();
         for commit in commits {
             match commit.outcome {
@@ -247,7 +282,7 @@ impl Coordinator {
                 Err(error) => replies.push((commit.reply, Err(error))),
             }
         }
-        self.read_ts.store(last, Ordering::Release);
+        self.read_ts.settle(last);
         if !touched.is_empty() {
             let advance = self.fragments.read_with(&touched);
             let advance = advance.into_iter().filter(|shard| !self.derived.contains_key(shard));
@@ -264,7 +299,7 @@ impl Coordinator {
     fn nudge(&mut self) {
         self.forget_history();
         let Some(now) = self.sequencer.advance() else { return };
-        self.read_ts.fetch_max(now, Ordering::AcqRel);
+        self.read_ts.settle(now);
         let shards = self.fragments.shards().into_iter().filter(|shard| !self.derived.contains_key(shard));
         let advance: Vec<_> = shards.map(|shard| (shard, now + 1)).collect();
         if !advance.is_empty() {
@@ -277,7 +312,7 @@ impl Coordinator {
         if !self.recovered {
             return;
         }
-        let since = self.read_ts.load(Ordering::Acquire).saturating_sub(RETENTION);
+        let since = self.read_ts.get().saturating_sub(RETENTION);
         for shard in self.clocks.keys() {
             let taken_in =
                 self.derived.iter().filter(|(derived, _)| self.fragments.derives_from(**derived, *shard));
@@ -334,12 +369,12 @@ impl Coordinator {
     fn shard_upper(&self, shard: CollectionId) -> Timestamp {
         match self.derived.get(&shard) {
             Some(upper) => *upper,
-            None => self.read_ts.load(Ordering::Acquire) + 1,
+            None => self.read_ts.get() + 1,
         }
     }
 
     fn install(&mut self, install: Install) {
-        let now = self.read_ts.load(Ordering::Acquire);
+        let now = self.read_ts.get();
         let as_of = install.as_of.unwrap_or(now);
         let historical = as_of < now;
         if let lir::Body::Shard { to, .. } = &install.dataflow.body {
@@ -400,4 +435,32 @@ impl Coordinator {
 
 fn borrowed(updates: &OwnedUpdates) -> impl Iterator<Item = Update<'_>> {
     updates.iter().map(|(row, time, diff)| (row.as_slice(), *time, *diff))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn whoever_waits_for_a_transaction_is_woken_when_it_is_decided() {
+        let read_ts = ReadTimestamp::new(5);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut waiting = pin!(read_ts.wait_until(|now| now >= 7));
+        assert_eq!(waiting.as_mut().poll(&mut context), Poll::Pending);
+        read_ts.settle(6);
+        assert_eq!(waiting.as_mut().poll(&mut context), Poll::Pending);
+        read_ts.settle(7);
+        assert_eq!(waiting.as_mut().poll(&mut context), Poll::Ready(()));
+        // A transaction that was refused leaves the time where it was.
+        let refused = std::cell::Cell::new(false);
+        let mut waiting = pin!(read_ts.wait_until(|now| now >= 9 || refused.get()));
+        assert_eq!(waiting.as_mut().poll(&mut context), Poll::Pending);
+        refused.set(true);
+        read_ts.settle(7);
+        assert_eq!(waiting.as_mut().poll(&mut context), Poll::Ready(()));
+    }
 }
