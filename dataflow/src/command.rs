@@ -4,6 +4,7 @@
 //! timely wants dataflows built in one order everywhere. Rows never travel inside a command between processes: what is
 //! [`Local`] stays in process 0, whose workers feed inputs and hand results out; exchange spreads rows over the others.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use compiler::lir;
@@ -60,6 +61,8 @@ pub struct Build {
     pub as_of: Timestamp,
     /// One-shot reads end here: no update at or beyond it is looked at.
     pub until: Option<Timestamp>,
+    /// The shards of derived streams among those that it reads: they hold failures beside rows.
+    pub derived: BTreeSet<CollectionId>,
     /// Where process 0's workers publish the arrangement, and where the updates of a stream go.
     pub published: Local<Arc<Published>>,
     pub output: Local<Arc<Output>>,

@@ -272,7 +272,8 @@ impl Engine {
         let dataflow = catalog.dataflow(item.id)?.clone();
         let (output, as_of) = match &dataflow.body {
             lir::Body::Shard { to, .. } => {
-                let output = Arc::new(self.output(None));
+                let workers = self.inner.local_workers + self.inner.remote_workers;
+                let output = Arc::new(Output::recording(workers));
                 let resume = self.resume(*to, &dataflow);
                 derive::start(
                     *to,

@@ -20,6 +20,7 @@ pub mod command;
 pub mod coordinator;
 pub mod engine;
 pub mod exchange;
+pub mod failures;
 pub mod output;
 pub mod peeks;
 pub mod published;

@@ -11,6 +11,7 @@ use compiler::scalar::EvalError;
 use compiler::{Error, SqlState};
 use tokio::sync::Notify;
 
+use crate::failures;
 use crate::storage::{Diff, Timestamp, Updates};
 
 /// What the reader is given.
@@ -31,6 +32,8 @@ pub struct Output {
     /// The same for readers that are threads.
     ready_blocking: Condvar,
     bytes_max: usize,
+    /// Errors are given to the reader as [`failures`], not as the end.
+    recording: bool,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +61,13 @@ impl Output {
             ready: Notify::new(),
             ready_blocking: Condvar::new(),
             bytes_max: bytes_max.unwrap_or(usize::MAX),
+            recording: false,
         }
+    }
+
+    /// For a derived stream: without a limit, and errors among the rows, as the records that its shard keeps of them.
+    pub fn recording(workers: usize) -> Output {
+        Output { recording: true, ..Output::new(workers, None) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -96,6 +105,12 @@ impl Output {
     pub fn push_errs<'a>(&self, errs: impl Iterator<Item = (&'a [u8], Timestamp, Diff)>) {
         let mut state = self.state();
         for (error, time, diff) in errs {
+            if self.recording {
+                let record = failures::record(error);
+                state.waiting_bytes += record.len() + 32;
+                state.waiting.entry(time).or_default().push(&record, time, diff);
+                continue;
+            }
             state.errs.entry(time).or_default().push(error, time, diff);
         }
     }

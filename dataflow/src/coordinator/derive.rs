@@ -2,6 +2,7 @@
 //!
 //! What is appended is durable before anyone sees it, and its times are those at which it came about. The shard's upper is
 //! the resume point: after a restart the dataflow begins there, and what it says again about earlier times is left out.
+//! A row that cannot be evaluated does not end the stream: its error is appended like a row (see [`failures`](crate::failures)).
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -259,6 +259,8 @@ impl Fragments {
                 .expect("invariant: since <= read_ts, and fragments of the past are not shared")
         };
         let holds = entry.imports.iter().map(hold).collect();
+        let derived =
+            body.node().shards().into_iter().filter(|shard| self.derived_from.contains_key(shard)).collect();
         let build = Build {
             id,
             name: resolution.name.to_owned(),
@@ -266,6 +268,7 @@ impl Fragments {
             imports: resolution.resolved.clone(),
             as_of: resolution.as_of,
             until: resolution.until.filter(|_| published.is_none()),
+            derived,
             published: Local(published),
             output: Local(output),
         };

@@ -21,6 +21,7 @@ use super::bounds::Bounds;
 use super::bundle::{Collection, Emit, Outputs, Todo};
 use super::finish::Last;
 use super::fuel::Fuel;
+use crate::failures;
 use crate::spine::{Diff, RowBatch, RowStorage, RowStream, Rows, RowsBuilder, Timestamp};
 use crate::storage::Updates;
 
@@ -198,6 +199,14 @@ pub fn mfp_logic(last: &Last) -> Logic {
     Box::new(move |parts, time, diff, emit| {
         finisher.run(parts);
         finisher.emit(time, diff, emit);
+    })
+}
+
+/// The logic for rows, of a shard that holds [`failures`] too: these are errs.
+pub fn but_failures(mut rows: Logic) -> Logic {
+    Box::new(move |parts, time, diff, emit| match failures::error(parts[0]) {
+        Some(error) => emit.err(&error, time, diff),
+        None => rows(parts, time, diff, emit),
     })
 }
 

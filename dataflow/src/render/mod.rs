@@ -21,7 +21,7 @@ mod reduce;
 mod source;
 mod top_k;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use compiler::lir::{DeltaPath, Fragment, FragmentIndex, Join, JoinInput, Node, NodeId, Op};
@@ -32,7 +32,7 @@ use timely::worker::Worker;
 use self::bundle::{Collection, concatenate};
 use self::finish::{Keyed, Last};
 use self::import::Token;
-use self::linear::{Share, mfp_logic, negate, transform};
+use self::linear::{Share, but_failures, mfp_logic, negate, transform};
 use crate::command::{Build, BuildBody};
 use crate::published::COMPLETE;
 use crate::spine::{Arrangement, RowStream, Timestamp, arrange};
@@ -72,8 +72,14 @@ impl Built {
 pub fn build(worker: &mut Worker, build: &Build, imports: Vec<Option<Exports>>, sink: Sink) -> Built {
     let bounds = Bounds { as_of: build.as_of, until: build.until.unwrap_or(COMPLETE) };
     match &build.body {
-        BuildBody::Fragment(fragment) => self::fragment(worker, &build.name, fragment, &imports, bounds),
-        BuildBody::Stream(node) => stream(worker, &build.name, node, &imports, bounds, sink),
+        BuildBody::Fragment(fragment) => render(worker, &build.name, &imports, bounds, |context| {
+            context.derived.clone_from(&build.derived);
+            context.arranged(fragment, &build.name)
+        }),
+        BuildBody::Stream(node) => render(worker, &build.name, &imports, bounds, |context| {
+            context.derived.clone_from(&build.derived);
+            context.delivered(node, &build.name, sink)
+        }),
     }
 }
 
@@ -85,10 +91,7 @@ pub fn fragment(
     imports: &[Option<Exports>],
     bounds: Bounds,
 ) -> Built {
-    render(worker, name, imports, bounds, |context| {
-        let collection = context.node(&fragment.node, Last::keyed(Keyed::First(fragment.layout.key)));
-        Some(export::arranged(collection, name))
-    })
+    render(worker, name, imports, bounds, |context| context.arranged(fragment, name))
 }
 
 /// Builds a dataflow whose result is given to a sink, on each worker what that worker has of it.
@@ -100,11 +103,7 @@ pub fn stream(
     bounds: Bounds,
     sink: Sink,
 ) -> Built {
-    render(worker, name, imports, bounds, |context| {
-        let collection = context.node(node, Last::keyed(Keyed::First(0)));
-        export::deliver(collection, name, sink);
-        None
-    })
+    render(worker, name, imports, bounds, |context| context.delivered(node, name, sink))
 }
 
 fn render(
@@ -120,6 +119,7 @@ fn render(
             scope,
             bounds,
             imports,
+            derived: BTreeSet::new(),
             imported: BTreeMap::new(),
             shards: BTreeMap::new(),
             locals: BTreeMap::new(),
@@ -143,6 +143,8 @@ pub(crate) struct Context<'s, 'i> {
     scope: Scope<'s, Timestamp>,
     bounds: Bounds,
     imports: &'i [Option<Exports>],
+    /// The shards that hold failures beside rows.
+    derived: BTreeSet<CollectionId>,
     /// What was lent, once each.
     imported: BTreeMap<FragmentIndex, Imported<'s>>,
     shards: BTreeMap<CollectionId, Stream<'s, Timestamp, Vec<Share>>>,
@@ -160,6 +162,17 @@ struct Imported<'s> {
 }
 
 impl<'s> Context<'s, '_> {
+    fn arranged(&mut self, fragment: &Fragment, name: &str) -> Option<Exports> {
+        let collection = self.node(&fragment.node, Last::keyed(Keyed::First(fragment.layout.key)));
+        Some(export::arranged(collection, name))
+    }
+
+    fn delivered(&mut self, node: &Node, name: &str, sink: Sink) -> Option<Exports> {
+        let collection = self.node(node, Last::keyed(Keyed::First(0)));
+        export::deliver(collection, name, sink);
+        None
+    }
+
     /// Renders a node; `last` is done to each of its rows.
     fn node(&mut self, node: &Node, last: Last) -> Collection<'s> {
         let first = self.scope.worker().peek_identifier();
@@ -175,7 +188,11 @@ impl<'s> Context<'s, '_> {
             Op::Constant { rows } => self.constant(rows, last),
             Op::Shard { id, mfp } => {
                 let (shares, last) = (self.shard(*id), last.after(mfp));
-                transform(shares, "Shard", self.bounds, last.is_fallible(), mfp_logic(&last))
+                let (fallible, logic) = (last.is_fallible(), mfp_logic(&last));
+                match self.derived.contains(id) {
+                    false => transform(shares, "Shard", self.bounds, fallible, logic),
+                    true => transform(shares, "Derived", self.bounds, true, but_failures(logic)),
+                }
             }
             Op::Arranged { fragment, lookup, mfp } => {
                 let imported = self.import(*fragment);
