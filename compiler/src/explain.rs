@@ -108,7 +108,9 @@ fn mir_line(rel: &Rel, names: &dyn Names) -> String {
         Rel::Project { outputs, .. } => format!("Project {}", columns(outputs)),
         Rel::Map { scalars, .. } => format!("Map {}", list(scalars)),
         Rel::Filter { predicates, .. } => format!("Filter {}", joined(predicates, " AND ")),
-        Rel::FlatMap { func, args, .. } => format!("FlatMap {}({})", func.name, list(args)),
+        Rel::FlatMap { func, args, .. } => {
+            format!("FlatMap {}({}){}", func.name, list(args), ordinality(func))
+        }
         Rel::Join { inputs, equivalences } if equivalences.is_empty() => match inputs.len() {
             0 => "Unit".to_owned(),
             _ => "CrossJoin".to_owned(),
@@ -235,7 +237,8 @@ fn node_tree(node: &lir::Node, names: &dyn Names) -> Tree {
             Op::Local { id, mfp } => Tree::leaf(format!("Local l{}{}", id.0, mfp_text(mfp))),
             Op::Mfp { input, mfp } => Tree::new(format!("Mfp{}", mfp_text(mfp)), vec![child(input)]),
             Op::FlatMap { input, func, args, mfp } => {
-                let line = format!("FlatMap {}({}){}", func.name, list(args), mfp_text(mfp));
+                let line =
+                    format!("FlatMap {}({}){}{}", func.name, list(args), ordinality(func), mfp_text(mfp));
                 Tree::new(line, vec![child(input)])
             }
             Op::Join(join) => join_tree(join, names),
@@ -349,4 +352,8 @@ pub(crate) fn mfp_text(mfp: &Mfp) -> String {
         text += &format!(" project ({})", columns(&mfp.projection));
     }
     text
+}
+
+fn ordinality(func: &crate::scalar::TableFunc) -> &'static str {
+    if func.has_ordinality() { " with ordinality" } else { "" }
 }

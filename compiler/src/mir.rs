@@ -330,7 +330,7 @@ impl Rel {
             | Rel::TopK { input, .. }
             | Rel::Negate { input }
             | Rel::Threshold { input } => input.arity(),
-            Rel::FlatMap { input, func, .. } => input.arity() + func.columns.len(),
+            Rel::FlatMap { input, func, .. } => input.arity() + func.arity(),
             Rel::Join { inputs, .. } => inputs.iter().map(Rel::arity).sum(),
             Rel::Reduce { group_key, aggregates, .. } => group_key.len() + aggregates.len(),
             Rel::Union { inputs } => inputs[0].arity(),

@@ -77,3 +77,70 @@ fn context() -> Context {
         parameter_types: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::{Plan, Source};
+    use crate::repr::Type;
+
+    use super::*;
+
+    /// The rows of a query, and how many columns they have.
+    fn run(sql: &str) -> (Vec<(crate::repr::Row, i64)>, usize) {
+        let catalog = empty_catalog();
+        let statement = parse::parse(sql).expect("the query parses").remove(0).node;
+        let compiled = crate::compile(&statement, &catalog, &context());
+        let compiled = compiled.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let Plan::Query(query) = compiled.plan else { panic!("{sql}: a query") };
+        let rows = match &query.source {
+            Source::Interpret { rel, contents } => crate::interpret::evaluate(rel, contents),
+            Source::Constant { rel } => crate::interpret::evaluate(rel, &Default::default()),
+            _ => panic!("{sql}: reads builtin relations only"),
+        };
+        (rows.unwrap_or_else(|error| panic!("{sql}: {error:?}")), query.columns.len())
+    }
+
+    #[test]
+    fn every_builtin_relation_can_be_read_and_has_the_declared_columns() {
+        for item in empty_catalog().items() {
+            let (rows, columns) = run(&format!("SELECT * FROM {}.{}", item.schema, item.name));
+            assert_eq!(columns, item.columns().len(), "{}", item.name);
+            for (row, _) in rows {
+                for (datum, column) in row.iter().zip(item.columns()) {
+                    assert!(column.typ.nullable || !datum.is_null(), "{}.{}", item.name, column.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_builtin_definition_of_a_function_is_valid() {
+        for function in empty_catalog().functions() {
+            let args: Vec<String> = function
+                .args
+                .iter()
+                .map(|typ| match typ {
+                    Type::Unknown => "'1'".to_owned(),
+                    typ => format!("CAST(NULL AS pg_catalog.\"{}\")", typ.name()),
+                })
+                .collect();
+            let call = format!("{}({})", function.name, args.join(", "));
+            let sql = match function.returns_set() {
+                true => format!("SELECT * FROM {call}"),
+                false => format!("SELECT {call}"),
+            };
+            run(&sql);
+        }
+    }
+
+    #[test]
+    fn a_view_is_refused_over_builtin_relations() {
+        let sql = "CREATE VIEW v AS SELECT relname FROM pg_class";
+        let statement = parse::parse(sql).expect("the statement parses").remove(0).node;
+        let mut context = context();
+        context.search_path = vec!["public".to_owned()];
+        let error = crate::compile(&statement, &empty_catalog(), &context).expect_err("it is refused");
+        assert_eq!(error.code, crate::SqlState::FEATURE_NOT_SUPPORTED);
+        assert!(error.hint.is_some());
+    }
+}

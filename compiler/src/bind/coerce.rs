@@ -4,6 +4,7 @@
 use bumpalo::Bump;
 
 use super::{Binder, Purpose};
+use crate::catalog::builtin;
 use crate::error::{Error, SqlState};
 use crate::hir::{self, Expr, Rel};
 use crate::repr::{ColumnType, Datum, Row, Type, text};
@@ -32,6 +33,9 @@ impl Binder<'_> {
             expr if names_entry(&expr.typ()) && to.is_text() && how == Cast::Explicit => {
                 let name = self.name_of_entry(Typed { expr, position })?;
                 self.coerce(Typed { expr: name, position }, to, how)
+            }
+            expr if names_entry(to) && expr.typ().is_text() && how == Cast::Explicit => {
+                self.entry_of_name(Typed { expr, position }, to)
             }
             expr => {
                 let from = expr.typ();
@@ -62,48 +66,8 @@ impl Binder<'_> {
 
     /// `'tasks'::regclass` is the oid of what the name means now.
     fn read_catalog_name(&mut self, text: &str, to: &Type, position: u32) -> Result<Option<Expr>, Error> {
-        if text.parse::<u32>().is_ok() || text == "-" {
-            return Ok(None);
-        }
-        let oid = match to {
-            Type::Regclass => {
-                let parts = split_identifiers(text);
-                let (schema, name) = match parts.as_slice() {
-                    [name] => (None, name.as_str()),
-                    [.., schema, name] => (Some(schema.as_str()), name.as_str()),
-                    [] => (None, ""),
-                };
-                let found = self.catalog.resolve(schema, name, self.search_path());
-                let item = found.ok_or_else(|| {
-                    let message = format!("relation \"{text}\" does not exist");
-                    Error::new(SqlState::UNDEFINED_TABLE, message).at(position)
-                })?;
-                item.id.0 as i64
-            }
-            Type::Regtype => {
-                let found = Type::named(&text.to_lowercase()).ok_or_else(|| {
-                    let message = format!("type \"{text}\" does not exist");
-                    Error::new(SqlState::UNDEFINED_OBJECT, message).at(position)
-                })?;
-                i64::from(found.oid())
-            }
-            Type::Regnamespace => {
-                let name = split_identifiers(text).pop().unwrap_or_default();
-                let found = self.catalog.schema(&name);
-                found.ok_or_else(|| crate::catalog::undefined_schema(&name).at(position))?.oid as i64
-            }
-            Type::Regrole if split_identifiers(text).last() == Some(&self.context.user) => {
-                crate::catalog::builtin::OWNER
-            }
-            Type::Regproc => {
-                let name = split_identifiers(text).pop().unwrap_or_default();
-                crate::catalog::builtin::function_oid(&name, self.catalog).ok_or_else(|| {
-                    let message = format!("function \"{text}\" does not exist");
-                    Error::new(SqlState::UNDEFINED_FUNCTION, message).at(position)
-                })?
-            }
-            _ => return Ok(None),
-        };
+        let found = builtin::entry_oid(to, text, self.catalog, self.search_path(), &self.context.user);
+        let Some(oid) = found.map_err(|error| error.at(position))? else { return Ok(None) };
         self.refuse_in_maintained("regclass", position)?;
         self.facts.uses_context = true;
         Ok(Some(super::literal(Datum::Int(oid), to.clone())))
@@ -147,6 +111,11 @@ impl Binder<'_> {
         }
         let call = cast.apply(ScalarExpr::Column(0), self.context.settings.timezone.name());
         Some(over(call, expr))
+    }
+
+    /// A text read as a number of a catalog entry.
+    pub(super) fn read_entry(&mut self, text: Expr, to: &Type) -> Expr {
+        self.convert(text, &Type::Text, to, Cast::Explicit).expect("invariant: any type is read from text")
     }
 
     pub(super) fn coerce_to_bool(&mut self, expr: Expr, what: &str, position: u32) -> Result<Expr, Error> {
@@ -368,20 +337,4 @@ fn cannot_cast(from: &Type, to: &Type, how: Cast) -> Error {
     let message = format!("cannot cast type {} to {}", from.without_typmod(), to.without_typmod());
     let code = if how == Cast::Explicit { SqlState::CANNOT_COERCE } else { SqlState::DATATYPE_MISMATCH };
     Error::new(code, message)
-}
-
-/// The parts of a dotted name as SQL reads them: folded unless in quotes.
-fn split_identifiers(text: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut quoted = false;
-    for c in text.trim().chars() {
-        let part = parts.last_mut().expect("invariant: there is always a last part");
-        match c {
-            '"' => quoted = !quoted,
-            '.' if !quoted => parts.push(String::new()),
-            c if quoted => part.push(c),
-            c => part.extend(c.to_lowercase()),
-        }
-    }
-    parts
 }

@@ -142,6 +142,30 @@ impl Binder<'_> {
         Expr::Literal(Row::pack([Datum::Array(array)]), typ)
     }
 
+    /// A text as the oid of the catalog entry that it names or numbers; `42P01` and the like if there is none.
+    pub(super) fn entry_of_name(&mut self, value: Typed, to: &Type) -> Result<Expr, Error> {
+        let function = match to {
+            Type::Regclass => "to_regclass",
+            Type::Regproc => "to_regproc",
+            Type::Regnamespace => "to_regnamespace",
+            _ => "to_regrole",
+        };
+        let position = value.position;
+        let value = Typed { expr: self.coerce(value, &Type::Text, Cast::Explicit)?, position };
+        let args = vec![value.clone()];
+        let function = self.find_definition(function, &args).expect("invariant: functions.sql defines it");
+        let number = self.bind_named_call(
+            "regexp_like",
+            vec![value.clone(), Typed { expr: literal(Datum::Text("^([0-9]+|-)$"), Type::Text), position }],
+            position,
+        )?;
+        let named = self.bind_defined_call(&function, args, position)?;
+        let named = Expr::if_then_else(number, Expr::null(to.clone()), named);
+        // What is left is a number, or its reading fails with the right words.
+        let read = self.read_entry(value.expr, to);
+        Ok(Expr::Coalesce(vec![named, read]))
+    }
+
     /// An oid of a catalog entry as its name: `1259::regclass::text`.
     pub(super) fn name_of_entry(&mut self, value: Typed) -> Result<Expr, Error> {
         let function = match value.expr.typ() {

@@ -478,6 +478,7 @@ fn updated_scope(scope: &Scope, arity: usize) -> Scope {
         name: String::new(),
         typ: column.typ.clone(),
         bare: false,
+        hidden: false,
     });
     Scope {
         relations: scope.relations.clone(),

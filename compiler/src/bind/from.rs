@@ -3,13 +3,14 @@
 use super::coerce::{Cast, Typed};
 use super::expr::operator;
 use super::scope::{Clause, Frame, Scope, ScopeColumn, ScopeRelation};
+use super::sets::NumberedRows;
 use super::subquery::conditions;
 use super::{Binder, CteDefinition, Purpose};
 use crate::ast::{self, ExprKind, JoinConstraint, Source};
 use crate::catalog::{Item, Kind};
 use crate::error::{Error, SqlState};
 use crate::hir::{Expr, JoinKind, Rel};
-use crate::repr::ColumnType;
+use crate::repr::{ColumnType, Datum, Type};
 use crate::scalar;
 
 /// A relation and the names of its columns: as many columns in the scope as in the relation.
@@ -171,7 +172,13 @@ impl Binder<'_> {
         let input = Box::new(std::mem::replace(rel, Rel::unit()));
         *rel = Rel::Map { input, exprs: vec![Expr::Coalesce(operands)] };
         let typ = ColumnType::new(typ, true);
-        scope.columns.push(ScopeColumn { relation: None, name: name.name.clone(), typ, bare: true });
+        scope.columns.push(ScopeColumn {
+            relation: None,
+            name: name.name.clone(),
+            typ,
+            bare: true,
+            hidden: false,
+        });
         Ok(column)
     }
 
@@ -248,8 +255,15 @@ impl Binder<'_> {
             keys: typ.keys.clone(),
         };
         let mut scope = Scope::of_relation(relation, columns);
+        if let Kind::System(_) = item.kind {
+            scope.hide_column("tableoid", ColumnType::new(Type::Oid, false));
+        }
         rename(&mut scope, alias, position)?;
         let rel = match (&item.kind, &item.bound.rel) {
+            (Kind::System(_), _) => {
+                let oid = super::literal(Datum::Int(item.id.0 as i64), Type::Oid);
+                Rel::Map { input: Box::new(Rel::Get { id: item.id, typ }), exprs: vec![oid] }
+            }
             (Kind::View(_), Some(rel)) => Rel::View { id: item.id, rel: rel.clone(), typ },
             (Kind::View(_), None) => {
                 let message = format!("view \"{}\" has no plan", item.name);
@@ -346,9 +360,7 @@ impl Binder<'_> {
 
     fn bind_table_function(&mut self, function: &mut ast::TableFunction) -> Result<Bound, Error> {
         let position = function.position;
-        if function.ordinality {
-            return Err(Error::unsupported("WITH ORDINALITY is not supported").at(position));
-        }
+        let ordinality = function.ordinality;
         let [call] = function.calls.as_mut_slice() else {
             return Err(Error::unsupported("ROWS FROM with several functions is not supported").at(position));
         };
@@ -360,13 +372,14 @@ impl Binder<'_> {
         // The arguments stand in the row of a relation without columns, and see the row to the left of the function.
         let bound = self.with_lateral(true, |binder| {
             let (bound, _) = binder.with_frame(Scope::default(), Clause::From, |binder| {
-                binder.bind_function_rows(&mut call.call)
+                binder.bind_function_rows(&mut call.call, ordinality)
             })?;
             Ok(bound)
         })?;
         let (rel, name, mut columns) = bound;
         let alias = function.alias.as_ref();
-        if let (Some(alias), [(column, _)]) = (alias, columns.as_mut_slice())
+        let single = columns.len() == 1 + usize::from(ordinality);
+        if let (Some(alias), Some((column, _)), true) = (alias, columns.first_mut(), single)
             && *column == name
         {
             *column = alias.name.name.clone();
@@ -377,20 +390,57 @@ impl Binder<'_> {
         Ok((rel, scope))
     }
 
-    fn bind_function_rows(&mut self, call: &mut ast::Expr) -> Result<FunctionRows, Error> {
+    /// `unnest` of several arrays: their elements side by side.
+    fn bind_unnest(
+        &mut self,
+        arrays: Vec<Typed>,
+        ordinality: bool,
+        position: u32,
+    ) -> Result<FunctionRows, Error> {
+        let count = arrays.len();
+        let calls =
+            arrays.into_iter().map(|array| self.resolve_table_function("unnest", vec![array], position));
+        let calls = calls.collect::<Result<Vec<_>, _>>()?;
+        let types: Vec<ColumnType> = calls.iter().map(|call| call.types[0].clone()).collect();
+        let NumberedRows { mut rel, first } = self.numbered_rows(Rel::unit(), calls)?;
+        let mut outputs: Vec<usize> = (first..first + count).collect();
+        let mut columns: Vec<(String, ColumnType)> =
+            types.into_iter().map(|typ| ("unnest".to_owned(), typ)).collect();
+        if ordinality {
+            outputs.push(self.coerce_column(&mut rel, first - 1, &Type::Int8, Cast::Implicit, position)?);
+            columns.push(("ordinality".to_owned(), ColumnType::new(Type::Int8, false)));
+        }
+        Ok((Rel::Project { input: Box::new(rel), outputs }, "unnest".to_owned(), columns))
+    }
+
+    fn bind_function_rows(&mut self, call: &mut ast::Expr, ordinality: bool) -> Result<FunctionRows, Error> {
+        const NUMBER: &str = "ordinality";
         let position = call.position;
         let name = call.column_name().unwrap_or("function").to_owned();
         if let ExprKind::Call(function) = &mut call.kind {
             let called = function.name.last().name.clone();
             if scalar::table_functions_named(&called).next().is_some() {
                 let args = self.bind_args(function)?;
+                if called == "unnest" && args.len() > 1 {
+                    return self.bind_unnest(args, ordinality, position);
+                }
                 let bound = self.resolve_table_function(&called, args, position)?;
-                let columns = bound.names.into_iter().zip(bound.types.clone()).collect();
-                let (func, args, types) = (bound.func, bound.args, bound.types);
+                let (mut func, args, mut types, mut names) =
+                    (bound.func, bound.args, bound.types, bound.names);
+                if ordinality {
+                    func = func.with_ordinality();
+                    names.push(NUMBER.to_owned());
+                    types.push(ColumnType::new(Type::Int8, false));
+                }
+                let columns = names.into_iter().zip(types.clone()).collect();
                 return Ok((Rel::FlatMap { input: Box::new(Rel::unit()), func, args, types }, name, columns));
             }
             if self.catalog.functions().any(|defined| defined.name == called && defined.returns_set()) {
                 let args = self.bind_args(function)?;
+                if ordinality {
+                    let message = format!("WITH ORDINALITY of {called}() is not supported");
+                    return Err(Error::unsupported(message).at(position));
+                }
                 if let Some(defined) = self.find_definition(&called, &args) {
                     let (rel, names) = self.bind_defined_rows(&defined, args, position)?;
                     let columns = names.into_iter().zip(rel.types()).collect();
@@ -400,13 +450,16 @@ impl Binder<'_> {
         }
         let expr = self.bind_expr(call)?;
         let expr = match expr.typ() {
-            crate::repr::Type::Unknown => {
-                self.coerce(Typed { expr, position }, &crate::repr::Type::Text, Cast::Implicit)?
-            }
+            Type::Unknown => self.coerce(Typed { expr, position }, &Type::Text, Cast::Implicit)?,
             _ => expr,
         };
-        let columns = vec![(name.clone(), expr.column_type())];
-        Ok((Rel::Map { input: Box::new(Rel::unit()), exprs: vec![expr] }, name, columns))
+        let mut columns = vec![(name.clone(), expr.column_type())];
+        let mut exprs = vec![expr];
+        if ordinality {
+            exprs.push(super::literal(Datum::Int(1), Type::Int8));
+            columns.push((NUMBER.to_owned(), ColumnType::new(Type::Int8, false)));
+        }
+        Ok((Rel::Map { input: Box::new(Rel::unit()), exprs }, name, columns))
     }
 }
 

@@ -247,13 +247,6 @@ impl Binder<'_> {
         let sets = &mut self.frame().sets;
         sets.push(call);
         let column = super::scope::SETS + sets.len() - 1;
-        if sets.len() > 1 {
-            return Err(Error::unsupported(
-                "several set-returning functions in one select list are not supported",
-            )
-            .hint("Call them in FROM.")
-            .at(position));
-        }
         Ok(Expr::column(column, typ))
     }
 
@@ -636,8 +629,10 @@ impl Binder<'_> {
                 _ => return Ok(Expr::null(Type::Text)),
             },
             _ => {
-                return Err(Error::unsupported("current_setting of anything but a literal is not supported")
-                    .at(setting.position));
+                let args = vec![setting.clone()];
+                let defined = self.find_definition("tw_setting", &args);
+                let defined = defined.ok_or_else(|| no_function("current_setting", &[setting.expr.typ()]))?;
+                return self.bind_defined_call(&defined, args, position);
             }
         };
         let missing_ok = matches!(missing_ok, Some(Typed { expr: Expr::Literal(row, _), .. }) if matches!(row.unpack()[..], [Datum::Bool(true)]));

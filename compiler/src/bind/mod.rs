@@ -34,6 +34,7 @@ mod query;
 mod scope;
 mod select;
 mod session;
+mod sets;
 mod subquery;
 mod types;
 

@@ -36,6 +36,8 @@ pub struct ScopeColumn {
     pub typ: ColumnType,
     /// Whether the bare name can mean it: not the second of the columns that USING merges.
     pub bare: bool,
+    /// Only its name means it, no `*`.
+    pub hidden: bool,
 }
 
 /// Where an expression stands: what it may hold, and how messages call the place.
@@ -142,11 +144,22 @@ pub enum Found {
 }
 
 impl Scope {
+    /// Adds a column to a scope of one entry that `*` does not name.
+    pub fn hide_column(&mut self, name: &str, typ: ColumnType) {
+        self.columns.push(ScopeColumn {
+            relation: Some(0),
+            name: name.to_owned(),
+            typ,
+            bare: true,
+            hidden: true,
+        });
+    }
+
     /// The scope of one entry with these columns.
     pub fn of_relation(relation: ScopeRelation, columns: Vec<(String, ColumnType)>) -> Scope {
         let columns: Vec<ScopeColumn> = columns
             .into_iter()
-            .map(|(name, typ)| ScopeColumn { relation: Some(0), name, typ, bare: true })
+            .map(|(name, typ)| ScopeColumn { relation: Some(0), name, typ, bare: true, hidden: false })
             .collect();
         Scope { relations: vec![relation], star: (0..columns.len()).collect(), columns }
     }

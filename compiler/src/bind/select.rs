@@ -1,7 +1,7 @@
 //! One SELECT: the select list, grouping, DISTINCT, and ORDER BY in sight of the select list and FROM.
 //!
 //! ```text
-//! FROM -> WHERE -> GROUP BY, aggregates -> HAVING -> set-returning call -> select list, sort keys -> DISTINCT
+//! FROM -> WHERE -> GROUP BY, aggregates -> HAVING -> set-returning calls -> select list, sort keys -> DISTINCT
 //! ```
 //! Expressions are bound over FROM's row with aggregates as further columns of it ([`AGGREGATES`]); grouping then renumbers
 //! what they refer to.
@@ -21,7 +21,7 @@ use crate::plan::Notice;
 use crate::repr::{ColumnType, Type};
 
 /// The clauses of a SELECT, bound over FROM's row.
-struct Parts {
+pub(super) struct Parts {
     predicates: Vec<Expr>,
     keys: Vec<Expr>,
     grouped: bool,
@@ -35,7 +35,7 @@ struct Parts {
 
 impl Parts {
     /// What is evaluated over the group's row, where there are groups.
-    fn above_groups(&mut self) -> impl Iterator<Item = &mut Expr> {
+    pub(super) fn above_groups(&mut self) -> impl Iterator<Item = &mut Expr> {
         let ordering = self.order.iter_mut().map(|(item, ..)| item).chain(&mut self.distinct_on);
         let ordering = ordering.filter_map(|item| match item {
             OrderItem::Expr(expr) => Some(expr),
@@ -76,8 +76,9 @@ impl Binder<'_> {
             rel = group(rel, &mut parts, &frame)?;
         }
         let mut rel = filter(rel, std::mem::take(&mut parts.having));
-        if let Some(call) = parts.sets.pop() {
-            rel = expand_set(rel, call, &mut parts);
+        if !parts.sets.is_empty() {
+            let calls = std::mem::take(&mut parts.sets);
+            rel = self.expand_sets(rel, calls, &mut parts)?;
         }
         self.project(rel, parts, &select.distinct)
     }
@@ -203,7 +204,9 @@ impl Binder<'_> {
     fn star_of(&self, scope: &Scope, name: &ast::Name) -> Result<Vec<usize>, Error> {
         let relation = scope.find_relation(&name.parts).or_else(|| scope.find_initial(&name.parts));
         match relation {
-            Some(relation) => Ok(scope.columns_of(relation).collect()),
+            Some(relation) => {
+                Ok(scope.columns_of(relation).filter(|column| !scope.columns[*column].hidden).collect())
+            }
             None => {
                 let entry = &name.last().name;
                 let message = format!("missing FROM-clause entry for table \"{entry}\"");
@@ -418,19 +421,6 @@ pub(super) fn filter(input: Rel, predicates: Vec<Expr>) -> Rel {
         true => input,
         false => Rel::Filter { input: Box::new(input), predicates },
     }
-}
-
-/// A set-returning call of the select list: its column is appended to each row's.
-fn expand_set(rel: Rel, call: TableCall, parts: &mut Parts) -> Rel {
-    let column = rel.arity();
-    for expr in parts.above_groups() {
-        expr.for_each_column_mut(0, &mut |depth, reference| {
-            if reference.level == depth && reference.column >= SETS {
-                reference.column = column + reference.column - SETS;
-            }
-        });
-    }
-    Rel::FlatMap { input: Box::new(rel), func: call.func, args: call.args, types: call.types }
 }
 
 /// Groups: key columns, then aggregates; what stands above refers to those from here on.

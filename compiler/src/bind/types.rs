@@ -41,12 +41,14 @@ impl Binder<'_> {
         if matches!(name.last().name.as_str(), "record" | "unknown") {
             return Err(undefined());
         }
-        Type::named(&name.last().name).ok_or_else(|| match name.last().name.as_str() {
-            "bpchar" | "json" | "float4" | "time" | "timetz" | "uuid" | "money" | "bit" | "varbit"
-            | "xml" | "inet" => {
-                let nearest = match name.last().name.as_str() {
+        let typ = Type::named(&name.last().name);
+        let typ = typ.filter(|typ| !matches!(typ.element().unwrap_or(typ), Type::Float4 | Type::Json));
+        typ.ok_or_else(|| match name.last().name.trim_start_matches('_') {
+            "bpchar" | "json" | "float4" | "real" | "time" | "timetz" | "uuid" | "money" | "bit"
+            | "varbit" | "xml" | "inet" => {
+                let nearest = match name.last().name.trim_start_matches('_') {
                     "json" => "Use jsonb.",
-                    "float4" | "money" => "Use float8 or numeric.",
+                    "float4" | "real" | "money" => "Use float8 or numeric.",
                     _ => "Use text.",
                 };
                 Error::unsupported(format!("type \"{}\" is not supported", name.last().name))

@@ -236,9 +236,16 @@ impl Item {
         }
     }
 
+    pub fn primary_key(&self) -> Option<&Key> {
+        match &self.kind {
+            Kind::Table(table) => table.primary_key.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether this is the oid of its primary key, which clients see as an index too.
     pub fn is_primary_key(&self, oid: u64) -> bool {
-        matches!(&self.kind, Kind::Table(Table { primary_key: Some(key), .. }) if key.oid == oid)
+        self.primary_key().is_some_and(|key| key.oid == oid)
     }
 
     /// Every oid that it takes: its own and its constraints'.

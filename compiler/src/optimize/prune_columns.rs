@@ -60,7 +60,7 @@ impl Pruner {
                 let arity = input.arity();
                 let mut below: Wanted = wanted.iter().copied().filter(|column| *column < arity).collect();
                 below.extend(args.iter().flat_map(ScalarExpr::support));
-                let produced = func.columns.len();
+                let produced = func.arity();
                 let place = Places::of(&below.iter().copied().chain(arity..arity + produced).collect());
                 args.iter_mut().for_each(|arg| arg.permute_with(|column| place.get(column)));
                 self.narrow(*input, &below).flat_map(func, args).project(place.all(wanted))

@@ -26,6 +26,9 @@ pub enum Type {
     Interval,
     Jsonb,
     Bytea,
+    /// Types that values of the catalog have and columns of users cannot: `real` is stored as float8, `json` as text.
+    Float4,
+    Json,
     /// Catalog types. `Oid` and `Xid` are stored as integers, as are the names of catalog entries, `Regclass` to `Regrole`;
     /// `Name`, `"char"`, `pg_node_tree` and `aclitem` as text; the vectors as arrays that count from 0.
     Oid,
@@ -127,6 +130,8 @@ pub const SCALARS: &[Scalar] = scalars! {
     Type::Xid, 28, 1011, "xid", "xid", 4, UserDefined, false;
     Type::OidVector, 30, 1013, "oidvector", "oidvector", -1, Array, false;
     Type::NodeTree, 194, 0, "pg_node_tree", "pg_node_tree", -1, Internal, false;
+    Type::Json, 114, 199, "json", "json", -1, UserDefined, false;
+    Type::Float4, 700, 1021, "float4", "real", 4, Numeric, false;
     Type::Float8, 701, 1022, "float8", "double precision", 8, Numeric, true;
     Type::Unknown, 705, 0, "unknown", "unknown", -2, Unknown, false;
     Type::AclItem, 1033, 1034, "aclitem", "aclitem", 12, UserDefined, false;

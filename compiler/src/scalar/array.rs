@@ -14,6 +14,9 @@ functions! { pub(super) FUNCTIONS;
     /// The element at a position; NULL if there is none. SQL writes `a[i]`.
     "subscript"(AnyArray, Int8) -> AnyElement, maybe_null(), special(): "('{10,20}'::int4[])[2]" => "20"
         = { |_, a: Array<'_>, at: i64| a.get(&[at]) };
+    /// The n-th element, whatever the dimensions; NULL past the last.
+    "element"(AnyArray, Int4) -> AnyElement, maybe_null(), special(): "element('{10,20}'::int4[], 2)" => "20"
+        = { |_, a: Array<'_>, at: i64| usize::try_from(at - 1).ok().and_then(|at| a.elements().nth(at)) };
     /// The elements from a position to another; SQL writes `a[i:j]`.
     "slice"(AnyArray, Int8, Int8) -> AnyArray, special(): "('{10,20,30}'::int4[])[2:3]" => "{20,30}"
         = { |cx, a: Array<'_>, from: i64, to: i64| slice(a, from, to, cx) };

@@ -114,6 +114,9 @@ fn convert(from: &Type, to: &Type, context: CastContext) -> Option<Cast> {
         let typ = if matches!(to, Type::Numeric(_)) { to.clone() } else { to.without_typmod() };
         return (*declared <= context).then(|| Cast::step(*func, typ));
     }
+    if let (Some(array), Type::Array(_)) = (from.of_vector(), to) {
+        return Some(Cast::step(special::relabel(), array.clone()).then(convert(&array, to, context)?));
+    }
     match (from, to) {
         (_, Type::Unknown) => None,
         (Type::Array(a), Type::Array(b)) => {
@@ -202,6 +205,7 @@ const RELABELS: &[(ArgType, ArgType, CastContext)] = {
         (Regnamespace, Oid, Implicit),
         (Regrole, Oid, Implicit),
         (NodeTree, Text, Implicit),
+        (Float4, Float8, Implicit),
         (Int2Vector, Array(&Int2), Implicit),
         (OidVector, Array(&Oid), Implicit),
         (Regclass, Oid, Implicit),
@@ -261,6 +265,12 @@ functions! { pub(super) FUNCTIONS;
         = { |_, a: f64| int4(float_to_int(a, -2147483648.0, 2147483648.0)) };
     /// The nearest integer, halves to even, if it fits.
     "int8"(Float8) -> Int8, errs(), cast(Assignment): "float8 '-2.5'::int8" => "-2"
+        = { |_, a: f64| int8(float_to_int(a, -9223372036854775808.0, 9223372036854775808.0)) };
+    /// The nearest integer, halves to even, if it fits.
+    "int4"(Float4) -> Int4, errs(), cast(Assignment): "float8 '3.5'::int4" => "4"
+        = { |_, a: f64| int4(float_to_int(a, -2147483648.0, 2147483648.0)) };
+    /// The nearest integer, halves to even, if it fits.
+    "int8"(Float4) -> Int8, errs(), cast(Assignment): "float8 '-2.5'::int8" => "-2"
         = { |_, a: f64| int8(float_to_int(a, -9223372036854775808.0, 9223372036854775808.0)) };
     /// The nearest integer, halves away from zero, if it fits.
     "int2"(Numeric) -> Int2, errs(), cast(Assignment): "2.5::int2" => "3"

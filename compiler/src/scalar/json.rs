@@ -52,6 +52,9 @@ functions! { pub(super) FUNCTIONS;
     /// The object of alternating keys and values.
     "jsonb_build_object"() -> Jsonb, errs(), never_null(), variadic(ArgType::Any): "jsonb_build_object('a', 1, 'b', NULL)" => "{\"a\": 1, \"b\": null}"
         = { raw json_build::build_object };
+    /// The object of alternating keys and values, as text.
+    "json_build_object"() -> Json, errs(), never_null(), variadic(ArgType::Any): "json_build_object('a', 1, 'b', NULL)" => "{\"a\" : 1, \"b\" : null}"
+        = { raw json_build::build_object_text };
     /// The object without keys.
     "jsonb_build_object"() -> Jsonb, never_null(), with_id("jsonb_build_object of nothing"): "jsonb_build_object()" => "{}" = { raw json_build::build_object };
     /// The array of the values.

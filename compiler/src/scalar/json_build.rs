@@ -81,6 +81,19 @@ pub(super) fn build_object<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Da
 }
 
 /// A scalar's text as an object's key.
+/// The object's text as `json` keeps it: pairs in their order, with blanks around the colon.
+pub(super) fn build_object_text<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalError> {
+    let mut text = String::from("{");
+    build_object(args, cx)?;
+    for (at, pair) in args.chunks(2).enumerate() {
+        let key = of(Datum::Text(cx.arena.alloc_str(&key_of(pair[0])?)), cx.arena);
+        let separator = if at > 0 { ", " } else { "" };
+        text += &format!("{separator}{key} : {}", of(pair[1], cx.arena));
+    }
+    text.push('}');
+    Ok(Datum::Text(cx.arena.alloc_str(&text)))
+}
+
 pub(super) fn key_of(key: Datum<'_>) -> Result<String, EvalError> {
     match key {
         Datum::Array(_) | Datum::Json(_) | Datum::Record(_) => {

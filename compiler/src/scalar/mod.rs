@@ -47,6 +47,7 @@ pub use aggregate::{
     Aggregate, AggregateExpr, AggregateFunc, Class, SortKey, aggregates_named, all_aggregates,
 };
 pub use cast::{Cast, CastContext, cast};
+pub use catalog::split_name;
 pub use comparison::compare;
 pub use compiled::CompiledExpr;
 pub use error::{EvalError, EvalErrorFields};

@@ -10,6 +10,7 @@ use std::ops::Deref;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use smallvec::SmallVec;
 
 use super::datetime::in_zone;
 use super::function::Context;
@@ -58,13 +59,50 @@ impl TableFunction {
     }
 }
 
-/// A reference to a declaration; two are equal when their ids are.
+/// A reference to a declaration, with or without ORDINALITY: a further column that numbers the rows from 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableFunc {
+    declared: Declared,
+    ordinality: bool,
+}
+
+/// Two are equal when their ids are.
 #[derive(Clone, Copy)]
-pub struct TableFunc(&'static TableFunction);
+struct Declared(&'static TableFunction);
+
+/// What follows the id of a function whose rows are numbered.
+const ORDINALITY: &str = " with ordinality";
 
 impl TableFunc {
+    fn plain(function: &'static TableFunction) -> TableFunc {
+        TableFunc { declared: Declared(function), ordinality: false }
+    }
+
     pub fn by_id(id: &str) -> Option<TableFunc> {
-        BY_ID.get(id).copied()
+        match id.strip_suffix(ORDINALITY) {
+            Some(id) => BY_ID.get(id).map(|func| func.with_ordinality()),
+            None => BY_ID.get(id).copied(),
+        }
+    }
+
+    pub fn with_ordinality(self) -> TableFunc {
+        TableFunc { ordinality: true, ..self }
+    }
+
+    pub fn has_ordinality(self) -> bool {
+        self.ordinality
+    }
+
+    /// How many columns its rows have.
+    pub fn arity(self) -> usize {
+        self.columns.len() + usize::from(self.ordinality)
+    }
+
+    /// The types of its columns for arguments of these types.
+    pub fn column_types(self, args: &[Type]) -> Vec<Type> {
+        let mut types = self.declared.0.column_types(args);
+        types.extend(self.ordinality.then_some(Type::Int8));
+        types
     }
 
     /// Emits the rows for evaluated arguments; none if one is NULL.
@@ -72,13 +110,19 @@ impl TableFunc {
         if args.iter().any(Datum::is_null) {
             return Ok(());
         }
-        let mut bytes = 0;
-        (self.0.eval)(args, cx, &mut |row| {
+        let (mut bytes, mut number) = (0, 0);
+        (self.declared.0.eval)(args, cx, &mut |row| {
             bytes += limit::TABLE_ROW_BYTES + row.iter().map(|value| limit::size(*value)).sum::<usize>();
             if bytes > limit::TABLE_BYTES_MAX {
                 return Err(too_many(self.name));
             }
-            emit(row)
+            if !self.ordinality {
+                return emit(row);
+            }
+            number += 1;
+            let numbered: SmallVec<[Datum<'_>; 4]> =
+                row.iter().copied().chain([Datum::Int(number)]).collect();
+            emit(&numbered)
         })
     }
 }
@@ -94,33 +138,33 @@ fn too_many(name: &str) -> EvalError {
 impl Deref for TableFunc {
     type Target = TableFunction;
     fn deref(&self) -> &TableFunction {
-        self.0
+        self.declared.0
     }
 }
 
-impl PartialEq for TableFunc {
-    fn eq(&self, other: &TableFunc) -> bool {
-        self.id == other.id
+impl PartialEq for Declared {
+    fn eq(&self, other: &Declared) -> bool {
+        self.0.id == other.0.id
     }
 }
 
-impl Eq for TableFunc {}
+impl Eq for Declared {}
 
-impl PartialOrd for TableFunc {
-    fn partial_cmp(&self, other: &TableFunc) -> Option<Ordering> {
+impl PartialOrd for Declared {
+    fn partial_cmp(&self, other: &Declared) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for TableFunc {
-    fn cmp(&self, other: &TableFunc) -> Ordering {
-        self.id.cmp(other.id)
+impl Ord for Declared {
+    fn cmp(&self, other: &Declared) -> Ordering {
+        self.0.id.cmp(other.0.id)
     }
 }
 
-impl Hash for TableFunc {
+impl Hash for Declared {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.id.hash(state);
+        self.0.id.hash(state);
     }
 }
 
@@ -132,7 +176,10 @@ impl fmt::Debug for TableFunc {
 
 impl Serialize for TableFunc {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.id)
+        match self.ordinality {
+            true => serializer.serialize_str(&format!("{}{ORDINALITY}", self.id)),
+            false => serializer.serialize_str(self.id),
+        }
     }
 }
 
@@ -144,16 +191,16 @@ impl<'de> Deserialize<'de> for TableFunc {
 }
 
 static BY_ID: LazyLock<HashMap<&'static str, TableFunc>> =
-    LazyLock::new(|| TABLE_FUNCTIONS.iter().map(|f| (f.id, TableFunc(f))).collect());
+    LazyLock::new(|| TABLE_FUNCTIONS.iter().map(|f| (f.id, TableFunc::plain(f))).collect());
 
 /// The overloads of a table function's name.
 pub fn table_functions_named(name: &str) -> impl Iterator<Item = TableFunc> {
-    TABLE_FUNCTIONS.iter().filter(move |f| f.name == name).map(TableFunc)
+    TABLE_FUNCTIONS.iter().filter(move |f| f.name == name).map(TableFunc::plain)
 }
 
 /// Every table function.
 pub fn all_table_functions() -> impl Iterator<Item = TableFunc> {
-    TABLE_FUNCTIONS.iter().map(TableFunc)
+    TABLE_FUNCTIONS.iter().map(TableFunc::plain)
 }
 
 macro_rules! table_functions {
@@ -181,6 +228,9 @@ macro_rules! table_functions {
 }
 
 table_functions! {
+    /// The relations of which one is a partition: none are.
+    "pg_partition_ancestors"(Regclass) -> ("relid": Regclass): "pg_partition_ancestors(1259::regclass)" => []
+        = |_, _, _| Ok(());
     /// The integers from the first to the second.
     "generate_series"(Int4, Int4) -> ("generate_series": Int4): "generate_series(1, 3)" => ["1", "2", "3"]
         = |args, _, emit| int_series(args, emit);

@@ -224,7 +224,7 @@ impl<'s> Context<'s, '_> {
             }
             Op::Mfp { input, mfp } => self.node(input, last.after(mfp)),
             Op::FlatMap { input, func, args, mfp } => {
-                let arity = mfp.input_arity - func.columns.len();
+                let arity = mfp.input_arity - func.arity();
                 let input = self.node(input, Last::keyed(Keyed::Whole));
                 let logic = flat_map::flat_map_logic(arity, *func, args, &last.after(mfp));
                 transform(input.oks, "FlatMap", self.bounds, true, logic).with_errs([input.errs])

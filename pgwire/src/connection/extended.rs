@@ -65,11 +65,32 @@ impl Connection {
         Ok(())
     }
 
+    /// For each parameter that names a catalog entry in text, the entry's number.
+    fn entry_numbers(&self, bind: &Bind, types: &[Type]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        if !types.iter().any(Type::is_reg) {
+            return Ok(vec![None; bind.parameters.len()]);
+        }
+        let names = self.session.entry_names();
+        let text = |index: usize| match bind.parameter_formats[..] {
+            [] => true,
+            [code] => code == 0,
+            ref codes => codes[index] == 0,
+        };
+        let numbers =
+            bind.parameters.iter().zip(types).enumerate().map(|(index, (value, typ))| match value {
+                Some(value) if text(index) => names.number(typ, value),
+                _ => Ok(None),
+            });
+        numbers.collect()
+    }
+
     fn bind(&mut self, bind: Bind) -> Result<(), Error> {
         let prepared = self.session.statement_to_bind(&bind.statement)?;
         let types = prepared.as_ref().map_or(&[][..], |prepared| &prepared.compiled.parameters);
         check_counts(&bind, types.len())?;
-        let parameters = bind.parameters.iter().map(|value| value.as_deref());
+        let numbers = self.entry_numbers(&bind, types)?;
+        let parameters = bind.parameters.iter().zip(&numbers);
+        let parameters = parameters.map(|(value, number)| number.as_deref().or(value.as_deref()));
         let values = decode_parameters(types, &bind.parameter_formats, parameters, &self.session.settings())?;
         let portal = Portal {
             prepared,

@@ -39,7 +39,8 @@ impl Connection {
         limit: Option<u64>,
     ) -> Result<Sent, Failure> {
         let columns = result.columns.iter().zip(formats).map(|(column, format)| (column.typ.clone(), format));
-        let mut encoder = RowEncoder::new(columns.collect(), self.session.settings());
+        let encoder = RowEncoder::new(columns.collect(), self.session.settings());
+        let mut encoder = encoder.with_names(|| self.session.entry_names());
         let mut sent = 0;
         loop {
             while let Some(row) = result.rows.next_row() {

@@ -24,6 +24,7 @@ pub fn put_binary(
         Datum::Error(error) => return Err(error.to_owned().into()),
         Datum::Bool(value) => types::bool_to_sql(value, buf),
         Datum::Int(value) => put_int(value, typ, buf),
+        Datum::Float(value) if *typ == Type::Float4 => types::float4_to_sql(value as f32, buf),
         Datum::Float(value) => types::float8_to_sql(value, buf),
         Datum::Numeric(value) => put_numeric(value, buf),
         Datum::Text(value) => types::text_to_sql(value, buf),

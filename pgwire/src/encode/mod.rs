@@ -7,11 +7,13 @@ mod binary;
 mod parameter;
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
+use compiler::catalog::{Catalog, builtin};
 use compiler::repr::row::Datums;
 use compiler::repr::text::{self, TextSettings};
-use compiler::repr::{Datum, Type};
+use compiler::repr::{Datum, Row, Type};
 use compiler::{Error, SqlState};
 
 use crate::codec::{begin_frame, end_frame};
@@ -67,15 +69,60 @@ pub struct RowEncoder {
     columns: Vec<(Type, Format)>,
     settings: TextSettings,
     scratch: String,
+    /// Where a column holds oids of catalog entries, what they print as.
+    names: Option<EntryNames>,
+}
+
+/// How the oids of catalog entries (`regclass` …) are printed and read for a session.
+pub struct EntryNames {
+    pub catalog: Arc<Catalog>,
+    pub search_path: Vec<String>,
+    pub user: String,
+}
+
+impl EntryNames {
+    /// The number that a name sent as a parameter's text stands for; None where the text is to be read as it is.
+    pub fn number(&self, typ: &Type, text: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let Ok(text) = std::str::from_utf8(text) else { return Ok(None) };
+        let oid = builtin::entry_oid(typ, text, &self.catalog, &self.search_path, &self.user)?;
+        Ok(oid.map(|oid| oid.to_string().into_bytes()))
+    }
+
+    /// The row with names in the place of the oids that are sent as text.
+    fn named(&self, row: &[u8], columns: &[(Type, Format)]) -> Row {
+        let texts: Vec<Option<String>> = Datums::new(row)
+            .zip(columns)
+            .map(|(datum, (typ, format))| match (datum, format) {
+                (Datum::Int(oid), Format::Text) if typ.is_reg() => {
+                    builtin::entry_name(typ, oid as u64, &self.catalog, &self.search_path)
+                }
+                _ => None,
+            })
+            .collect();
+        Row::pack(Datums::new(row).zip(&texts).map(|(datum, text)| match text {
+            Some(text) => Datum::Text(text),
+            None => datum,
+        }))
+    }
 }
 
 impl RowEncoder {
     pub fn new(columns: Vec<(Type, Format)>, settings: TextSettings) -> RowEncoder {
-        RowEncoder { columns, settings, scratch: String::new() }
+        RowEncoder { columns, settings, scratch: String::new(), names: None }
+    }
+
+    /// With the names of catalog entries, if a column is of such a type.
+    pub fn with_names(mut self, names: impl FnOnce() -> EntryNames) -> RowEncoder {
+        if self.columns.iter().any(|(typ, _)| typ.is_reg()) {
+            self.names = Some(names());
+        }
+        self
     }
 
     /// Appends a DataRow. An error leaves `buf` as it was.
     pub fn put_row(&mut self, row: &[u8], buf: &mut BytesMut) -> Result<(), Error> {
+        let named = self.names.as_ref().map(|names| names.named(row, &self.columns));
+        let row = named.as_ref().map_or(row, Row::bytes);
         let start = buf.len();
         let frame = begin_frame(buf, b'D');
         let columns = self.columns.iter().map(|(typ, format)| (typ, *format));
@@ -203,7 +250,6 @@ impl Write for IntDigits {
 
 #[cfg(test)]
 mod tests {
-    use compiler::repr::Row;
     use compiler::scalar::EvalError;
 
     use super::*;

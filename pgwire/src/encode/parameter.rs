@@ -106,6 +106,7 @@ fn take_binary<'a>(
         | Type::Regnamespace
         | Type::Regrole => Datum::Int(u32::from_be_bytes(take(rest)?).into()),
         Type::Float8 => Datum::Float(f64::from_be_bytes(take(rest)?)),
+        Type::Float4 => Datum::Float(f32::from_be_bytes(take(rest)?).into()),
         Type::Numeric(typmod) => {
             let value = take_numeric(rest, arena)?;
             Datum::Numeric(match typmod {
@@ -116,7 +117,7 @@ fn take_binary<'a>(
         Type::Text | Type::Name | Type::Unknown | Type::NodeTree | Type::AclItem => {
             Datum::Text(arena.alloc_str(plain_text(take_all(rest))?))
         }
-        Type::InternalChar | Type::Varchar(_) => {
+        Type::InternalChar | Type::Varchar(_) | Type::Json => {
             text::parse(typ, plain_text(take_all(rest))?, settings, arena)?
         }
         Type::Bytea => Datum::Bytes(arena.alloc_slice_copy(take_all(rest))),

@@ -29,6 +29,7 @@ use compiler::repr::text::TextSettings;
 use compiler::repr::{Row, Type};
 use compiler::{Error, SqlState};
 
+use crate::encode::EntryNames;
 use crate::execute::{CopyIn, CopyOut, Executor, Refused, Transaction};
 
 pub use interrupt::{Cause, Interrupt};
@@ -108,6 +109,13 @@ impl Session {
     /// How values are read and printed for this client.
     pub fn settings(&self) -> TextSettings {
         TextSettings { timezone: self.parameters.time_zone().clone(), now: Some(self.transaction.now()) }
+    }
+
+    /// How the oids of catalog entries are printed and read for this client.
+    pub fn entry_names(&self) -> EntryNames {
+        let path = search_path(self.parameters.known("search_path"), &self.user);
+        let catalog = self.executor.catalog(&self.transaction);
+        EntryNames { catalog, search_path: path.unwrap_or_default(), user: self.user.clone() }
     }
 
     /// The statements of a text. A mistake in one is a mistake in all: nothing of the text is carried out.

@@ -116,6 +116,13 @@ pub fn oid_of(name: &str, catalog: &Catalog) -> Option<i64> {
     called.or_else(|| forms.into_iter().find(|(_, form)| form == name).map(|(oid, _)| oid))
 }
 
+pub fn name_of(oid: i64, catalog: &Catalog) -> Option<String> {
+    let forms = (0..SCALARS.len()).flat_map(types::io_functions).chain(types::array_io_functions());
+    let called = all(catalog).into_iter().find(|procedure| procedure.oid == oid);
+    let called = called.map(|procedure| procedure.name.to_owned());
+    called.or_else(|| forms.into_iter().find(|(form, _)| *form == oid).map(|(_, name)| name))
+}
+
 pub fn procedures(catalog: &Catalog, sheet: &mut Sheet<'_>) {
     let columns = [
         "oid",

@@ -52,6 +52,21 @@ pg_encoding_to_char(int4) name AS CASE $1 WHEN 6 THEN 'UTF8' WHEN 0 THEN 'SQL_AS
 pg_char_to_encoding(name) int4 AS CASE upper($1) WHEN 'UTF8' THEN 6 WHEN 'SQL_ASCII' THEN 0 ELSE -1 END;
 getdatabaseencoding() name AS 'UTF8';
 pg_client_encoding() name AS 'UTF8';
+-- What a text, a regclass or the like means: names as SQL writes them, qualified unless the path leads to them.
+to_regclass(text) regclass AS
+    (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = CASE WHEN array_length(parse_ident($1), 1) = 2 THEN (parse_ident($1))[1] ELSE n.nspname END
+       AND c.relname = (parse_ident($1))[array_length(parse_ident($1), 1)]
+       AND (array_length(parse_ident($1), 1) = 2 OR pg_table_is_visible(c.oid)));
+to_regtype(text) regtype AS
+    (SELECT t.oid FROM pg_type t
+     WHERE $1 IN (t.typname, 'pg_catalog.' || t.typname) OR format_type(t.oid, NULL) = lower($1));
+to_regnamespace(text) regnamespace AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname = (parse_ident($1))[1]);
+to_regrole(text) regrole AS (SELECT a.oid FROM pg_authid a WHERE a.rolname = (parse_ident($1))[1]);
+to_regproc(text) regproc AS
+    (SELECT min(p.oid) FROM pg_proc p WHERE p.proname = (parse_ident($1))[array_length(parse_ident($1), 1)]);
+tw_setting(text) text AS (SELECT s.setting FROM pg_settings s WHERE s.name = lower($1));
+version() text AS 'PostgreSQL ' || coalesce(current_setting('server_version', true), '');
 tw_relation_name(oid) text AS
     (SELECT CASE WHEN pg_table_is_visible(c.oid) THEN '' ELSE quote_ident(n.nspname) || '.' END || quote_ident(c.relname)
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1);
@@ -62,9 +77,9 @@ tw_role_name(oid) text AS (SELECT quote_ident(a.rolname) FROM pg_authid a WHERE 
 -- Definitions.
 pg_get_expr(text, oid) text AS $1;
 pg_get_expr(text, oid, bool) text AS $1;
-pg_get_viewdef(oid) text AS (SELECT ' ' || r.ev_action || ';' FROM pg_rewrite r WHERE r.ev_class = $1);
-pg_get_viewdef(oid, bool) text AS (SELECT ' ' || r.ev_action || ';' FROM pg_rewrite r WHERE r.ev_class = $1);
-pg_get_viewdef(oid, int4) text AS (SELECT ' ' || r.ev_action || ';' FROM pg_rewrite r WHERE r.ev_class = $1);
+pg_get_viewdef(oid) text AS (SELECT r.ev_action || ';' FROM pg_rewrite r WHERE r.ev_class = $1);
+pg_get_viewdef(oid, bool) text AS (SELECT r.ev_action || ';' FROM pg_rewrite r WHERE r.ev_class = $1);
+pg_get_viewdef(oid, int4) text AS (SELECT r.ev_action || ';' FROM pg_rewrite r WHERE r.ev_class = $1);
 pg_get_ruledef(oid) text AS NULL;
 pg_get_ruledef(oid, bool) text AS NULL;
 tw_index_columns(oid) text AS
@@ -133,5 +148,4 @@ pg_relation_is_updatable(regclass, bool) int4 AS
 pg_column_is_updatable(regclass, int2, bool) bool AS pg_relation_is_updatable($1, $3) = 28;
 pg_is_in_recovery() bool AS false;
 pg_options_to_table(any) SETOF record AS SELECT CAST(NULL AS text) AS option_name, CAST(NULL AS text) AS option_value WHERE false;
-pg_partition_ancestors(oid) SETOF regclass AS SELECT CAST(NULL AS regclass) AS relid WHERE false;
 pg_listening_channels() SETOF text AS SELECT CAST(NULL AS text) AS pg_listening_channels WHERE false;

@@ -18,12 +18,14 @@ use crate::mir::CollectionId;
 use crate::repr::{Array, ColumnType, Datum, Row, Type};
 
 mod functions;
+mod layout;
+mod names;
 mod relations;
 mod settings;
 mod sheet;
 mod types;
 
-pub use functions::oid_of as function_oid;
+pub use names::{entry_name, entry_oid};
 use sheet::Sheet;
 
 /// Definitions of views, as SQL that creates them.

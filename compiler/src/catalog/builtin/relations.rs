@@ -303,7 +303,8 @@ fn numbers<'a>(columns: &[usize], arena: &'a Bump) -> Datum<'a> {
     Datum::Array(Array::pack_flat_in(columns.iter().map(|column| Datum::Int(*column as i64 + 1)), arena))
 }
 
-/// The rule of a view is what it selects; its text stands where PostgreSQL keeps the rule's tree.
+/// The rule of a view is what it selects; its text, laid out to be read, stands where PostgreSQL keeps the rule's
+/// tree.
 pub fn rules(catalog: &Catalog, sheet: &mut Sheet<'_>) {
     let columns =
         ["oid", "rulename", "ev_class", "ev_type", "ev_enabled", "is_instead", "ev_qual", "ev_action"];
@@ -318,7 +319,7 @@ pub fn rules(catalog: &Catalog, sheet: &mut Sheet<'_>) {
                 Datum::Text("O"),
                 Datum::Bool(true),
                 Datum::Text("<>"),
-                Datum::Text(&definition.sql),
+                Datum::Text(&super::layout::laid_out(&definition.sql)),
             ]);
         }
     });

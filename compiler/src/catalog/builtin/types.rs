@@ -5,15 +5,22 @@ use crate::repr::types::{RECORD_OID, SCALARS};
 use crate::repr::{Datum, Type};
 
 /// `any`, `anyelement` … stand in signatures only.
-pub const PSEUDO: [(u32, &str); 7] = [
+pub const PSEUDO: [(u32, &str); 9] = [
     (2275, "cstring"),
     (2276, "any"),
     (2277, "anyarray"),
     (2278, "void"),
+    (2279, "trigger"),
     (2281, "internal"),
     (2283, "anyelement"),
     (2776, "anynonarray"),
+    (3838, "event_trigger"),
 ];
+
+/// The oid of a type that stands in signatures only.
+pub fn pseudo_oid(name: &str) -> Option<u32> {
+    PSEUDO.iter().find(|(_, pseudo)| *pseudo == name).map(|(oid, _)| *oid)
+}
 
 const DEFAULT_COLLATION: i64 = 100;
 const C_COLLATION: i64 = 950;
@@ -73,6 +80,7 @@ pub fn io_functions(at: usize) -> [(i64, String); 4] {
         | Type::Timestamp
         | Type::TimestampTz
         | Type::Interval
+        | Type::Json
         | Type::Jsonb
         | Type::NodeTree => "_",
         _ => "",

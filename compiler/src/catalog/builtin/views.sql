@@ -151,3 +151,12 @@ JOIN pg_class c ON c.oid = k.conrelid
 JOIN pg_namespace m ON m.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
 WHERE k.contype IN ('p', 'u', 'f');
+
+CREATE VIEW information_schema.table_privileges AS
+SELECT pg_get_userbyid(c.relowner) AS grantor, pg_get_userbyid(c.relowner) AS grantee, current_database() AS table_catalog,
+       n.nspname AS table_schema, c.relname AS table_name, p.privilege_type::varchar AS privilege_type,
+       'YES'::varchar AS is_grantable, (CASE p.privilege_type WHEN 'SELECT' THEN 'YES' ELSE 'NO' END)::varchar AS with_hierarchy
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN (VALUES ('INSERT'), ('SELECT'), ('UPDATE'), ('DELETE'), ('TRUNCATE'), ('REFERENCES'), ('TRIGGER')) AS p (privilege_type)
+WHERE c.relkind IN ('r', 'v', 'p');

@@ -79,7 +79,7 @@ impl<'a> Fallible<'a> {
             | Rel::Threshold { input } => self.columns(input),
             Rel::FlatMap { input, func, .. } => {
                 let mut columns = self.columns(input);
-                columns.resize(columns.len() + func.columns.len(), false);
+                columns.resize(columns.len() + func.arity(), false);
                 columns
             }
             Rel::Join { inputs, .. } => inputs.iter().flat_map(|input| self.columns(input)).collect(),

@@ -57,6 +57,7 @@ pub fn parse<'a>(typ: &Type, text: &str, settings: &TextSettings, arena: &'a Bum
         Type::Bool => Datum::Bool(parse_bool(text)?),
         Type::Int2 | Type::Int4 | Type::Int8 | Type::Oid | Type::Xid => Datum::Int(parse_int(typ, text)?),
         Type::Float8 => Datum::Float(parse_float(text)?),
+        Type::Float4 => Datum::Float((parse_float(text)? as f32).into()),
         Type::Numeric(typmod) => {
             let value = Numeric::parse(text, arena)?;
             Datum::Numeric(match typmod {
@@ -74,6 +75,10 @@ pub fn parse<'a>(typ: &Type, text: &str, settings: &TextSettings, arena: &'a Bum
         Type::TimestampTz => Datum::TimestampTz(parse_timestamptz(text, settings)?),
         Type::Interval => Datum::Interval(parse_interval(text)?),
         Type::Jsonb => Datum::Json(Json::parse(text, arena)?),
+        Type::Json => {
+            Json::parse(text, arena)?;
+            Datum::Text(arena.alloc_str(text))
+        }
         Type::Regtype => Datum::Int(simple::parse_regtype(text)?),
         Type::Int2Vector => Datum::Array(array::parse_vector(&Type::Int2, text, arena)?),
         Type::OidVector => Datum::Array(array::parse_vector(&Type::Oid, text, arena)?),
