@@ -44,7 +44,8 @@ pub enum Command {
     /// Read part of an arrangement for a session in process 0. Only workers of other processes answer: sessions read their
     /// own process's arrangements themselves.
     Peek(Arc<Peek>),
-    /// The least time at which each arrangement may still be read; only processes other than 0 need to be told.
+    /// The least time at which each of these arrangements may still be read. Sent before each tick for those that have moved on since; the
+    /// workers of process 0 see the holds themselves.
     Compact(Arc<Vec<(DataflowId, Timestamp)>>),
     Shutdown,
 }
@@ -111,7 +112,13 @@ pub enum Response {
     /// The worker has built it; its imports hold what they need from now on.
     Built { dataflow: DataflowId, worker: usize },
     /// The arrangement is complete before `upper` on this worker (of another process).
-    Upper { dataflow: DataflowId, worker: usize, upper: Timestamp },
+    Upper {
+        dataflow: DataflowId,
+        worker: usize,
+        upper: Timestamp,
+        /// How many updates its batches hold.
+        updates: usize,
+    },
     /// Updates and errors of a stream, and the time before which nothing more comes (0: not known yet; MAX: the end).
     Updates { dataflow: DataflowId, worker: usize, rows: OwnedUpdates, errs: OwnedUpdates, upper: Timestamp },
     /// A peek's rows with their multiplicities, and the errors found.

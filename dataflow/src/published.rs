@@ -12,7 +12,7 @@
 //! answer any time from their since on, without a hold; a hold is for waiting, or for one time over several arrangements.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
@@ -32,8 +32,15 @@ pub struct Published {
     holds: Mutex<Holds>,
     /// The least upper over all workers, those of other processes too.
     upper: watch::Sender<Timestamp>,
-    /// Uppers of the workers of other processes, in their order after this process's own.
-    remote: Box<[AtomicU64]>,
+    /// The workers of other processes, in their order after this process's own.
+    remote: Box<[Remote]>,
+}
+
+/// What is known of the part of a worker of another process.
+#[derive(Debug, Default)]
+struct Remote {
+    upper: AtomicU64,
+    updates: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -49,6 +56,13 @@ pub struct Contents {
     pub errs: Snapshot,
     /// All updates before it are in the batches.
     pub upper: Timestamp,
+}
+
+impl Contents {
+    /// How many updates the batches hold.
+    pub fn updates(&self) -> usize {
+        self.oks.updates() + self.errs.updates()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -73,7 +87,7 @@ impl Published {
             parts: (0..local).map(part).collect(),
             holds: Mutex::default(),
             upper: watch::Sender::new(0),
-            remote: (0..remote).map(|_| AtomicU64::new(0)).collect(),
+            remote: (0..remote).map(|_| Remote::default()).collect(),
         }
     }
 
@@ -114,15 +128,23 @@ impl Published {
         self.announce();
     }
 
-    /// A worker of another process is complete before `upper`.
-    pub fn publish_remote(&self, index: usize, upper: Timestamp) {
-        self.remote[index].store(upper, Ordering::Release);
+    /// A worker of another process is complete before `upper`; its batches hold so many updates.
+    pub fn publish_remote(&self, index: usize, upper: Timestamp, updates: usize) {
+        self.remote[index].updates.store(updates, Ordering::Relaxed);
+        self.remote[index].upper.store(upper, Ordering::Release);
         self.announce();
+    }
+
+    /// How many updates the batches of all workers hold, as far as they have said: at least as many as there are rows.
+    pub fn updates(&self) -> usize {
+        let local = self.parts.iter().map(|part| part.contents.load().updates());
+        let remote = self.remote.iter().map(|part| part.updates.load(Ordering::Relaxed));
+        local.chain(remote).sum()
     }
 
     fn announce(&self) {
         let parts = self.parts.iter().map(|part| part.upper.load(Ordering::Acquire));
-        let remote = self.remote.iter().map(|upper| upper.load(Ordering::Acquire));
+        let remote = self.remote.iter().map(|part| part.upper.load(Ordering::Acquire));
         let least = parts.chain(remote).min().unwrap_or(COMPLETE);
         self.upper.send_if_modified(|upper| {
             let grown = least > *upper;

@@ -63,6 +63,8 @@ pub struct Fragments {
     /// For each shard, those that some dataflow reads together with it; forgotten whenever the dataflows change.
     together: HashMap<CollectionId, BTreeSet<CollectionId>>,
     peeks: Arc<crate::peeks::Peeks>,
+    /// Arrangements whose parts in other processes have advanced since they were last told how far to compact.
+    moved: BTreeSet<DataflowId>,
 }
 
 struct Entry {
@@ -75,6 +77,8 @@ struct Entry {
     imports: Vec<DataflowId>,
     shards: BTreeSet<CollectionId>,
     published: Option<Arc<Published>>,
+    /// How far the workers of other processes were told to compact.
+    told_since: Timestamp,
     output: Option<Arc<Output>>,
 }
 
@@ -118,6 +122,7 @@ impl Fragments {
             clocks: HashMap::new(),
             together: HashMap::new(),
             peeks,
+            moved: BTreeSet::new(),
         }
     }
 
@@ -179,6 +184,7 @@ impl Fragments {
                 imports,
                 shards: fragment.shards.clone(),
                 published: Some(published.clone()),
+                told_since: resolution.as_of,
                 output: None,
             };
             if share {
@@ -214,6 +220,7 @@ impl Fragments {
             imports,
             shards,
             published: None,
+            told_since: resolution.as_of,
             output: output.clone(),
         };
         self.add(resolution, id, entry, BuildBody::Stream(node.clone()), None, output);
@@ -353,12 +360,29 @@ impl Fragments {
         self.entries.get(&dataflow)?.output.as_ref()
     }
 
-    /// A worker of another process is complete before `upper`.
-    pub fn publish_remote(&self, dataflow: DataflowId, worker: usize, upper: Timestamp) {
+    /// A worker of another process is complete before `upper`; its batches hold so many updates.
+    pub fn publish_remote(&mut self, dataflow: DataflowId, worker: usize, upper: Timestamp, updates: usize) {
         let published = self.entries.get(&dataflow).and_then(|entry| entry.published.as_ref());
         if let (Some(published), Some(index)) = (published, worker.checked_sub(self.local_workers)) {
-            published.publish_remote(index, upper);
+            published.publish_remote(index, upper, updates);
+            self.moved.insert(dataflow);
         }
+    }
+
+    /// How far the workers of other processes may compact what has moved on since this was asked last: `min(holds, upper - 1)`. A hold
+    /// that is granted from now on is not earlier, so whatever is sent behind this can still be read at its time.
+    pub fn compactions(&mut self) -> Vec<(DataflowId, Timestamp)> {
+        let mut sinces = Vec::new();
+        for id in std::mem::take(&mut self.moved) {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            let Some(published) = &entry.published else { continue };
+            let since = published.compaction(published.upper());
+            if since > entry.told_since {
+                entry.told_since = since;
+                sinces.push((id, since));
+            }
+        }
+        sinces
     }
 
     pub fn peeked(&self, peek: u64, worker: usize, rows: Vec<(Vec<u8>, i64)>, error: Option<Vec<u8>>) {

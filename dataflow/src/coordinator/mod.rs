@@ -283,6 +283,7 @@ impl Coordinator {
             }
         }
         self.read_ts.settle(last);
+        self.compact();
         if !touched.is_empty() {
             let advance = self.fragments.read_with(&touched);
             let advance = advance.into_iter().filter(|shard| !self.derived.contains_key(shard));
@@ -298,12 +299,21 @@ impl Coordinator {
     /// Lets time pass for shards that nothing has touched, so that progress can be seen.
     fn nudge(&mut self) {
         self.forget_history();
+        self.compact();
         let Some(now) = self.sequencer.advance() else { return };
         self.read_ts.settle(now);
         let shards = self.fragments.shards().into_iter().filter(|shard| !self.derived.contains_key(shard));
         let advance: Vec<_> = shards.map(|shard| (shard, now + 1)).collect();
         if !advance.is_empty() {
             (self.commands)(Command::Tick(Arc::new(Tick { updates: Local::none(), advance })));
+        }
+    }
+
+    /// Tells other processes what history of their arrangements nobody can ask for any more.
+    fn compact(&mut self) {
+        let sinces = self.fragments.compactions();
+        if !sinces.is_empty() {
+            (self.commands)(Command::Compact(Arc::new(sinces)));
         }
     }
 
@@ -345,8 +355,8 @@ impl Coordinator {
                     }
                 }
             }
-            Response::Upper { dataflow, worker, upper } => {
-                self.fragments.publish_remote(dataflow, worker, upper)
+            Response::Upper { dataflow, worker, upper, updates } => {
+                self.fragments.publish_remote(dataflow, worker, upper, updates)
             }
             Response::Updates { dataflow, worker, rows, errs, upper } => {
                 if let Some(output) = self.fragments.output(dataflow) {

@@ -159,10 +159,11 @@ impl State {
             Command::Loaded { dataflow, shard, upto } => self.loaded(dataflow, shard, upto),
             Command::Tick(tick) => self.tick(&tick),
             Command::Drop(dataflow) => self.drop_dataflow(dataflow, worker),
-            // Sessions read the parts of their own process themselves.
+            // Sessions read the parts of their own process themselves, and its workers see the holds.
             Command::Peek(peek) if self.respond.is_remote() => self.traces.peek(peek),
             Command::Peek(_) => {}
-            Command::Compact(sinces) => self.traces.allow_compaction(&sinces),
+            Command::Compact(sinces) if self.respond.is_remote() => self.traces.allow_compaction(&sinces),
+            Command::Compact(_) => {}
             Command::Shutdown => unreachable!("invariant: the loop takes it itself"),
         }
     }

@@ -57,6 +57,7 @@ impl Traces {
         for (dataflow, since) in sinces {
             if let Some(arrangement) = self.arrangements.get_mut(dataflow) {
                 arrangement.told_since = *since;
+                arrangement.compact();
             }
         }
     }
@@ -76,7 +77,8 @@ impl Traces {
             arrangement.compact();
             arrangement.show(worker);
             if responder.is_remote() {
-                responder.send(Response::Upper { dataflow: *dataflow, worker: index, upper });
+                let updates = arrangement.shown.updates();
+                responder.send(Response::Upper { dataflow: *dataflow, worker: index, upper, updates });
             }
         }
         self.answer_peeks(index, responder);
