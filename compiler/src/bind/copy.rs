@@ -38,11 +38,6 @@ impl Binder<'_> {
         let columns = copied_columns(&item, columns)?;
         let names: Vec<String> = columns.iter().map(|column| item.columns()[*column].name.clone()).collect();
         let format = copy_format(&copy.options, &names)?;
-        if format == CopyFormat::Binary {
-            return Err(
-                Error::unsupported("COPY FROM in binary format is not supported").hint("Use text or csv.")
-            );
-        }
         let mut defaults = Vec::with_capacity(item.columns().len());
         for column in item.columns() {
             let bound = self.bind_default(column)?;
@@ -86,11 +81,6 @@ impl Binder<'_> {
             CopySource::Statement(bound) => returned_names(bound),
         };
         let format = copy_format(&copy.options, &names)?;
-        if format == CopyFormat::Binary {
-            return Err(
-                Error::unsupported("COPY TO in binary format is not supported").hint("Use text or csv.")
-            );
-        }
         Ok(Bound::CopyTo { source, format })
     }
 }

@@ -8,6 +8,9 @@ const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// The longest value that is collected: PostgreSQL's own limit.
 const VALUE_BYTES_MAX: usize = 0x3fff_ffff;
 
+/// The most bytes that are collected for one tuple.
+const TUPLE_BYTES_MAX: usize = 1 << 30;
+
 /// Appends what comes before the first row.
 pub fn put_header(buf: &mut BytesMut) {
     buf.put_slice(SIGNATURE);
@@ -96,8 +99,18 @@ impl Tuples {
         usize::try_from(self.buffer.get_i32()).map_err(|_| bad("invalid COPY file header (missing length)"))
     }
 
-    /// Looks at a whole tuple before it takes any of it.
+    /// The next tuple, unless it is larger than anything that could be stored.
     fn row(&mut self, columns: usize) -> Result<Option<Values>, Error> {
+        let row = self.whole_row(columns)?;
+        if row.is_none() && self.buffer.len() > TUPLE_BYTES_MAX {
+            let message = format!("a tuple of more than {TUPLE_BYTES_MAX} bytes cannot be copied");
+            return Err(Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        }
+        Ok(row)
+    }
+
+    /// Looks at a whole tuple before it takes any of it.
+    fn whole_row(&mut self, columns: usize) -> Result<Option<Values>, Error> {
         let mut ahead = &self.buffer[..];
         if ahead.len() < 2 {
             return Ok(None);

@@ -248,12 +248,14 @@ pub struct CopyWriter {
     /// One field's text each, used again for each row.
     fields: Vec<String>,
     line: Vec<u8>,
+    /// Of binary data: the signature was written.
+    signed: bool,
 }
 
 impl CopyWriter {
     pub fn new(columns: Vec<(String, Type)>, format: CopyFormat, settings: TextSettings) -> CopyWriter {
         let fields = vec![String::new(); columns.len()];
-        CopyWriter { columns, format, settings, fields, line: Vec::new() }
+        CopyWriter { columns, format, settings, fields, line: Vec::new(), signed: false }
     }
 
     /// Whether the client is told that binary data come.
@@ -265,7 +267,8 @@ impl CopyWriter {
         self.columns.len()
     }
 
-    /// What comes before the first row, if anything does.
+    /// What comes before the first row, if anything does. The signature of binary data comes with the first row, or with the trailer:
+    /// drivers take what one CopyData holds for one row.
     pub fn header(&mut self) -> Option<&[u8]> {
         self.line.clear();
         let names = self.columns.iter().map(|(name, _)| Some(name.as_str()));
@@ -274,11 +277,6 @@ impl CopyWriter {
             CopyFormat::Csv(format) if format.header => {
                 let unforced = compiler::plan::CsvFormat { force_quote: Vec::new(), ..format.clone() };
                 csv::put_line(names, &unforced, &mut self.line);
-            }
-            CopyFormat::Binary => {
-                let mut header = BytesMut::new();
-                binary::put_header(&mut header);
-                self.line.extend_from_slice(&header);
             }
             _ => return None,
         }
@@ -295,14 +293,23 @@ impl CopyWriter {
                 self.line.extend_from_slice(line.as_bytes());
             }
             CopyFormat::Binary => {
+                let mut tuple = self.signature();
                 let columns = self.columns.iter().map(|(_, typ)| (typ, Format::Binary));
-                let mut tuple = BytesMut::new();
                 crate::encode::put_tuple(row, columns, &self.settings, &mut tuple)?;
                 self.line.extend_from_slice(&tuple);
             }
             CopyFormat::Text(_) | CopyFormat::Csv(_) => self.fields(row)?,
         }
         Ok(&self.line)
+    }
+
+    /// The signature, unless it was written.
+    fn signature(&mut self) -> BytesMut {
+        let mut data = BytesMut::new();
+        if !std::mem::replace(&mut self.signed, true) {
+            binary::put_header(&mut data);
+        }
+        data
     }
 
     fn fields(&mut self, row: &[u8]) -> Result<(), Error> {
@@ -331,7 +338,7 @@ impl CopyWriter {
         if !self.is_binary() {
             return None;
         }
-        let mut trailer = BytesMut::new();
+        let mut trailer = self.signature();
         binary::put_trailer(&mut trailer);
         self.line.clear();
         self.line.extend_from_slice(&trailer);
