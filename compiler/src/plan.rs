@@ -122,6 +122,15 @@ pub enum Plan {
     Rollback {
         chain: bool,
     },
+    Savepoint {
+        name: String,
+    },
+    Release {
+        savepoint: String,
+    },
+    RollbackTo {
+        savepoint: String,
+    },
     /// The session compiles the statement under these hints when it is first executed or described.
     Prepare {
         name: String,

@@ -91,6 +91,41 @@ with psycopg.connect(dsn, autocommit=True) as connection:
         assert error.diag.context == 'COPY t, line 2, column id: "zz"', error.diag.context
     assert cursor.execute("SELECT count(*) FROM psycopg.t WHERE id = 5000").fetchone() == (0,)
 
+    # The binary format, both ways, of every type that the table has.
+    with connection.cursor(binary=True) as c:
+        types = ["int4", "text", "numeric", "timestamptz", "jsonb", "int4[]", "float8", "interval", "date", "bool", "bytea", "int2", "int8"]
+        c.execute("CREATE TABLE psycopg.copied (id int PRIMARY KEY, a text, n numeric, ts timestamptz, j jsonb, arr int[],"
+                  " f float8, i interval, d date, b boolean, bytes bytea, small int2, big int8)")
+        with c.copy("COPY psycopg.copied FROM STDIN (FORMAT binary)") as copy:
+            copy.set_types(types)
+            for n in range(1000):
+                copy.write_row((n,) + row[1:] if n % 2 == 0 else (n,) + (None,) * 12)
+        assert c.rowcount == 1000
+        with c.copy("COPY (SELECT * FROM psycopg.copied WHERE id < 2 ORDER BY id) TO STDOUT (FORMAT binary)") as copy:
+            copy.set_types(types)
+            copied = list(copy.rows())
+        assert copied == [(0,) + expected[1:], (1,) + (None,) * 12], copied
+        try:
+            with c.copy("COPY psycopg.copied (id) FROM STDIN (FORMAT binary)") as copy:
+                copy.write(b"no signature at all")
+            assert False, "bytes without a signature were accepted"
+        except psycopg.errors.BadCopyFileFormat:
+            pass
+        assert c.execute("SELECT count(*) FROM psycopg.copied").fetchone() == (1000,)
+
+    # Nested transactions are savepoints.
+    with connection.transaction():
+        cursor.execute("INSERT INTO psycopg.t (id) VALUES (6000)")
+        try:
+            with connection.transaction():
+                cursor.execute("INSERT INTO psycopg.t (id) VALUES (6001)")
+                cursor.execute("INSERT INTO psycopg.t (id) VALUES (6000)")
+        except psycopg.errors.UniqueViolation:
+            pass
+        with connection.transaction():
+            cursor.execute("INSERT INTO psycopg.t (id) VALUES (6002)")
+    assert cursor.execute("SELECT id FROM psycopg.t WHERE id >= 6000 ORDER BY id").fetchall() == [(6000,), (6002,)]
+
     with connection.transaction():
         with connection.cursor(name="scrolling") as c:
             c.execute("SELECT id FROM psycopg.t ORDER BY id")

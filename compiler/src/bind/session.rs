@@ -178,9 +178,9 @@ fn bind_session(statement: &Statement) -> Result<Plan, Error> {
         Statement::Begin(modes) => Plan::Begin(modes.clone()),
         Statement::Commit { chain } => Plan::Commit { chain: *chain },
         Statement::Rollback { chain } => Plan::Rollback { chain: *chain },
-        Statement::Savepoint(name) | Statement::Release(name) | Statement::RollbackTo(name) => {
-            return Err(Error::unsupported("savepoints are not supported").at(name.position));
-        }
+        Statement::Savepoint(name) => Plan::Savepoint { name: name.name.clone() },
+        Statement::Release(name) => Plan::Release { savepoint: name.name.clone() },
+        Statement::RollbackTo(name) => Plan::RollbackTo { savepoint: name.name.clone() },
         Statement::Execute(execute) => {
             Plan::Execute { name: execute.name.name.clone(), args: execute.args.clone() }
         }

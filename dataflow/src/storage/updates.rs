@@ -104,12 +104,17 @@ impl Updates {
         Updates { bytes, ends, times, diffs }
     }
 
+    /// Keeps the first so many updates.
+    pub fn truncate(&mut self, updates: usize) {
+        self.ends.truncate(updates);
+        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
+        self.times.truncate(updates);
+        self.diffs.truncate(updates);
+    }
+
     /// Removes the last update.
     pub(super) fn pop(&mut self) {
-        self.ends.pop();
-        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
-        self.times.pop();
-        self.diffs.pop();
+        self.truncate(self.len().saturating_sub(1));
     }
 
     /// Adds to the diff of the last update, which is there. Wrapping, so that the order of additions never matters.
@@ -189,6 +194,16 @@ mod tests {
                 .collect();
         updates.consolidate();
         assert_eq!(updates.iter().collect::<Vec<_>>(), vec![(&b""[..], 3, 1), (b"a", 1, 3)]);
+    }
+
+    #[test]
+    fn truncating_keeps_the_first() {
+        let all: Updates = [(&b"one"[..], 1, 1), (b"", 2, -1), (b"three", 3, 1)].into_iter().collect();
+        for kept in 0..4 {
+            let mut updates = all.clone();
+            updates.truncate(kept);
+            assert_eq!(updates, all.iter().take(kept).collect());
+        }
     }
 
     #[test]

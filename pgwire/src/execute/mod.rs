@@ -34,7 +34,7 @@ use write::Written;
 pub use copy::{CopyIn, CopyOut};
 pub use point::Point;
 pub use subscription::Subscription;
-pub use transaction::Transaction;
+pub use transaction::{Mark, Transaction};
 
 /// Microseconds from the Unix epoch to 2000-01-01, from which SQL's timestamps are counted.
 const EPOCH_2000: i64 = 946_684_800_000_000;

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use compiler::ast::Statement;
 use compiler::catalog::{Catalog, Change};
-use compiler::lir::{Identity, Op};
+use compiler::lir::{Dataflow, Identity, Node, Op};
 use compiler::mir::CollectionId;
 use compiler::repr::RowBuf;
-use compiler::scalar::{MfpPlan, Scratch};
+use compiler::scalar::{Mfp, MfpPlan, Scratch};
 use compiler::{Error, SqlState};
 use dataflow::WriteLock;
 use dataflow::coordinator::commit::Write;
@@ -80,7 +80,48 @@ struct Overlay {
 /// A key, and its values with how many more or fewer of each there are.
 type Changed<'o> = (&'o [u8], &'o [(Vec<u8>, Diff)]);
 
+/// A place in a transaction to which it can go back. Locks that were taken since are kept: they harm nobody but those who wait.
+pub struct Mark {
+    only_ddl: bool,
+    /// How many updates of each collection were there.
+    updates: BTreeMap<CollectionId, usize>,
+    bytes: usize,
+    /// The catalog as it was, and how many changes and statements had made it so.
+    ddl: Option<(Arc<Catalog>, usize, usize)>,
+}
+
 impl Transaction {
+    pub fn mark(&self) -> Mark {
+        Mark {
+            only_ddl: self.only_ddl,
+            updates: self.changes.iter().map(|(id, changes)| (*id, changes.updates.len())).collect(),
+            bytes: self.bytes,
+            ddl: self
+                .ddl
+                .as_ref()
+                .map(|ddl| (Arc::clone(&ddl.catalog), ddl.changes.len(), ddl.statements.len())),
+        }
+    }
+
+    /// Forgets what it has changed since the mark.
+    pub fn undo_to(&mut self, mark: &Mark) {
+        self.only_ddl = mark.only_ddl;
+        self.bytes = mark.bytes;
+        self.changes.retain(|id, _| mark.updates.contains_key(id));
+        for (id, changes) in &mut self.changes {
+            changes.updates.truncate(mark.updates[id]);
+            changes.overlays.clear();
+        }
+        match (&mut self.ddl, &mark.ddl) {
+            (Some(ddl), Some((catalog, changes, statements))) => {
+                ddl.catalog = Arc::clone(catalog);
+                ddl.changes.truncate(*changes);
+                ddl.statements.truncate(*statements);
+            }
+            (ddl, _) => *ddl = None,
+        }
+    }
+
     pub(super) fn beginning(now: i64) -> Transaction {
         Transaction { now, only_ddl: true, lock: None, changes: BTreeMap::new(), bytes: 0, ddl: None }
     }
@@ -192,6 +233,17 @@ impl Transaction {
     }
 }
 
+/// How a row of the collection becomes a record of a node that only rearranges its rows: an index does so with the table's records.
+fn form(dataflow: &Dataflow, node: &Node) -> Option<Mfp> {
+    match &node.op {
+        Op::Shard { mfp, .. } => Some(mfp.clone()),
+        Op::Arranged { fragment, lookup: None, mfp } => {
+            Some(form(dataflow, &dataflow.fragments[fragment.0].node)?.then(mfp.clone()))
+        }
+        _ => None,
+    }
+}
+
 /// Takes a record's key, its value and its multiplicity.
 pub(super) type Visit<'v> = &'v mut (dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()> + Send);
 
@@ -207,11 +259,9 @@ impl Overlay {
     fn of(catalog: &Catalog, collection: CollectionId, identity: &Identity) -> Result<Overlay, Error> {
         let items =
             std::iter::once(collection).chain(catalog.indexes_on(collection).map(|(item, _)| item.id));
-        let mut fragments =
-            items.filter_map(|id| catalog.dataflow(id)).flat_map(|dataflow| &dataflow.fragments);
-        let found = fragments.find_map(|fragment| match &fragment.node.op {
-            Op::Shard { mfp, .. } if fragment.identity == *identity => Some((mfp, fragment.layout.key)),
-            _ => None,
+        let found = items.filter_map(|id| catalog.dataflow(id)).find_map(|dataflow| {
+            let fragment = dataflow.fragments.iter().find(|fragment| fragment.identity == *identity)?;
+            Some((form(dataflow, &fragment.node)?, fragment.layout.key))
         });
         let missing = || {
             Error::new(SqlState::INTERNAL_ERROR, "an arrangement does not say how rows become its records")

@@ -22,6 +22,9 @@ pub(super) fn is_control(plan: &Plan) -> bool {
             | Plan::Begin(_)
             | Plan::Commit { .. }
             | Plan::Rollback { .. }
+            | Plan::Savepoint { .. }
+            | Plan::Release { .. }
+            | Plan::RollbackTo { .. }
             | Plan::Prepare { .. }
             | Plan::Deallocate { .. }
             | Plan::Declare(_)
@@ -61,6 +64,9 @@ impl Session {
             Plan::Begin(modes) => self.begin_block(modes),
             Plan::Commit { chain } => self.commit_block(*chain).await,
             Plan::Rollback { chain } => self.rollback_block(*chain),
+            Plan::Savepoint { name } => self.savepoint(name),
+            Plan::Release { savepoint } => self.release(savepoint),
+            Plan::RollbackTo { savepoint } => self.rollback_to(savepoint),
             Plan::Prepare { name, types, statement } => {
                 let inner = self.compile(Arc::new((**statement).clone()), types.clone())?;
                 self.keep(name.clone(), Some(inner))?;

@@ -7,7 +7,8 @@
 //! ```text
 //!              BEGIN                      error
 //!   Idle ----------------> Block -----------------> Failed
-//!    |  ^  COMMIT, ROLLBACK  |                         |  only COMMIT and ROLLBACK get through
+//!    |  |                    ^-----ROLLBACK TO----------|
+//!    |  ^  COMMIT, ROLLBACK  |                         |  only these three get through
 //!    |  +--------------------+-------------------------+
 //!    +--> Implicit --(BEGIN)--> Block
 //!           +--> Idle at Sync, at the end of a simple query, or by an error
@@ -19,6 +20,7 @@ mod interrupt;
 pub mod parameters;
 mod portal;
 mod rows;
+mod savepoint;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -31,6 +33,8 @@ use compiler::{Error, SqlState};
 
 use crate::encode::EntryNames;
 use crate::execute::{CopyIn, CopyOut, Executor, Refused, Transaction};
+
+use savepoint::Savepoint;
 
 pub use interrupt::{Cause, Interrupt};
 pub use parameters::{DEFINITIONS, Parameters, Reach, SERVER_VERSION};
@@ -64,6 +68,7 @@ pub struct Session {
     database: String,
     state: TransactionState,
     transaction: Transaction,
+    savepoints: Vec<Savepoint>,
     /// `None` is an empty text, which can be prepared and executed too.
     statements: HashMap<String, Option<Arc<Prepared>>>,
     portals: HashMap<String, Portal>,
@@ -87,6 +92,7 @@ impl Session {
             database,
             state: TransactionState::Idle,
             transaction,
+            savepoints: Vec::new(),
             statements: HashMap::new(),
             portals: HashMap::new(),
             notices: Vec::new(),
@@ -280,6 +286,7 @@ impl Session {
         match self.commit_changes().await {
             Ok(()) => {
                 self.state = TransactionState::Idle;
+                self.savepoints.clear();
                 self.parameters.commit();
                 self.portals.retain(|_, portal| portal.outlives_commit());
                 Ok(())
@@ -310,6 +317,7 @@ impl Session {
 
     fn rollback(&mut self) {
         self.transaction.undo();
+        self.savepoints.clear();
         self.state = TransactionState::Idle;
         self.parameters.rollback();
         self.portals.retain(|_, portal| portal.outlives_rollback());
@@ -320,8 +328,12 @@ impl Session {
         match self.state {
             TransactionState::Block => {
                 self.state = TransactionState::Failed;
-                self.transaction.undo();
-                self.portals.retain(|_, portal| portal.outlives_rollback());
+                if self.savepoints.is_empty() {
+                    self.transaction.undo();
+                    self.portals.retain(|_, portal| portal.outlives_rollback());
+                } else {
+                    self.portals.retain(|_, portal| portal.kind != PortalKind::Protocol);
+                }
             }
             TransactionState::Implicit => self.rollback(),
             TransactionState::Idle | TransactionState::Failed => {}

@@ -191,6 +191,12 @@ pub struct Parameters {
 #[derive(Clone)]
 pub struct Planning(Arc<Values>);
 
+/// The values at one moment of a transaction.
+pub struct Mark {
+    session: Arc<Values>,
+    current: Arc<Values>,
+}
+
 impl Planning {
     pub fn same(&self, other: &Planning) -> bool {
         let of =
@@ -342,6 +348,17 @@ impl Parameters {
     pub fn rollback(&mut self) {
         self.session = Arc::clone(&self.before);
         self.current = Arc::clone(&self.before);
+        self.read_zone();
+    }
+
+    /// The values now, to which [`Parameters::undo_to`] goes back.
+    pub fn mark(&self) -> Mark {
+        Mark { session: Arc::clone(&self.session), current: Arc::clone(&self.current) }
+    }
+
+    pub fn undo_to(&mut self, mark: &Mark) {
+        self.session = Arc::clone(&mark.session);
+        self.current = Arc::clone(&mark.current);
         self.read_zone();
     }
 
