@@ -7,6 +7,7 @@
 pub mod evaluate_lir;
 pub mod postgres;
 pub mod random_mir;
+pub mod random_sql;
 pub mod server;
 pub mod slt;
 pub mod wire;

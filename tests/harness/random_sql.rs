@@ -1,0 +1,528 @@
+//! Random schemas, transactions and queries as SQL text, all from one seed.
+//!
+//! Every operator and aggregate of the language can come out, with few distinct values, so that keys meet, groups have members
+//! and rows cancel. Two rules keep PostgreSQL comparable: nothing can fail, and equal values print alike (numerics have one scale,
+//! which their type says, floats are sums of quarters). A LIMIT stands behind an order by all columns, for the same reason.
+
+use super::random_mir::Rng;
+
+/// The types that expressions have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ty {
+    Int,
+    Text,
+    Num,
+    Bool,
+    Date,
+    Float,
+}
+
+use Ty::*;
+
+const TYPES: [Ty; 6] = [Int, Text, Num, Bool, Date, Float];
+
+impl Ty {
+    pub fn sql(self) -> &'static str {
+        match self {
+            Int => "int8",
+            Text => "text",
+            Num => "numeric(20,2)",
+            Bool => "bool",
+            Date => "date",
+            Float => "float8",
+        }
+    }
+}
+
+/// A numeric of the one scale.
+fn fixed(value: &str) -> String {
+    format!("({value})::{}", Num.sql())
+}
+
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub name: String,
+    pub columns: Vec<(String, Ty)>,
+    /// The first column is the primary key.
+    pub keyed: bool,
+    /// Append-only.
+    pub stream: bool,
+}
+
+impl Table {
+    /// The statement that creates it; PostgreSQL knows no streams.
+    pub fn create(&self, for_postgres: bool) -> String {
+        let columns = self.columns.iter().enumerate().map(|(index, (name, typ))| {
+            let key = if self.keyed && index == 0 { " PRIMARY KEY" } else { "" };
+            format!("{name} {}{key}", typ.sql())
+        });
+        let kind = if self.stream && !for_postgres { "STREAM" } else { "TABLE" };
+        format!("CREATE {kind} {} ({})", self.name, columns.collect::<Vec<_>>().join(", "))
+    }
+}
+
+type Scope = Vec<(String, Ty)>;
+
+struct Query {
+    sql: String,
+    types: Vec<Ty>,
+}
+
+pub struct Generator {
+    rng: Rng,
+    pub tables: Vec<Table>,
+    /// Common table expressions in scope.
+    ctes: Vec<(String, Vec<Ty>)>,
+    aliases: usize,
+    /// Subqueries in expressions that may still be made: they multiply.
+    subqueries: usize,
+}
+
+impl Generator {
+    /// A keyed table, a bag and a stream; their names begin with `prefix`.
+    pub fn new(seed: u64, prefix: &str) -> Generator {
+        let mut rng = Rng::new(seed);
+        let mut tables = Vec::new();
+        for (number, (keyed, stream)) in
+            [(true, false), (false, false), (false, true)].into_iter().enumerate()
+        {
+            let count = 2 + rng.below(3);
+            let columns = (0..count).map(|column| {
+                // The first two are of the types that most joins are by.
+                let typ = match column {
+                    0 => Int,
+                    1 => *rng.pick(&[Int, Text]),
+                    _ => *rng.pick(&TYPES),
+                };
+                (format!("{}{}", ["a", "b", "c", "d"][column], number), typ)
+            });
+            let columns = columns.collect();
+            tables.push(Table { name: format!("{prefix}{number}"), columns, keyed, stream });
+        }
+        Generator { rng, tables, ctes: Vec::new(), aliases: 0, subqueries: 0 }
+    }
+
+    // ---- transactions ----
+
+    /// The statements of one transaction.
+    pub fn transaction(&mut self) -> Vec<String> {
+        (0..1 + self.rng.below(4)).map(|_| self.change()).collect()
+    }
+
+    fn change(&mut self) -> String {
+        let table = self.rng.pick(&self.tables).clone();
+        let scope: Scope = table.columns.clone();
+        let name = &table.name;
+        match self.rng.below(6) {
+            4 if !table.stream => format!("DELETE FROM {name} WHERE {}", self.simple_predicate(&scope)),
+            5 if !table.stream => {
+                let from = usize::from(table.keyed);
+                let column = from + self.rng.below(scope.len() - from);
+                let (column, typ) = scope[column].clone();
+                let value = match self.rng.one_in(2) {
+                    true => self.value(typ),
+                    false => self.literal(typ),
+                };
+                format!("UPDATE {name} SET {column} = {value} WHERE {}", self.simple_predicate(&scope))
+            }
+            _ => {
+                // One row where keys may conflict: which of two rows of one statement stays is not promised.
+                let count = if table.keyed { 1 } else { 1 + self.rng.below(4) };
+                let mut rows: Vec<String> = (0..count).map(|_| self.row(&table)).collect();
+                if self.rng.one_in(3) && !table.keyed {
+                    rows.push(rows[0].clone());
+                }
+                let conflict = if table.keyed { " ON CONFLICT DO NOTHING" } else { "" };
+                format!("INSERT INTO {name} VALUES {}{conflict}", rows.join(", "))
+            }
+        }
+    }
+
+    fn row(&mut self, table: &Table) -> String {
+        let values = table.columns.iter().enumerate().map(|(index, (_, typ))| match (table.keyed, index) {
+            (true, 0) => self.rng.below(8).to_string(),
+            _ => self.value(*typ),
+        });
+        format!("({})", values.collect::<Vec<_>>().join(", "))
+    }
+
+    fn simple_predicate(&mut self, scope: &Scope) -> String {
+        let (column, typ) = self.rng.pick(scope).clone();
+        match self.rng.below(4) {
+            0 => format!("{column} IS NULL"),
+            1 => format!("{column} > {}", self.literal(typ)),
+            _ => format!("{column} = {}", self.literal(typ)),
+        }
+    }
+
+    // ---- queries ----
+
+    pub fn query(&mut self) -> String {
+        self.aliases = 0;
+        self.ctes.clear();
+        self.subqueries = 2;
+        let depth = 1 + self.rng.below(3);
+        self.sub(depth).sql
+    }
+
+    fn alias(&mut self) -> String {
+        self.aliases += 1;
+        format!("x{}", self.aliases)
+    }
+
+    fn sub(&mut self, depth: usize) -> Query {
+        if depth == 0 {
+            return self.select(0);
+        }
+        match self.rng.below(8) {
+            0 => self.set_operation(depth),
+            1 => self.limited(depth),
+            2 => self.with(depth),
+            _ => self.select(depth),
+        }
+    }
+
+    fn set_operation(&mut self, depth: usize) -> Query {
+        let left = self.sub(depth - 1);
+        let right = self.select_of(&left.types.clone(), depth - 1);
+        let operation = *self.rng.pick(&["UNION", "INTERSECT", "EXCEPT"]);
+        let all = if self.rng.one_in(2) { " ALL" } else { "" };
+        Query { sql: format!("({}) {operation}{all} ({right})", left.sql), types: left.types }
+    }
+
+    fn limited(&mut self, depth: usize) -> Query {
+        let Query { sql, types } = self.sub(depth - 1);
+        let alias = self.alias();
+        let names: Vec<String> = (0..types.len()).map(|i| format!("l{i}")).collect();
+        let mut order: Vec<usize> = (0..types.len()).collect();
+        (1..order.len()).for_each(|i| order.swap(i, self.rng.below(i + 1)));
+        let order: Vec<String> = order
+            .iter()
+            .map(|column| {
+                let direction = *self.rng.pick(&["", " DESC", " NULLS FIRST", " DESC NULLS LAST"]);
+                format!("{}{direction}", column + 1)
+            })
+            .collect();
+        let offset = if self.rng.one_in(3) { " OFFSET 1" } else { "" };
+        let sql = format!(
+            "SELECT * FROM ({sql}) AS {alias} ({}) ORDER BY {} LIMIT {}{offset}",
+            names.join(", "),
+            order.join(", "),
+            self.rng.below(4)
+        );
+        Query { sql, types }
+    }
+
+    fn with(&mut self, depth: usize) -> Query {
+        let value = self.sub(depth - 1);
+        let name = format!("cte{}", self.alias());
+        let columns: Vec<String> = (0..value.types.len()).map(|i| format!("k{i}")).collect();
+        self.ctes.push((name.clone(), value.types));
+        let body = self.select(depth);
+        self.ctes.pop();
+        let sql = format!("WITH {name} ({}) AS ({}) {}", columns.join(", "), value.sql, body.sql);
+        Query { sql, types: body.types }
+    }
+
+    fn select(&mut self, depth: usize) -> Query {
+        let (from, scope) = self.from(depth);
+        let filter = self.filter(&scope);
+        if self.rng.below(5) < 2 {
+            return self.grouped(&from, &scope, &filter);
+        }
+        let types: Vec<Ty> = (0..1 + self.rng.below(4)).map(|_| self.rng.pick(&scope).1).collect();
+        let exprs: Vec<String> = types.iter().map(|typ| self.expr(*typ, &scope, 2)).collect();
+        let distinct = if self.rng.one_in(5) { "DISTINCT " } else { "" };
+        Query { sql: format!("SELECT {distinct}{} FROM {from}{filter}", exprs.join(", ")), types }
+    }
+
+    /// A query whose columns have these types.
+    fn select_of(&mut self, types: &[Ty], depth: usize) -> String {
+        let (from, scope) = self.from(depth.min(1));
+        let exprs: Vec<String> = types.iter().map(|typ| self.expr(*typ, &scope, 1)).collect();
+        let filter = self.filter(&scope);
+        format!("SELECT {} FROM {from}{filter}", exprs.join(", "))
+    }
+
+    fn filter(&mut self, scope: &Scope) -> String {
+        match self.rng.one_in(2) {
+            true => String::new(),
+            false => format!(" WHERE {}", self.expr(Bool, scope, 2)),
+        }
+    }
+
+    fn grouped(&mut self, from: &str, scope: &Scope, filter: &str) -> Query {
+        let mut types = Vec::new();
+        let mut exprs = Vec::new();
+        for _ in 0..self.rng.below(3) {
+            let typ = self.rng.pick(scope).1;
+            types.push(typ);
+            let depth = usize::from(self.rng.one_in(4));
+            exprs.push(self.expr(typ, scope, depth));
+        }
+        let keys = exprs.len();
+        for _ in 0..1 + self.rng.below(3) {
+            let (expr, typ) = self.aggregate(scope);
+            types.push(typ);
+            exprs.push(expr);
+        }
+        let numbers: Vec<String> = (1..=keys).map(|key| key.to_string()).collect();
+        let group = if keys == 0 { String::new() } else { format!(" GROUP BY {}", numbers.join(", ")) };
+        let having = match self.rng.one_in(4) {
+            false => String::new(),
+            true => {
+                let (expr, typ) = self.aggregate(scope);
+                let operator = *self.rng.pick(&["=", "<>", "<", ">="]);
+                format!(" HAVING {expr} {operator} {}", self.literal(typ))
+            }
+        };
+        Query { sql: format!("SELECT {} FROM {from}{filter}{group}{having}", exprs.join(", ")), types }
+    }
+
+    fn aggregate(&mut self, scope: &Scope) -> (String, Ty) {
+        let typ = self.rng.pick(scope).1;
+        let depth = usize::from(self.rng.one_in(3));
+        let arg = self.expr(typ, scope, depth);
+        let distinct = if self.rng.one_in(4) { "DISTINCT " } else { "" };
+        let filter = match self.rng.one_in(4) {
+            true => format!(" FILTER (WHERE {})", self.expr(Bool, scope, 1)),
+            false => String::new(),
+        };
+        let call = |name: &str| format!("{name}({distinct}{arg}){filter}");
+        match (typ, self.rng.below(6)) {
+            (_, 0) => (format!("count(*){filter}"), Int),
+            (_, 1) => (call("count"), Int),
+            (Int, 2) => (format!("{}::int8", call("sum")), Int),
+            (Float, 2) => (call("sum"), typ),
+            (Int, 3) if self.rng.one_in(2) => (fixed(&call("avg")), Num),
+            (Num, 2) => (fixed(&call("sum")), Num),
+            (Num, 3) => (fixed(&call("avg")), Num),
+            (Float, 3) => (format!("floor({})", call("avg")), Float),
+            (Bool, 2 | 3) => (call("bool_and"), Bool),
+            (Bool, _) => (call("bool_or"), Bool),
+            (Text, 2) => (format!("string_agg({distinct}{arg}, '-' ORDER BY {arg}){filter}"), Text),
+            (Text | Int, 3 | 5) => (format!("array_agg({distinct}{arg} ORDER BY {arg}){filter}::text"), Text),
+            (Num, 4) => (fixed(&call("min")), typ),
+            (Num, _) => (fixed(&call("max")), typ),
+            (_, 4) => (call("min"), typ),
+            (_, _) => (call("max"), typ),
+        }
+    }
+
+    // ---- FROM ----
+
+    fn from(&mut self, depth: usize) -> (String, Scope) {
+        let (mut sql, mut scope) = self.relation(depth);
+        let more = if depth == 0 { usize::from(self.rng.one_in(3)) } else { self.rng.below(3) };
+        for _ in 0..more {
+            let (other, columns) = self.relation(depth.saturating_sub(1));
+            (sql, scope) = self.join(sql, scope, other, columns);
+        }
+        (sql, scope)
+    }
+
+    fn relation(&mut self, depth: usize) -> (String, Scope) {
+        let alias = self.alias();
+        if !self.ctes.is_empty() && self.rng.one_in(2) {
+            let (name, types) = self.rng.pick(&self.ctes).clone();
+            let scope = types.iter().enumerate().map(|(i, typ)| (format!("{alias}.k{i}"), *typ));
+            return (format!("{name} AS {alias}"), scope.collect());
+        }
+        if depth > 0 && self.rng.one_in(3) {
+            let Query { sql, types } = self.sub(depth - 1);
+            let names: Vec<String> = (0..types.len()).map(|i| format!("s{i}")).collect();
+            let scope = types.iter().enumerate().map(|(i, typ)| (format!("{alias}.s{i}"), *typ));
+            return (format!("({sql}) AS {alias} ({})", names.join(", ")), scope.collect());
+        }
+        let table = self.rng.pick(&self.tables).clone();
+        let scope = table.columns.iter().map(|(name, typ)| (format!("{alias}.{name}"), *typ));
+        (format!("{} AS {alias}", table.name), scope.collect())
+    }
+
+    fn join(
+        &mut self,
+        left: String,
+        left_scope: Scope,
+        right: String,
+        right_scope: Scope,
+    ) -> (String, Scope) {
+        let pairs: Vec<(String, String)> = left_scope
+            .iter()
+            .flat_map(|(l, typ)| {
+                right_scope
+                    .iter()
+                    .filter(move |(_, other)| other == typ)
+                    .map(move |(r, _)| (l.clone(), r.clone()))
+            })
+            .collect();
+        let scope: Scope = left_scope.into_iter().chain(right_scope).collect();
+        let kind = *self.rng.pick(&["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "CROSS JOIN"]);
+        if kind == "CROSS JOIN" || pairs.is_empty() {
+            return (format!("{left} CROSS JOIN {right}"), scope);
+        }
+        let mut conditions = vec![];
+        for _ in 0..1 + self.rng.below(2) {
+            let (l, r) = self.rng.pick(&pairs).clone();
+            conditions.push(format!("{l} = {r}"));
+        }
+        // PostgreSQL joins FULL only by what it can hash or merge.
+        if kind != "FULL JOIN" && self.rng.one_in(3) {
+            let subqueries = std::mem::take(&mut self.subqueries);
+            conditions.push(self.expr(Bool, &scope, 1));
+            self.subqueries = subqueries;
+        }
+        (format!("{left} {kind} {right} ON {}", conditions.join(" AND ")), scope)
+    }
+
+    // ---- expressions ----
+
+    fn literal(&mut self, typ: Ty) -> String {
+        match typ {
+            Int => format!("{}::int8", self.rng.below(4)),
+            Text => format!("'{}'::text", self.rng.pick(&["", "a", "b", "ab"])),
+            Num => format!("{}::numeric(20,2)", self.rng.pick(&["0.00", "1.50", "2.25", "-1.00"])),
+            Bool => self.rng.pick(&["true", "false"]).to_string(),
+            Date => format!("DATE '2024-02-2{}'", 7 + self.rng.below(3)),
+            Float => format!("{}::float8", self.rng.pick(&["0", "0.5", "-1.25", "3"])),
+        }
+    }
+
+    /// A literal, or NULL.
+    fn value(&mut self, typ: Ty) -> String {
+        match self.rng.one_in(5) {
+            true => format!("NULL::{}", typ.sql()),
+            false => self.literal(typ),
+        }
+    }
+
+    fn column(&mut self, typ: Ty, scope: &Scope) -> Option<String> {
+        let fitting: Vec<&String> = scope.iter().filter(|(_, t)| *t == typ).map(|(name, _)| name).collect();
+        (!fitting.is_empty()).then(|| (*self.rng.pick(&fitting)).clone())
+    }
+
+    /// An expression of a type over the scope.
+    fn expr(&mut self, typ: Ty, scope: &Scope, depth: usize) -> String {
+        if depth == 0 || self.rng.one_in(3) {
+            let column = self.column(typ, scope);
+            return match column {
+                Some(column) if !self.rng.one_in(8) => column,
+                _ => self.value(typ),
+            };
+        }
+        match self.rng.below(6) {
+            0 => {
+                let when = self.expr(Bool, scope, depth - 1);
+                let (then, els) = (self.expr(typ, scope, depth - 1), self.expr(typ, scope, depth - 1));
+                let value = format!("CASE WHEN {when} THEN {then} ELSE {els} END");
+                if typ == Num { fixed(&value) } else { value }
+            }
+            1 if typ != Bool => {
+                let (first, second) = (self.expr(typ, scope, depth - 1), self.expr(typ, scope, 0));
+                let value = format!("coalesce({first}, {second})");
+                if typ == Num { fixed(&value) } else { value }
+            }
+            2 if self.subqueries > 0 && typ != Bool => {
+                self.subqueries -= 1;
+                self.scalar_subquery(typ, scope)
+            }
+            _ => self.operation(typ, scope, depth - 1),
+        }
+    }
+
+    fn operation(&mut self, typ: Ty, scope: &Scope, depth: usize) -> String {
+        let operand = |this: &mut Generator, typ: Ty| this.expr(typ, scope, depth);
+        match typ {
+            Int => match self.rng.below(5) {
+                0 => format!("length({})::int8", operand(self, Text)),
+                1 => format!("({})::int8", operand(self, Num)),
+                2 => format!("({} / nullif({}, 0))", operand(self, Int), operand(self, Int)),
+                3 => format!("({} - {})", operand(self, Int), operand(self, Int)),
+                _ => format!("({} + {})", operand(self, Int), operand(self, Int)),
+            },
+            Text => {
+                let of = *self.rng.pick(&[Int, Text, Bool, Date]);
+                match of {
+                    Text => format!("({} || {})", operand(self, Text), operand(self, Text)),
+                    _ => format!("({})::text", operand(self, of)),
+                }
+            }
+            Num => match self.rng.below(3) {
+                0 => fixed(&operand(self, Int)),
+                1 => fixed(&format!("{} * 1.5", operand(self, Num))),
+                _ => fixed(&format!("{} + {}", operand(self, Num), operand(self, Num))),
+            },
+            Date => format!("({} + {})", operand(self, Date), self.rng.below(3)),
+            Float => match self.rng.one_in(2) {
+                true => format!("({})::float8", operand(self, Int)),
+                false => format!("({} + {})", operand(self, Float), operand(self, Float)),
+            },
+            Bool => self.predicate(scope, depth),
+        }
+    }
+
+    fn predicate(&mut self, scope: &Scope, depth: usize) -> String {
+        let typ = *self.rng.pick(&TYPES);
+        let operand = |this: &mut Generator, typ: Ty| this.expr(typ, scope, depth);
+        match self.rng.below(10) {
+            0 => format!("({} AND {})", operand(self, Bool), operand(self, Bool)),
+            1 => format!("({} OR {})", operand(self, Bool), operand(self, Bool)),
+            2 => format!("(NOT {})", operand(self, Bool)),
+            3 => format!("({} IS {}NULL)", operand(self, typ), if self.rng.one_in(2) { "NOT " } else { "" }),
+            4 => format!("({} IS DISTINCT FROM {})", operand(self, typ), operand(self, typ)),
+            5 => format!("({} IN ({}, {}))", operand(self, typ), self.literal(typ), self.value(typ)),
+            6 | 7 if self.subqueries > 0 => {
+                self.subqueries -= 1;
+                self.subquery_predicate(scope)
+            }
+            8 => format!("({} LIKE 'a%')", operand(self, Text)),
+            _ => {
+                let operator = *self.rng.pick(&["=", "=", "<>", "<", "<=", ">"]);
+                format!("({} {operator} {})", operand(self, typ), operand(self, typ))
+            }
+        }
+    }
+
+    /// A relation of its own and a predicate that mostly links it with the scope around it.
+    fn correlated(&mut self, scope: &Scope) -> (String, Scope, String) {
+        let (from, inner) = self.from(0);
+        let all: Scope = inner.iter().chain(scope).cloned().collect();
+        let mut links = Vec::new();
+        for _ in 0..1 + self.rng.below(2) {
+            let (column, typ) = self.rng.pick(&inner).clone();
+            match self.column(typ, scope) {
+                Some(outer) if !self.rng.one_in(5) => {
+                    let operator = *self.rng.pick(&["=", "=", "=", "<"]);
+                    links.push(format!("{column} {operator} {outer}"));
+                }
+                _ => links.push(self.expr(Bool, &all, 1)),
+            }
+        }
+        (from, inner, links.join(" AND "))
+    }
+
+    fn scalar_subquery(&mut self, typ: Ty, scope: &Scope) -> String {
+        let (from, inner, links) = self.correlated(scope);
+        let value = match typ {
+            Int if self.rng.one_in(2) => "count(*)".to_owned(),
+            Bool => format!("bool_or({})", self.expr(Bool, &inner, 0)),
+            _ => {
+                let value = format!("{}({})", self.rng.pick(&["min", "max"]), self.expr(typ, &inner, 1));
+                if typ == Num { fixed(&value) } else { value }
+            }
+        };
+        format!("(SELECT {value} FROM {from} WHERE {links})")
+    }
+
+    fn subquery_predicate(&mut self, scope: &Scope) -> String {
+        let (from, inner, links) = self.correlated(scope);
+        let not = if self.rng.one_in(2) { "NOT " } else { "" };
+        match self.rng.one_in(2) {
+            true => format!("({not}EXISTS (SELECT 1 FROM {from} WHERE {links}))"),
+            false => {
+                let (column, typ) = self.rng.pick(&inner).clone();
+                let value = self.expr(typ, scope, 0);
+                format!("({value} {not}IN (SELECT {column} FROM {from} WHERE {links}))")
+            }
+        }
+    }
+}

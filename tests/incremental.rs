@@ -1,0 +1,347 @@
+//! Maintained equals interpreted equals recomputed, at every timestamp.
+//!
+//! Random schemas, queries and transactions, from one printed seed. Each query is a materialized view from before the data and
+//! one from half-way on, is subscribed to, and is asked once after every transaction; PostgreSQL is asked the same, and the
+//! compiler's interpreter says what the query means over the histories of the tables. All of them must agree at every timestamp.
+//!
+//! `SEED` repeats a run, `CASES` says how many seeds from there on are tried.
+
+mod harness;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bumpalo::Bump;
+use compiler::bind::bound::Bound;
+use compiler::bind::{Binder, Purpose};
+use compiler::catalog::Catalog;
+use compiler::interpret::{Updates, interpret};
+use compiler::mir::{CollectionId, Rel};
+use compiler::plan::{Context, Plan};
+use compiler::repr::text::{self, TextSettings};
+use compiler::repr::{Datum, Row, Type};
+use harness::postgres::Postgres;
+use harness::random_sql::Generator;
+use harness::server::{Options, Server};
+use postgres::{Client, SimpleQueryMessage};
+
+/// Schemas with a history each, for each number of workers.
+const CASES: u64 = 10;
+/// Queries for each history.
+const QUERIES: usize = 4;
+const TRANSACTIONS: usize = 8;
+/// The views of the second kind are created after so many transactions.
+const LATE: usize = 4;
+
+/// A row as text.
+type Line = Vec<Option<String>>;
+/// Rows with their multiplicities.
+type Bag = BTreeMap<Line, i64>;
+
+#[test]
+fn maintained_equals_interpreted_equals_recomputed() {
+    run(1);
+}
+
+#[test]
+fn maintained_equals_interpreted_equals_recomputed_by_two_workers() {
+    run(2);
+}
+
+fn run(workers: usize) {
+    let first = harness::seed();
+    let cases = std::env::var("CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
+    let oracle = Postgres::start();
+    let server = Server::start(Options { workers, ..Options::default() });
+    let mut clients =
+        Clients { ours: server.connect(), postgres: oracle.database(&format!("incremental_{workers}")) };
+    for seed in (0..cases).map(|number| first.wrapping_add(number)) {
+        Case::new(seed, &mut clients).run();
+    }
+}
+
+struct Clients {
+    ours: Client,
+    postgres: Client,
+}
+
+/// A schema, its queries, and what the ways said.
+struct Case<'a> {
+    seed: u64,
+    clients: &'a mut Clients,
+    generator: Generator,
+    prefix: String,
+    queries: Vec<(String, Rel)>,
+    types: BTreeMap<CollectionId, (String, Vec<Type>)>,
+    script: Vec<String>,
+    /// For each timestamp after a transaction, what each query gave by each way.
+    answers: Vec<(u64, Vec<Vec<(&'static str, Bag)>>)>,
+}
+
+impl<'a> Case<'a> {
+    fn new(seed: u64, clients: &'a mut Clients) -> Case<'a> {
+        let prefix = format!("t{seed}_");
+        let generator = Generator::new(seed, &prefix);
+        Case {
+            seed,
+            clients,
+            generator,
+            prefix,
+            queries: vec![],
+            types: BTreeMap::new(),
+            script: vec![],
+            answers: vec![],
+        }
+    }
+
+    fn run(mut self) {
+        self.create();
+        let from = self.now();
+        for number in 0..TRANSACTIONS {
+            if number == LATE {
+                self.create_views("late");
+            }
+            self.transact();
+            self.ask_every_way(number >= LATE);
+        }
+        let until = self.now() + 1;
+        let histories = self.histories(from, until);
+        for index in 0..self.queries.len() {
+            self.check(index, &histories, from, until);
+        }
+        for table in self.generator.tables.clone() {
+            let kind = if table.stream { "STREAM" } else { "TABLE" };
+            self.both(&format!("DROP {kind} {} CASCADE", table.name), &format!("DROP TABLE {}", table.name));
+        }
+    }
+
+    fn create(&mut self) {
+        let mut catalog = compiler::empty_catalog();
+        for table in self.generator.tables.clone() {
+            let (ours, postgres) = (table.create(false), table.create(true));
+            self.both(&ours, &postgres);
+            catalog = created(&catalog, &ours);
+            let item = catalog.named("public", &table.name).expect("it was just created");
+            let types = item.columns().iter().map(|column| column.typ.typ.clone()).collect();
+            self.types.insert(item.id, (table.name.clone(), types));
+        }
+        for _ in 0..QUERIES {
+            let sql = self.generator.query();
+            let rel = meaning(&catalog, &sql).unwrap_or_else(|why| panic!("SEED={} {why}\n{sql}", self.seed));
+            self.queries.push((sql, rel));
+        }
+        self.create_views("early");
+    }
+
+    fn create_views(&mut self, when: &str) {
+        for (index, (sql, rel)) in self.queries.clone().into_iter().enumerate() {
+            let columns: Vec<String> = (0..rel.arity()).map(|column| format!("c{column}")).collect();
+            let name = format!("{}{when}{index}", self.prefix);
+            self.ours(&format!("CREATE MATERIALIZED VIEW {name} ({}) AS {sql}", columns.join(", ")));
+        }
+    }
+
+    fn transact(&mut self) {
+        let statements = self.generator.transaction();
+        let text = format!("BEGIN; {}; COMMIT", statements.join("; "));
+        self.both(&text, &text);
+    }
+
+    fn ask_every_way(&mut self, late: bool) {
+        let mut answers = Vec::new();
+        for (index, (sql, _)) in self.queries.clone().into_iter().enumerate() {
+            let view = |when: &str| format!("SELECT * FROM {}{when}{index}", self.prefix);
+            let (early, after) = (view("early"), view("late"));
+            let mut ways = vec![
+                ("the view", bag(self.ours(&early))),
+                ("SELECT", bag(self.ours(&sql))),
+                ("PostgreSQL", bag(self.postgres(&sql))),
+            ];
+            if late {
+                ways.push(("the late view", bag(self.ours(&after))));
+            }
+            answers.push(ways);
+        }
+        let now = self.now();
+        self.answers.push((now, answers));
+    }
+
+    /// The tables' updates, as their subscriptions tell them.
+    fn histories(&mut self, from: u64, until: u64) -> BTreeMap<CollectionId, Updates> {
+        let mut histories = BTreeMap::new();
+        for (id, (name, types)) in self.types.clone() {
+            let lines = self.ours(&format!("SUBSCRIBE {name} AS OF {from} UP TO {until}"));
+            let updates = lines.into_iter().map(|line| {
+                let (time, diff, values) = update(line);
+                (packed(&values, &types), time, diff)
+            });
+            histories.insert(id, Updates { oks: updates.collect(), errs: vec![] });
+        }
+        histories
+    }
+
+    /// One query's ways against what it means.
+    fn check(&mut self, index: usize, histories: &BTreeMap<CollectionId, Updates>, from: u64, until: u64) {
+        let (sql, rel) = self.queries[index].clone();
+        let meant = interpret(&rel, histories);
+        let types: Vec<Type> = rel.columns().into_iter().map(|column| column.typ).collect();
+        let seed = self.seed;
+        let meant_at = |time: u64| -> Bag {
+            let collection = meant.as_of(time);
+            assert!(collection.errs.is_empty(), "SEED={seed} {sql}: {:?}", collection.errs);
+            collection.rows.iter().map(|(row, diff)| (shown(row, &types), *diff)).collect()
+        };
+        let mut times: BTreeSet<u64> =
+            histories.values().flat_map(|h| h.oks.iter().map(|(_, time, _)| *time)).collect();
+        times.insert(from);
+        for (time, answers) in &self.answers {
+            let expected = meant_at(*time);
+            for (way, answer) in &answers[index] {
+                self.agree(way, &sql, *time, &expected, answer);
+            }
+        }
+        let view = format!("{}early{index}", self.prefix);
+        for (way, what) in
+            [("the query's subscription", format!("({sql})")), ("the view's subscription", view)]
+        {
+            let updates: Vec<_> = self
+                .ours(&format!("SUBSCRIBE {what} AS OF {from} UP TO {until}"))
+                .into_iter()
+                .map(update)
+                .collect();
+            times.extend(updates.iter().map(|(time, ..)| *time));
+            for time in &times {
+                let mut folded = Bag::new();
+                for (_, diff, line) in updates.iter().filter(|(t, ..)| t <= time) {
+                    *folded.entry(line.clone()).or_default() += diff;
+                }
+                folded.retain(|_, diff| *diff != 0);
+                self.agree(way, &sql, *time, &meant_at(*time), &folded);
+            }
+        }
+    }
+
+    fn agree(&self, way: &str, sql: &str, time: u64, expected: &Bag, found: &Bag) {
+        if expected == found {
+            return;
+        }
+        let difference = |these: &Bag, those: &Bag| {
+            let lines = these.iter().filter(|(line, count)| those.get(*line) != Some(count));
+            lines.map(|(line, count)| format!("\n    {count} x {line:?}")).collect::<String>()
+        };
+        panic!(
+            "SEED={} CASES=1: {way} at {time}\n{sql}\n  interpreted:{}\n  found:{}\n{}",
+            self.seed,
+            difference(expected, found),
+            difference(found, expected),
+            self.script.join(";\n")
+        );
+    }
+
+    // ---- talking ----
+
+    fn both(&mut self, ours: &str, postgres: &str) {
+        self.ours(ours);
+        self.postgres(postgres);
+        self.script.push(ours.to_owned());
+    }
+
+    fn ours(&mut self, sql: &str) -> Vec<Line> {
+        let answer = lines(&mut self.clients.ours, sql);
+        answer.unwrap_or_else(|why| {
+            panic!("SEED={} tidewater: {why}\n{sql}\n{}", self.seed, self.script.join(";\n"))
+        })
+    }
+
+    fn postgres(&mut self, sql: &str) -> Vec<Line> {
+        let answer = lines(&mut self.clients.postgres, sql);
+        answer.unwrap_or_else(|why| panic!("SEED={} PostgreSQL: {why}\n{sql}", self.seed))
+    }
+
+    fn now(&mut self) -> u64 {
+        let lines = self.ours("SELECT tw_now()");
+        lines[0][0].as_ref().and_then(|now| now.parse().ok()).expect("a timestamp")
+    }
+}
+
+fn lines(client: &mut Client, sql: &str) -> Result<Vec<Line>, postgres::Error> {
+    let line = |message: SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect()),
+        _ => None,
+    };
+    Ok(client.simple_query(sql)?.into_iter().filter_map(line).collect())
+}
+
+fn bag(lines: Vec<Line>) -> Bag {
+    let mut bag = Bag::new();
+    lines.into_iter().for_each(|line| *bag.entry(line).or_default() += 1);
+    bag
+}
+
+/// A SUBSCRIBE's line: time, diff, values.
+fn update(mut line: Line) -> (u64, i64, Line) {
+    let values = line.split_off(2);
+    let number = |value: &Option<String>| value.as_ref().and_then(|text| text.parse::<i64>().ok());
+    let (time, diff) = (number(&line[0]).expect("a timestamp"), number(&line[1]).expect("a diff"));
+    (time as u64, diff, values)
+}
+
+// ---- what a query means ----
+
+fn settings() -> TextSettings {
+    TextSettings {
+        timezone: compiler::repr::datetime::TimeZone::setting("UTC").expect("UTC is known"),
+        now: None,
+    }
+}
+
+fn context() -> Context {
+    Context {
+        search_path: vec!["public".to_owned()],
+        settings: settings(),
+        parameters: [("timezone", "UTC"), ("datestyle", "ISO, MDY"), ("intervalstyle", "postgres")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        user: "ann".to_owned(),
+        database: "test".to_owned(),
+        now: None,
+        logical_now: None,
+        parameter_types: vec![],
+    }
+}
+
+/// The catalog after a CREATE.
+fn created(catalog: &Catalog, sql: &str) -> Catalog {
+    let statement = compiler::parse::parse(sql).expect("it was accepted").remove(0);
+    let compiled = compiler::compile(&statement.node, catalog, &context()).expect("it was accepted");
+    let Plan::Change(change) = compiled.plan else { panic!("{sql} changes no catalog") };
+    catalog.apply_all(&change.changes).expect("it was accepted")
+}
+
+/// What the query means before any pass has seen it.
+fn meaning(catalog: &Catalog, sql: &str) -> Result<Rel, compiler::Error> {
+    let mut statement = compiler::parse::parse(sql)?.remove(0).node;
+    let context = context();
+    let mut binder = Binder::new(catalog, &context, Purpose::Once);
+    let Bound::Query(query) = binder.bind_statement(&mut statement)? else { panic!("{sql} is no query") };
+    compiler::decorrelate::decorrelate(&query.into_rel())
+}
+
+fn packed(values: &Line, types: &[Type]) -> Row {
+    let (arena, settings) = (Bump::new(), settings());
+    Row::pack(values.iter().zip(types).map(|(value, typ)| match value {
+        None => Datum::Null,
+        Some(value) => text::parse(typ, value, &settings, &arena).expect("it was printed"),
+    }))
+}
+
+fn shown(row: &Row, types: &[Type]) -> Line {
+    let settings = settings();
+    let value = |(datum, typ): (Datum<'_>, &Type)| {
+        (!datum.is_null()).then(|| {
+            let mut out = String::new();
+            text::format(datum, typ, &settings, &mut out);
+            out
+        })
+    };
+    row.unpack().into_iter().zip(types).map(value).collect()
+}
