@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of the harness")]
 
 pub mod evaluate_lir;
+pub mod in_process;
 pub mod postgres;
 pub mod random_mir;
 pub mod random_sql;
