@@ -31,6 +31,18 @@ fn transcripts() {
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
+/// Where a key's rows and its errors lie makes no difference.
+#[test]
+fn errors_are_told_by_key_wherever_they_lie() {
+    for options in
+        [Options { workers: 2, ..Options::default() }, Options { processes: 2, ..Options::default() }]
+    {
+        let server = Server::start(options);
+        let file = harness::repository("tests/protocol/errors_by_key.txt");
+        assert_eq!(run(&file, server.port), None, "{options:?}");
+    }
+}
+
 /// What differs in a file, if anything does.
 fn run(file: &Path, port: u16) -> Option<String> {
     let text = std::fs::read_to_string(file).expect("it can be read");

@@ -10,7 +10,7 @@ use crate::command::{Command, Peek};
 use crate::coordinator::CommandSender;
 use crate::coordinator::fragments::Readable;
 use crate::peeks::Peeks;
-use crate::published::{Contents, Hold};
+use crate::published::{Contents, Errors, Hold};
 use crate::spine::route;
 use crate::storage::{Diff, Timestamp};
 
@@ -54,7 +54,7 @@ impl Readable {
         }
         for part in 0..published.parts() {
             let (contents, at) = published.part(part);
-            check(&contents, at)?;
+            contents.check(Errors::OfKey(key), at)?;
             if part == (route(key) % published.parts() as u64) as usize {
                 contents.oks.lookup(key, at, &mut *visit);
             }
@@ -107,7 +107,13 @@ impl Read {
         let published = &self.relations[index].0.published;
         for part in 0..published.parts() {
             let (contents, _) = published.part(part);
-            check(&contents, self.at)?;
+            match range {
+                Range::All => contents.check(Errors::All, self.at)?,
+                Range::Keys(keys) => contents.check(Errors::OfKeys(keys), self.at)?,
+                Range::Between { from, to } => {
+                    contents.check(Errors::Between(from, to.as_deref()), self.at)?
+                }
+            }
             if visit_part(&contents, range, self.at, visit).is_break() {
                 break;
             }
@@ -134,22 +140,6 @@ impl Read {
         (self.commands)(Command::Peek(Arc::new(Peek { id, dataflow, at: self.at, keys })));
         answer.await.unwrap_or_else(|_| Err(EvalError::internal("a process of the group is gone")))
     }
-}
-
-/// The first evaluation error that the contents hold at `at`.
-fn check(contents: &Contents, at: Timestamp) -> Result<(), EvalError> {
-    if contents.errs.batches.is_empty() {
-        return Ok(());
-    }
-    let mut found = None;
-    let _ = contents.errs.scan(&[], at, |error, _, diff| {
-        if diff > 0 {
-            found = Some(EvalError::decode(error));
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    });
-    found.map_or(Ok(()), Err)
 }
 
 fn visit_part(contents: &Contents, range: &Range, at: Timestamp, visit: Visit<'_>) -> ControlFlow<()> {

@@ -1,8 +1,16 @@
 //! A collection between operators, and what operators write it with.
 //!
 //! A collection is two streams: `oks`, its rows, and `errs`, the evaluation errors that are the collection's and not one
-//! row's (a predicate, a join key or a table function that failed). An err is a row whose key is the packed error. The stream
-//! of errs is absent where nothing can fail, which spares every operator downstream an edge.
+//! row's (a predicate, a join key or a table function that failed). The stream of errs is absent where nothing can fail, which
+//! spares every operator downstream an edge.
+//!
+//! ```text
+//!   err      key      the key of the row that failed, or nothing: then whoever reads any key is told
+//!            value    the packed error
+//! ```
+//!
+//! The key is known where the operator that fails gives the rows of an arrangement, and is carried on as far as the next key follows
+//! from it ([`rekey`](super::finish::rekey)). Reading another key does not fail.
 
 use std::collections::VecDeque;
 
@@ -68,11 +76,12 @@ impl Emit {
         self.ok(key, value, time, diff);
     }
 
+    /// An error of the row with this key; without one, of the whole collection.
     #[cold]
-    pub fn err(&mut self, error: &EvalError, time: Timestamp, diff: Diff) {
+    pub fn err(&mut self, key: &[u8], error: &EvalError, time: Timestamp, diff: Diff) {
         self.packed.clear();
         error.encode(&mut self.packed);
-        self.errs.push_into((&self.packed[..], &[][..], time, diff));
+        self.errs.push_into((key, &self.packed[..], time, diff));
     }
 }
 

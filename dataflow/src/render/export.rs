@@ -63,7 +63,7 @@ pub fn arranged(collection: Collection<'_>, name: &str) -> Exports {
 /// Where a stream's results go on this worker: its updates and errors, each before the upper that passes their times. The
 /// upper is None when nothing more can come.
 ///
-/// A row is all value, an error all key. What one worker gives before an upper is consolidated, but rows are not brought
+/// A row is all value; an error is value too, its key of no use here. What one worker gives before an upper is consolidated, but rows are not brought
 /// together: equal rows with opposite diffs may come from different workers, so whoever merges the workers' updates of a time
 /// consolidates them.
 pub struct Sink {

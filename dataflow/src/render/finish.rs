@@ -1,10 +1,12 @@
 //! The map-filter-project at the end of an operator: from a group's columns, or a join's match, to the output's row.
 
-use compiler::repr::{Datum, RowBuf, row};
+use compiler::repr::{Datum, Row, RowBuf, row};
 use compiler::scalar::{EvalError, Mfp, MfpPlan, Scratch};
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::Operator;
 
 use super::bundle::Emit;
-use crate::spine::{Diff, Timestamp};
+use crate::spine::{Diff, RowStream, RowsBuilder, Timestamp};
 
 /// How many of a node's output columns are the key of the rows it emits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub enum Keyed {
     Whole,
     /// So many leading columns.
     First(usize),
+    /// So many leading columns, by which what is given is read: an error says the key of its row.
+    Told(usize),
     /// So many leading columns, to be joined by: an error in one is the collection's, since it is equal to nothing.
     Joined(usize),
 }
@@ -22,7 +26,7 @@ impl Keyed {
     pub fn key_len(self, packed: &[u8]) -> usize {
         match self {
             Keyed::Whole => packed.len(),
-            Keyed::First(columns) | Keyed::Joined(columns) => {
+            Keyed::First(columns) | Keyed::Told(columns) | Keyed::Joined(columns) => {
                 let rest = (0..columns).fold(packed, |rest, _| row::split_first(rest).1);
                 packed.len() - rest.len()
             }
@@ -75,14 +79,23 @@ impl Last {
     pub fn finisher(&self) -> Finisher {
         let plan = self.mfp.as_ref().map(|mfp| match self.keyed {
             Keyed::Whole => MfpPlan::keyed(mfp, mfp.output_arity()),
-            Keyed::First(columns) | Keyed::Joined(columns) => MfpPlan::keyed(mfp, columns),
+            Keyed::First(columns) | Keyed::Told(columns) | Keyed::Joined(columns) => {
+                MfpPlan::keyed(mfp, columns)
+            }
         });
+        let fails = |mfp: &&Mfp| !mfp.predicates.is_empty();
+        let key_plan = match self.keyed {
+            Keyed::Told(columns) => self.mfp.as_ref().filter(fails).map(|mfp| key_of(mfp, columns).plan()),
+            _ => None,
+        };
         Finisher {
             plan,
             keyed: self.keyed,
             scratch: Scratch::default(),
             out: RowBuf::default(),
             result: Ok(false),
+            key_plan,
+            failed_key: RowBuf::default(),
         }
     }
 }
@@ -94,6 +107,9 @@ pub struct Finisher {
     scratch: Scratch,
     out: RowBuf,
     result: Result<bool, EvalError>,
+    /// Finds the key of a row that fails, where it is to be told.
+    key_plan: Option<MfpPlan>,
+    failed_key: RowBuf,
 }
 
 impl Finisher {
@@ -112,9 +128,23 @@ impl Finisher {
                 Ok(true)
             }
         };
+        if self.result.is_err() {
+            self.find_key(parts);
+        }
         if matches!(self.keyed, Keyed::Joined(_)) && self.result == Ok(true) {
             let error = first_error(&self.out.bytes()[..self.scratch.key_len]);
             self.result = error.map_or(Ok(true), Err);
+        }
+    }
+
+    /// Finds the key of the row that is the concatenation of these parts and has failed.
+    #[cold]
+    fn find_key(&mut self, parts: &[&[u8]]) {
+        self.failed_key.clear();
+        if let Some(plan) = &self.key_plan
+            && plan.evaluate_parts(parts, &mut self.scratch, &mut self.failed_key) != Ok(true)
+        {
+            self.failed_key.clear();
         }
     }
 
@@ -128,26 +158,104 @@ impl Finisher {
         matches!(self.result, Ok(true)).then(|| (self.out.bytes(), self.scratch.key_len))
     }
 
-    pub fn error(&self) -> Option<&EvalError> {
-        self.result.as_ref().err()
+    /// The error, and the key of the row that failed as far as it is known.
+    pub fn error(&self) -> Option<(&[u8], &EvalError)> {
+        Some((self.failed_key.bytes(), self.result.as_ref().err()?))
     }
 
     pub fn emit(&self, time: Timestamp, diff: Diff, emit: &mut Emit) {
         match &self.result {
             Ok(true) => emit.row(self.out.bytes(), self.scratch.key_len, time, diff),
             Ok(false) => {}
-            Err(error) => emit.err(error, time, diff),
+            Err(error) => emit.err(self.failed_key.bytes(), error, time, diff),
         }
     }
 
     /// Emits what must be added to this result for it to become `next`.
     pub fn emit_change(&self, next: &Finisher, time: Timestamp, emit: &mut Emit) {
-        if self.result == next.result && (self.row().is_none() || self.out.bytes() == next.out.bytes()) {
+        let same = match self.result {
+            Ok(true) => self.out.bytes() == next.out.bytes(),
+            Ok(false) => true,
+            Err(_) => self.failed_key.bytes() == next.failed_key.bytes(),
+        };
+        if same && self.result == next.result {
             return;
         }
         self.emit(time, -1, emit);
         next.emit(time, 1, emit);
     }
+}
+
+/// What gives the key alone, of any row.
+fn key_of(mfp: &Mfp, columns: usize) -> Mfp {
+    let mut key = mfp.clone();
+    key.predicates.clear();
+    key.projection.truncate(columns);
+    key
+}
+
+/// Errors that tell the keys of an operator's input, as errors that tell those of its output: `last` is over columns of which the
+/// input's key are the first.
+pub fn rekey<'s>(errs: RowStream<'s>, last: &Last) -> RowStream<'s> {
+    let mut keys =
+        Keys { last: last.clone(), plan: None, scratch: Scratch::default(), out: RowBuf::default() };
+    errs.unary::<RowsBuilder, _, _, _>(Pipeline, "Rekey", move |_, _| {
+        move |input, output| {
+            input.for_each(|capability, errs| {
+                let mut session = output.session_with_builder(&capability);
+                for (key, error, time, diff) in errs.borrow().iter() {
+                    session.give((keys.follow(key), error, time, diff));
+                }
+            })
+        }
+    })
+}
+
+/// From keys of an input to keys of an output.
+struct Keys {
+    last: Last,
+    /// For keys of so many columns, if the output's key follows from them: what it is of them and of NULLs for the others.
+    plan: Option<(usize, Option<(MfpPlan, Vec<u8>)>)>,
+    scratch: Scratch,
+    out: RowBuf,
+}
+
+impl Keys {
+    /// The key that follows from another; nothing if none does.
+    fn follow(&mut self, key: &[u8]) -> &[u8] {
+        self.out.clear();
+        let Keyed::Told(columns) = self.last.keyed else { return &[] };
+        if key.is_empty() {
+            return &[];
+        }
+        let known = row::arity(key);
+        if self.plan.as_ref().is_none_or(|(of, _)| *of != known) {
+            self.plan = Some((known, plan_of(&self.last, columns, known)));
+        }
+        if let Some((_, Some((plan, others)))) = &self.plan
+            && plan.evaluate_parts(&[key, others], &mut self.scratch, &mut self.out) != Ok(true)
+        {
+            self.out.clear();
+        }
+        self.out.bytes()
+    }
+}
+
+fn plan_of(last: &Last, columns: usize, known: usize) -> Option<(MfpPlan, Vec<u8>)> {
+    let mfp = match &last.mfp {
+        Some(mfp) => key_of(mfp, columns),
+        None => Mfp::new(known.max(columns)).project(0..columns),
+    };
+    let mut read = mfp.projection.clone();
+    while let Some(column) = read.pop() {
+        match column.checked_sub(mfp.input_arity) {
+            Some(map) => read.extend(mfp.maps[map].support()),
+            None if column >= known => return None,
+            None => {}
+        }
+    }
+    let others = Row::pack(vec![Datum::Null; mfp.input_arity.saturating_sub(known)]);
+    Some((mfp.plan(), others.bytes().to_vec()))
 }
 
 /// The first error cell among packed datums.

@@ -19,12 +19,12 @@ pub fn flat_map_logic(arity: usize, func: TableFunc, args: &[ScalarExpr], last: 
         arena.reset();
         match plan.evaluate_parts(parts, &mut scratch, &mut packed) {
             Ok(_) => {}
-            Err(error) => return emit.err(&error, time, diff),
+            Err(error) => return emit.err(&[], &error, time, diff),
         }
         let mut datums = Vec::with_capacity(count);
         row::decode_into(packed.bytes(), &mut datums);
         if let Some(Datum::Error(error)) = datums.iter().copied().find(Datum::is_error) {
-            return emit.err(&error.to_owned(), time, diff);
+            return emit.err(&[], &error.to_owned(), time, diff);
         }
         let mut inputs: [&[u8]; 4] = [&[]; 4];
         inputs[..parts.len()].copy_from_slice(parts);
@@ -39,7 +39,7 @@ pub fn flat_map_logic(arity: usize, func: TableFunc, args: &[ScalarExpr], last: 
             Ok(())
         });
         if let Err(error) = outcome {
-            emit.err(&error, time, diff);
+            emit.err(&[], &error, time, diff);
         }
     })
 }

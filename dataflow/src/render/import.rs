@@ -96,6 +96,22 @@ pub fn lookup<'s>(stream: BatchStream<'s>, keys: Vec<Row>, bounds: Bounds) -> Ro
     })
 }
 
+/// The errors of rows with these keys, and those that do not tell their key.
+pub fn errors_of<'s>(errs: RowStream<'s>, keys: Vec<Row>) -> RowStream<'s> {
+    errs.unary::<RowsBuilder, _, _, _>(Pipeline, "Lookup errors", move |_, _| {
+        move |input, output| {
+            input.for_each(|capability, errs| {
+                let mut session = output.session_with_builder(&capability);
+                for (key, error, time, diff) in errs.borrow().iter() {
+                    if key.is_empty() || keys.iter().any(|wanted| wanted.bytes() == key) {
+                        session.give((key, error, time, diff));
+                    }
+                }
+            })
+        }
+    })
+}
+
 /// The positions of a key's values in a batch.
 fn values(batch: &RowStorage, key: &[u8]) -> Range<usize> {
     let keys = &batch.storage.keys;

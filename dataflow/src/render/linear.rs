@@ -205,7 +205,7 @@ pub fn mfp_logic(last: &Last) -> Logic {
 /// The logic for rows, of a shard that holds [`failures`] too: these are errs.
 pub fn but_failures(mut rows: Logic) -> Logic {
     Box::new(move |parts, time, diff, emit| match failures::error(parts[0]) {
-        Some(error) => emit.err(&error, time, diff),
+        Some(error) => emit.err(&[], &error, time, diff),
         None => rows(parts, time, diff, emit),
     })
 }

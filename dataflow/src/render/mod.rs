@@ -29,8 +29,8 @@ use compiler::mir::{CollectionId, LocalId, deep};
 use timely::dataflow::{Scope, Stream};
 use timely::worker::Worker;
 
-use self::bundle::{Collection, concatenate};
-use self::finish::{Keyed, Last};
+use self::bundle::{Collection, Emit, concatenate};
+use self::finish::{Keyed, Last, rekey};
 use self::import::Token;
 use self::linear::{Share, but_failures, mfp_logic, negate, transform};
 use crate::command::{Build, BuildBody};
@@ -154,7 +154,12 @@ pub(crate) struct Context<'s, 'i> {
     built: Built,
 }
 
-/// An arrangement that was lent, and its errors as a stream.
+/// Errors whose keys say nothing about the collection that they are added to.
+fn of_any_key(errs: RowStream<'_>) -> RowStream<'_> {
+    rekey(errs, &Last::keyed(Keyed::Whole))
+}
+
+/// An arrangement that was lent, and its errors as a stream: each tells its key there.
 #[derive(Clone)]
 struct Imported<'s> {
     oks: Arrangement<'s>,
@@ -163,7 +168,7 @@ struct Imported<'s> {
 
 impl<'s> Context<'s, '_> {
     fn arranged(&mut self, fragment: &Fragment, name: &str) -> Option<Exports> {
-        let collection = self.node(&fragment.node, Last::keyed(Keyed::First(fragment.layout.key)));
+        let collection = self.node(&fragment.node, Last::keyed(Keyed::Told(fragment.layout.key)));
         Some(export::arranged(collection, name))
     }
 
@@ -205,7 +210,11 @@ impl<'s> Context<'s, '_> {
                         transform(found, name, self.bounds, fallible, logic)
                     }
                 };
-                read.with_errs([imported.errs])
+                let errs = match lookup {
+                    None => imported.errs,
+                    Some(keys) => imported.errs.map(|errs| import::errors_of(errs, keys.clone())),
+                };
+                read.with_errs([errs.map(|errs| rekey(errs, &last))])
             }
             Op::Let { id, value, body } => {
                 let value = self.node(value, Last::keyed(Keyed::Whole));
@@ -285,7 +294,7 @@ impl<'s> Context<'s, '_> {
                 error.encode(&mut packed);
                 let errs = vec![(compiler::repr::Row::from_bytes(packed), 1)];
                 let oks = source::constant(self.scope, Vec::new(), Keyed::Whole, self.bounds);
-                let errs = source::constant(self.scope, errs, Keyed::Whole, self.bounds);
+                let errs = source::constant(self.scope, errs, Keyed::First(0), self.bounds);
                 Collection { oks, errs: Some(errs) }
             }
         }
@@ -312,7 +321,9 @@ impl<'s> Context<'s, '_> {
         let errs = traces.errs.as_mut().map(|errs| {
             let (errs, token) = import::import(self.scope, errs, "Import errors", self.bounds);
             self.built.tokens.push(token);
-            transform(errs.stream, "Errors", self.bounds, false, mfp_logic(&Last::keyed(Keyed::Whole))).oks
+            let unchanged =
+                |parts: &[&[u8]], time, diff, emit: &mut Emit| emit.ok(parts[0], parts[1], time, diff);
+            transform(errs.stream, "Errors", self.bounds, false, Box::new(unchanged)).oks
         });
         let imported = Imported { oks, errs };
         self.imported.insert(fragment, imported.clone());
@@ -335,7 +346,7 @@ impl<'s> Context<'s, '_> {
         match input {
             JoinInput::Fragment(fragment) => {
                 let imported = self.import(*fragment);
-                errs.push(imported.errs);
+                errs.push(imported.errs.map(of_any_key));
                 imported.oks
             }
             JoinInput::Collection { node, form } => {
@@ -393,7 +404,7 @@ impl<'s> Context<'s, '_> {
         fragments: &mut BTreeMap<FragmentIndex, Option<RowStream<'s>>>,
     ) -> Collection<'s> {
         let source = self.import(path.source);
-        fragments.insert(path.source, source.errs);
+        fragments.insert(path.source, source.errs.map(of_any_key));
         let formed = |index: usize| match path.stages.get(index) {
             Some(stage) => Last::new(&stage.form.mfp, Keyed::Joined(stage.form.key)),
             None => last.clone(),
@@ -408,7 +419,7 @@ impl<'s> Context<'s, '_> {
         );
         for (index, stage) in path.stages.iter().enumerate() {
             let looked_up = self.import(stage.fragment);
-            fragments.insert(stage.fragment, looked_up.errs);
+            fragments.insert(stage.fragment, looked_up.errs.map(of_any_key));
             let inclusive = stage.relation < path.relation;
             let closure = formed(index + 1).after(&stage.closure);
             let found = join::half_join(running.oks, looked_up.oks, inclusive, &closure, self.bounds);

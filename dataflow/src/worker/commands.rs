@@ -177,7 +177,7 @@ fn local_sink(output: Arc<Output>, worker: usize) -> Sink {
             output.push(worker, rows.iter().map(|(_, row, time, diff)| (row, time, diff)), 0)
         }),
         errs: Box::new(move |rows: RowsRef<'_>| {
-            errs.push_errs(rows.iter().map(|(error, _, time, diff)| (error, time, diff)))
+            errs.push_errs(rows.iter().map(|(_, error, time, diff)| (error, time, diff)))
         }),
         upper: Box::new(move |upper| ends.push(worker, std::iter::empty(), upper.unwrap_or(Timestamp::MAX))),
     }
@@ -199,7 +199,7 @@ fn remote_sink(dataflow: DataflowId, worker: usize, send: Box<dyn Fn(Response)>)
         errs: Box::new(move |rows| {
             send_errs(updates(
                 OwnedUpdates::new(),
-                rows.iter().map(|(key, _, t, d)| (key.to_vec(), t, d)).collect(),
+                rows.iter().map(|(_, error, t, d)| (error.to_vec(), t, d)).collect(),
                 0,
             ))
         }),

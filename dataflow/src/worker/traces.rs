@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::command::{Build, DataflowId, Peek, Response};
-use crate::published::{Contents, Published};
+use crate::published::{Contents, Errors, Published};
 use crate::render::Exports;
 use crate::storage::Timestamp;
 
@@ -126,14 +126,8 @@ impl Arrangement {
 
     /// Reads this worker's part for a session of process 0.
     fn answer(&self, peek: &Peek, worker: usize) -> Response {
-        let mut error = None;
-        let _ = self.shown.errs.scan(&[], peek.at, |found, _, diff| {
-            if diff > 0 {
-                error = Some(found.to_vec());
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        });
+        let errors = peek.keys.as_deref().map_or(Errors::All, Errors::OfKeys);
+        let error = self.shown.error(errors, peek.at).map(<[u8]>::to_vec);
         let mut rows = Vec::new();
         match &peek.keys {
             Some(keys) => {

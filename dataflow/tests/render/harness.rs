@@ -177,7 +177,7 @@ pub fn sink(outcome: &Arc<Mutex<Outcome>>) -> (Sink, Arc<Mutex<Timestamp>>) {
         }),
         errs: Box::new(move |batch| {
             let mut outcome = errs.lock().expect("no panic with the lock");
-            outcome.errs.extend(batch.iter().map(|(error, _, t, d)| (EvalError::decode(error), t, d)));
+            outcome.errs.extend(batch.iter().map(|(_, error, t, d)| (EvalError::decode(error), t, d)));
         }),
         upper: Box::new(move |upper| {
             *told.lock().expect("no panic with the lock") = upper.unwrap_or(Timestamp::MAX)

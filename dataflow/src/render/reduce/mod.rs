@@ -21,7 +21,7 @@ use self::ordered::{Wanted, ordered};
 use self::sums::{Accept, Finish, accept_counts, accept_packed, partial_sums, sums};
 use super::Context;
 use super::bundle::Collection;
-use super::finish::{Keyed, Last};
+use super::finish::{Keyed, Last, rekey};
 use super::linear::transform;
 use crate::spine::{arrange, by_key};
 
@@ -39,12 +39,16 @@ enum Input<'n, 's> {
 }
 
 impl<'s> Input<'_, 's> {
-    fn render(self, context: &mut Context<'s, '_>, mfp: &Mfp, key: usize) -> Collection<'s> {
-        let last = Last::new(mfp, Keyed::First(key));
-        match self {
-            Input::Node(node) => context.node(node, last),
-            Input::Collection(collection) => context.finish(collection, last),
-        }
+    /// The input's rows by their group. Its errors tell the group's key in what is read of the groups, if `last` tells any.
+    fn render(self, context: &mut Context<'s, '_>, mfp: &Mfp, key: usize, last: &Last) -> Collection<'s> {
+        let tells = matches!(last.keyed, Keyed::Told(_));
+        let form = Last::new(mfp, if tells { Keyed::Told(key) } else { Keyed::First(key) });
+        let input = match self {
+            Input::Node(node) => context.node(node, form),
+            Input::Collection(collection) => context.finish(collection, form),
+        };
+        let errs = input.errs.map(|errs| if tells { rekey(errs, last) } else { errs });
+        Collection { oks: input.oks, errs }
     }
 }
 
@@ -73,7 +77,7 @@ fn accumulable<'s>(
     last: Last,
 ) -> Collection<'s> {
     let accumulation = Accumulation::new(aggregates);
-    let input = input.render(context, &accumulation.input(form, aggregates), form.key);
+    let input = input.render(context, &accumulation.input(form, aggregates), form.key, &last);
     let finish = accumulation.finish(&last);
     let fallible = last.is_fallible();
     summed(input, "Accumulate", accumulation.width, fallible, accumulation.accept(), finish)
@@ -111,7 +115,7 @@ fn hierarchical<'s>(
     last: Last,
 ) -> Collection<'s> {
     let record = with_values(form, aggregates.iter().map(value_of).collect());
-    let input = input.render(context, &record, form.key);
+    let input = input.render(context, &record, form.key, &last);
     let values =
         transform(input.oks, "Arguments", context.bounds, false, segments_logic(form.key, aggregates));
     let segments =
@@ -129,7 +133,7 @@ fn basic<'s>(
     aggregates: &[AggregateExpr],
     last: Last,
 ) -> Collection<'s> {
-    let input = input.render(context, &form.mfp, form.key);
+    let input = input.render(context, &form.mfp, form.key, &last);
     let arranged = arrange(input.oks, "ArrangeBasic");
     let rule = basic_rule(aggregates.to_vec(), &last);
     let (fallible, counters) = (last.is_fallible(), context.counters());

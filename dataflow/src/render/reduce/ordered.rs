@@ -49,7 +49,8 @@ pub type Rule = Box<dyn FnMut(&[u8], &[(&[u8], Diff)], &mut Outcome)>;
 pub struct Outcome {
     bytes: Vec<u8>,
     rows: Vec<OutRow>,
-    errs: Vec<(EvalError, Diff)>,
+    /// Each with the key of the row that failed.
+    errs: Vec<(Vec<u8>, EvalError, Diff)>,
 }
 
 struct OutRow {
@@ -70,8 +71,8 @@ impl Outcome {
         if let Some((row, key_len)) = finisher.row() {
             self.push(row, key_len, diff);
         }
-        if let Some(error) = finisher.error() {
-            self.errs.push((error.clone(), diff));
+        if let Some((key, error)) = finisher.error() {
+            self.errs.push((key.to_vec(), error.clone(), diff));
         }
     }
 
@@ -92,8 +93,8 @@ impl Outcome {
 
     /// Emits what must be added to `self` for it to become `next`.
     fn emit_change(&mut self, next: &mut Outcome, time: Timestamp, emit: &mut Emit) {
-        self.errs.iter().for_each(|(error, diff)| emit.err(error, time, -diff));
-        next.errs.iter().for_each(|(error, diff)| emit.err(error, time, *diff));
+        self.errs.iter().for_each(|(key, error, diff)| emit.err(key, error, time, -diff));
+        next.errs.iter().for_each(|(key, error, diff)| emit.err(key, error, time, *diff));
         self.sort();
         next.sort();
         let (mut i, mut j) = (0, 0);
