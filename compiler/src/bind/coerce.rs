@@ -30,7 +30,7 @@ impl Binder<'_> {
         match expr {
             Expr::Literal(row, typ) if typ.typ == Type::Unknown => self.read_literal(&row, to, how, position),
             Expr::Parameter(index, Type::Unknown) => self.infer_parameter(index, to, how, position),
-            expr if names_entry(&expr.typ()) && to.is_text() && how == Cast::Explicit => {
+            expr if expr.typ().is_reg() && to.is_text() && how == Cast::Explicit => {
                 let name = self.name_of_entry(Typed { expr, position })?;
                 self.coerce(Typed { expr: name, position }, to, how)
             }
@@ -328,7 +328,7 @@ fn over(scalar: ScalarExpr, operand: Expr) -> Expr {
     }
 }
 
-/// Whether values print as names that only the catalog knows.
+/// Whether values are read from names that only the catalog knows.
 fn names_entry(typ: &Type) -> bool {
     typ.is_reg() && *typ != Type::Regtype
 }

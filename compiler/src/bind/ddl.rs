@@ -395,7 +395,11 @@ impl Binder<'_> {
     pub(super) fn bind_create_index(&mut self, create: &mut ast::CreateIndex) -> Result<Bound, Error> {
         refuse_index_clauses(create)?;
         let on = self.resolve_relation(&mut create.on)?;
-        if matches!(on.kind, Kind::View(_) | Kind::System(_)) {
+        if let Kind::System(_) = on.kind {
+            let message = format!("permission denied: \"{}\" is a system catalog", on.name);
+            return Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message).at(create.on.position()));
+        }
+        if let Kind::View(_) = on.kind {
             let message = format!("cannot create index on relation \"{}\"", on.name);
             return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
                 .detail("This operation is not supported for views.")

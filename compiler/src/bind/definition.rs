@@ -170,6 +170,7 @@ impl Binder<'_> {
     pub(super) fn name_of_entry(&mut self, value: Typed) -> Result<Expr, Error> {
         let function = match value.expr.typ() {
             Type::Regclass => "tw_relation_name",
+            Type::Regtype => "tw_type_name",
             Type::Regproc => "tw_function_name",
             Type::Regnamespace => "tw_schema_name",
             _ => "tw_role_name",

@@ -354,7 +354,9 @@ fn output_column(expr: Expr, arity: usize, exprs: &mut Vec<Expr>) -> usize {
     if let Expr::Column(ColumnRef { level: 0, column }, _) = expr {
         return column;
     }
-    if let Some(at) = exprs.iter().position(|other| *other == expr) {
+    // What has no type yet gets it from its own place.
+    let open = expr.typ() == Type::Unknown;
+    if !open && let Some(at) = exprs.iter().position(|other| *other == expr) {
         return arity + at;
     }
     exprs.push(expr);

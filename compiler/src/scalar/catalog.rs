@@ -11,11 +11,18 @@ functions! { pub(super) FUNCTIONS;
     /// The name of a type with its modifier, `???` of an unknown one.
     "format_type"(Oid, Int4) -> Text, called_on_null(): "format_type(oid '1700', 655366)" => "numeric(10,2)"
         = { |_, oid: Option<i64>, typmod: Option<i64>| oid.map(|oid| format_type(oid, typmod)) };
+    /// The type of this name; NULL if there is none.
+    "to_regtype"(Text) -> Regtype, maybe_null(): "to_regtype('int4[]')" => "integer[]" = { |_, name: &str| regtype(name) };
     /// A number of bytes in the largest unit that leaves it at least 10.
     "pg_size_pretty"(Int8) -> Text: "pg_size_pretty(bigint '123456')" => "121 kB" = { |_, bytes: i64| size_pretty(bytes) };
     /// The parts of a name as SQL reads it.
     "parse_ident"(Text) -> [Text], errs(): "parse_ident('public.\"A b\"')" => "{public,\"A b\"}"
         = { |cx, name: &str| parse_ident(name, cx.arena) };
+}
+
+fn regtype(name: &str) -> Option<i64> {
+    let name = name.trim().to_lowercase();
+    Type::named(name.strip_prefix("pg_catalog.").unwrap_or(&name)).map(|typ| typ.oid().into())
 }
 
 /// As PostgreSQL rounds: down to half a unit, then halves away from zero.

@@ -94,7 +94,7 @@ impl EntryNames {
             .zip(columns)
             .map(|(datum, (typ, format))| match (datum, format) {
                 (Datum::Int(oid), Format::Text) if typ.is_reg() => {
-                    builtin::entry_name(typ, oid as u64, &self.catalog, &self.search_path)
+                    builtin::entry_name(typ, oid as u64, &self.catalog, &self.search_path, &self.user)
                 }
                 _ => None,
             })

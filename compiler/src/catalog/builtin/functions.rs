@@ -1,9 +1,11 @@
 //! pg_proc: every function that SQL can name, with its signature; and what each does, in pg_description.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use super::{OWNER, PG_CATALOG, Sheet, types, vector};
-use crate::catalog::Catalog;
-use crate::repr::Datum;
 use crate::repr::types::SCALARS;
+use crate::repr::{Datum, Type};
 use crate::scalar::{self, ArgType, Nulls, Syntax, Volatility};
 
 const INTERNAL_LANGUAGE: i64 = 12;
@@ -13,9 +15,9 @@ const FIRST_OID: i64 = 8000;
 const PG_PROC: i64 = 1255;
 
 /// A function as pg_proc has it.
-struct Procedure<'a> {
+struct Procedure {
     oid: i64,
-    name: &'a str,
+    name: Cow<'static, str>,
     args: Vec<i64>,
     variadic: i64,
     defaults: usize,
@@ -26,7 +28,7 @@ struct Procedure<'a> {
     set: bool,
     strict: bool,
     volatility: &'static str,
-    doc: &'a str,
+    doc: &'static str,
 }
 
 /// The oid of a declared type, pseudo-types included.
@@ -42,35 +44,35 @@ fn type_oid(declared: ArgType) -> i64 {
     types::PSEUDO.iter().find(|(_, name)| *name == pseudo).map_or(0, |(oid, _)| (*oid).into())
 }
 
-fn all(catalog: &Catalog) -> Vec<Procedure<'_>> {
-    let mut found = Vec::new();
-    let called = scalar::all().filter(|func| func.syntax == Syntax::Function);
-    for func in called {
-        let function: &scalar::Function = &func;
-        let mut args: Vec<i64> = function.args.iter().copied().map(type_oid).collect();
-        args.extend(function.variadic.map(type_oid));
-        found.push(Procedure {
-            oid: 0,
-            name: function.name,
-            args,
-            variadic: function.variadic.map_or(0, type_oid),
-            defaults: function.defaults.len(),
-            result: type_oid(function.result),
-            kind: "f",
-            language: INTERNAL_LANGUAGE,
-            set: false,
-            strict: function.nulls == Nulls::Strict,
-            volatility: match function.volatility {
-                Volatility::Immutable => "i",
-                Volatility::Stable => "s",
-                Volatility::Volatile => "v",
-            },
-            doc: function.doc(),
-        });
+/// As [`type_oid`], of an argument in `functions.sql`.
+fn argument_oid(typ: &Type) -> i64 {
+    match typ {
+        Type::Unknown => type_oid(ArgType::Any),
+        typ => typ.oid().into(),
     }
-    let plain = |name, args: &[ArgType], result: i64, doc| Procedure {
+}
+
+/// Every function; none is created by users.
+fn all() -> &'static [Procedure] {
+    static ALL: LazyLock<Vec<Procedure>> = LazyLock::new(numbered);
+    &ALL
+}
+
+fn numbered() -> Vec<Procedure> {
+    let mut found = declared();
+    for (number, procedure) in (FIRST_OID..).zip(&mut found) {
+        procedure.oid = number;
+    }
+    let forms = (0..SCALARS.len()).flat_map(types::io_functions).chain(types::array_io_functions());
+    found.extend(forms.map(|(oid, name)| Procedure { oid, strict: true, ..plain(name, &[], 0, "") }));
+    found
+}
+
+/// A function with nothing special about it.
+fn plain(name: impl Into<Cow<'static, str>>, args: &[ArgType], result: i64, doc: &'static str) -> Procedure {
+    Procedure {
         oid: 0,
-        name,
+        name: name.into(),
         args: args.iter().copied().map(type_oid).collect(),
         variadic: 0,
         defaults: 0,
@@ -81,7 +83,30 @@ fn all(catalog: &Catalog) -> Vec<Procedure<'_>> {
         strict: false,
         volatility: "i",
         doc,
-    };
+    }
+}
+
+/// What is declared in the tables of functions and in `functions.sql`.
+fn declared() -> Vec<Procedure> {
+    let mut found = Vec::new();
+    let called = scalar::all().filter(|func| func.syntax == Syntax::Function);
+    for func in called {
+        let function: &scalar::Function = &func;
+        let mut args: Vec<i64> = function.args.iter().copied().map(type_oid).collect();
+        args.extend(function.variadic.map(type_oid));
+        found.push(Procedure {
+            variadic: function.variadic.map_or(0, type_oid),
+            args,
+            defaults: function.defaults.len(),
+            strict: function.nulls == Nulls::Strict,
+            volatility: match function.volatility {
+                Volatility::Immutable => "i",
+                Volatility::Stable => "s",
+                Volatility::Volatile => "v",
+            },
+            ..plain(function.name, &[], type_oid(function.result), function.doc())
+        });
+    }
     for aggregate in scalar::all_aggregates() {
         let result = type_oid(aggregate.result);
         found.push(Procedure { kind: "a", ..plain(aggregate.name, aggregate.args, result, aggregate.doc) });
@@ -94,36 +119,28 @@ fn all(catalog: &Catalog) -> Vec<Procedure<'_>> {
         };
         found.push(Procedure { set: true, ..plain(function.name, function.args, result, function.doc()) });
     }
-    for function in catalog.functions() {
+    for function in super::function_texts() {
         found.push(Procedure {
-            args: function.args.iter().map(|typ| typ.oid().into()).collect(),
+            args: function.args.iter().map(argument_oid).collect(),
             language: SQL_LANGUAGE,
-            set: function.returns_set(),
+            set: function.set,
             volatility: "s",
-            ..plain(&function.name, &[], function.result.oid().into(), "")
+            ..plain(function.name, &[], function.result.oid().into(), "")
         });
-    }
-    for (number, procedure) in (FIRST_OID..).zip(&mut found) {
-        procedure.oid = number;
     }
     found
 }
 
 /// The oid of the first function of this name.
-pub fn oid_of(name: &str, catalog: &Catalog) -> Option<i64> {
-    let forms = (0..SCALARS.len()).flat_map(types::io_functions).chain(types::array_io_functions());
-    let called = all(catalog).into_iter().find(|procedure| procedure.name == name).map(|found| found.oid);
-    called.or_else(|| forms.into_iter().find(|(_, form)| form == name).map(|(oid, _)| oid))
+pub fn oid_of(name: &str) -> Option<i64> {
+    all().iter().find(|procedure| procedure.name == name).map(|found| found.oid)
 }
 
-pub fn name_of(oid: i64, catalog: &Catalog) -> Option<String> {
-    let forms = (0..SCALARS.len()).flat_map(types::io_functions).chain(types::array_io_functions());
-    let called = all(catalog).into_iter().find(|procedure| procedure.oid == oid);
-    let called = called.map(|procedure| procedure.name.to_owned());
-    called.or_else(|| forms.into_iter().find(|(form, _)| *form == oid).map(|(_, name)| name))
+pub fn name_of(oid: i64) -> Option<String> {
+    all().iter().find(|procedure| procedure.oid == oid).map(|found| found.name.clone().into_owned())
 }
 
-pub fn procedures(catalog: &Catalog, sheet: &mut Sheet<'_>) {
+pub fn procedures(sheet: &mut Sheet<'_>) {
     let columns = [
         "oid",
         "proname",
@@ -145,10 +162,10 @@ pub fn procedures(catalog: &Catalog, sheet: &mut Sheet<'_>) {
     ];
     let arena = sheet.arena;
     sheet.fill(columns, |sheet| {
-        let mut write = |procedure: &Procedure<'_>| {
+        for procedure in all() {
             sheet.row([
                 Datum::Int(procedure.oid),
-                Datum::Text(procedure.name),
+                Datum::Text(&procedure.name),
                 Datum::Int(PG_CATALOG),
                 Datum::Int(OWNER),
                 Datum::Int(procedure.language),
@@ -163,34 +180,16 @@ pub fn procedures(catalog: &Catalog, sheet: &mut Sheet<'_>) {
                 Datum::Int(procedure.defaults as i64),
                 Datum::Int(procedure.result),
                 vector(procedure.args.iter().copied(), arena),
-                Datum::Text(procedure.name),
+                Datum::Text(&procedure.name),
             ]);
-        };
-        all(catalog).iter().for_each(&mut write);
-        let forms = (0..SCALARS.len()).flat_map(types::io_functions).chain(types::array_io_functions());
-        for (oid, name) in forms {
-            write(&Procedure {
-                oid,
-                name: &name,
-                args: Vec::new(),
-                variadic: 0,
-                defaults: 0,
-                result: 0,
-                kind: "f",
-                language: INTERNAL_LANGUAGE,
-                set: false,
-                strict: true,
-                volatility: "i",
-                doc: "",
-            });
         }
     });
 }
 
 /// Only functions have descriptions: there is no COMMENT yet.
-pub fn descriptions(catalog: &Catalog, sheet: &mut Sheet<'_>) {
+pub fn descriptions(sheet: &mut Sheet<'_>) {
     sheet.fill(["objoid", "classoid", "objsubid", "description"], |sheet| {
-        for procedure in all(catalog).iter().filter(|procedure| !procedure.doc.is_empty()) {
+        for procedure in all().iter().filter(|procedure| !procedure.doc.is_empty()) {
             let doc = Datum::Text(procedure.doc);
             sheet.row([Datum::Int(procedure.oid), Datum::Int(PG_PROC), Datum::Int(0), doc]);
         }

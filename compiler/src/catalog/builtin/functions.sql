@@ -58,9 +58,6 @@ to_regclass(text) regclass AS
      WHERE n.nspname = CASE WHEN array_length(parse_ident($1), 1) = 2 THEN (parse_ident($1))[1] ELSE n.nspname END
        AND c.relname = (parse_ident($1))[array_length(parse_ident($1), 1)]
        AND (array_length(parse_ident($1), 1) = 2 OR pg_table_is_visible(c.oid)));
-to_regtype(text) regtype AS
-    (SELECT t.oid FROM pg_type t
-     WHERE $1 IN (t.typname, 'pg_catalog.' || t.typname) OR format_type(t.oid, NULL) = lower($1));
 to_regnamespace(text) regnamespace AS (SELECT n.oid FROM pg_namespace n WHERE n.nspname = (parse_ident($1))[1]);
 to_regrole(text) regrole AS (SELECT a.oid FROM pg_authid a WHERE a.rolname = (parse_ident($1))[1]);
 to_regproc(text) regproc AS
@@ -70,6 +67,7 @@ version() text AS 'PostgreSQL ' || coalesce(current_setting('server_version', tr
 tw_relation_name(oid) text AS
     (SELECT CASE WHEN pg_table_is_visible(c.oid) THEN '' ELSE quote_ident(n.nspname) || '.' END || quote_ident(c.relname)
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1);
+tw_type_name(oid) text AS format_type($1, NULL);
 tw_function_name(oid) text AS (SELECT p.proname FROM pg_proc p WHERE p.oid = $1);
 tw_schema_name(oid) text AS (SELECT quote_ident(n.nspname) FROM pg_namespace n WHERE n.oid = $1);
 tw_role_name(oid) text AS (SELECT quote_ident(a.rolname) FROM pg_authid a WHERE a.oid = $1);

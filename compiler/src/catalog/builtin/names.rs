@@ -8,7 +8,13 @@ use crate::repr::Type;
 use crate::scalar::{quote_ident, split_name};
 
 /// The name that an oid prints as; none if nothing has it.
-pub fn entry_name(typ: &Type, oid: u64, catalog: &Catalog, search_path: &[String]) -> Option<String> {
+pub fn entry_name(
+    typ: &Type,
+    oid: u64,
+    catalog: &Catalog,
+    search_path: &[String],
+    user: &str,
+) -> Option<String> {
     match typ {
         Type::Regclass => {
             let item = catalog.item(CollectionId(oid));
@@ -23,7 +29,8 @@ pub fn entry_name(typ: &Type, oid: u64, catalog: &Catalog, search_path: &[String
         Type::Regnamespace => {
             catalog.schemas().find(|schema| schema.oid == oid).map(|schema| quote_ident(&schema.name))
         }
-        Type::Regproc => functions::name_of(oid as i64, catalog),
+        Type::Regproc => functions::name_of(oid as i64),
+        Type::Regrole if oid == OWNER as u64 => Some(quote_ident(user)),
         _ => None,
     }
 }
@@ -56,8 +63,9 @@ pub fn entry_oid(
         Type::Regclass => relation_oid(schema, name, catalog, search_path)
             .ok_or_else(|| undefined(SqlState::UNDEFINED_TABLE, "relation"))?,
         Type::Regnamespace => catalog.schema(name).ok_or_else(|| undefined_schema(name))?.oid as i64,
-        Type::Regproc => functions::oid_of(name, catalog)
-            .ok_or_else(|| undefined(SqlState::UNDEFINED_FUNCTION, "function"))?,
+        Type::Regproc => {
+            functions::oid_of(name).ok_or_else(|| undefined(SqlState::UNDEFINED_FUNCTION, "function"))?
+        }
         _ if name == user => OWNER,
         _ => return Err(undefined(SqlState::UNDEFINED_OBJECT, "role")),
     };
