@@ -19,6 +19,9 @@ use crate::storage::{Timestamp, Updates};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DataflowId(pub u64);
 
+/// Sends commands to worker 0 and wakes it.
+pub type CommandSender = Arc<dyn Fn(Command) + Send + Sync>;
+
 /// What the workers are told, in order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Command {

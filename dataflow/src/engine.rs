@@ -20,12 +20,10 @@ use compiler::{Error, SqlState};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use crate::clock::{Oracle, SystemClock};
-use crate::command::DataflowId;
+use crate::command::{CommandSender, DataflowId};
 use crate::coordinator::commit::{Sequencer, Write, refused};
 use crate::coordinator::fragments::{Fragments, Readable, Shown};
-use crate::coordinator::{
-    CommandSender, Coordinator, Event, Install, Installed, ReadTimestamp, Start, Until, boot, derive,
-};
+use crate::coordinator::{Coordinator, Event, Install, Installed, ReadTimestamp, Start, Until, boot, derive};
 use crate::output::{self, Output};
 use crate::peeks::Peeks;
 use crate::reads::{Range, Read};

@@ -21,6 +21,7 @@ use compiler::scalar::EvalError;
 use tokio::sync::watch;
 
 use crate::command::DataflowId;
+use crate::render::Counters;
 use crate::spine::Snapshot;
 use crate::storage::{Diff, Timestamp};
 
@@ -36,6 +37,8 @@ pub struct Published {
     upper: watch::Sender<Timestamp>,
     /// The workers of other processes, in their order after this process's own.
     remote: Box<[Remote]>,
+    /// What the operators count that this process's workers keep it up to date with.
+    counters: Mutex<Vec<Counters>>,
 }
 
 /// What is known of the part of a worker of another process.
@@ -141,7 +144,22 @@ impl Published {
             holds: Mutex::default(),
             upper: watch::Sender::new(0),
             remote: (0..remote).map(|_| Remote::default()).collect(),
+            counters: Mutex::default(),
         }
+    }
+
+    fn counters(&self) -> MutexGuard<'_, Vec<Counters>> {
+        self.counters.lock().expect("invariant: nothing panics while it has the counters")
+    }
+
+    /// A worker has built it: its operators count from here on.
+    pub fn count_with(&self, counters: impl IntoIterator<Item = Counters>) {
+        self.counters().extend(counters);
+    }
+
+    /// How many rows its reductions have read again in this process, to find what became of their groups.
+    pub fn rows_read(&self) -> u64 {
+        self.counters().iter().map(Counters::rows_read).sum()
     }
 
     fn holds(&self) -> MutexGuard<'_, Holds> {

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use compiler::scalar::EvalError;
 use compiler::{Error, SqlState};
 
-use crate::command::{Command, Peek};
-use crate::coordinator::CommandSender;
+use crate::command::{Command, CommandSender, Peek};
 use crate::coordinator::fragments::Readable;
 use crate::peeks::Peeks;
 use crate::published::{Contents, Errors, Hold};

@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use compiler::mir::CollectionId;
 
-use crate::command::{Command, DataflowId, Slice};
-use crate::coordinator::{CommandSender, Event};
+use crate::command::{Command, CommandSender, DataflowId, Slice};
+use crate::coordinator::Event;
 use crate::storage::{ShardId, Storage, StorageError, Timestamp, Updates};
 
 /// Slices on their way to the workers at once, for one load.

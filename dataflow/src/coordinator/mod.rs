@@ -20,7 +20,7 @@ use compiler::lir;
 use compiler::mir::CollectionId;
 use tokio::sync::{Notify, oneshot};
 
-use crate::command::{Command, DataflowId, Local, OwnedUpdates, Response, Tick};
+use crate::command::{Command, CommandSender, DataflowId, Local, OwnedUpdates, Response, Tick};
 use crate::coordinator::commit::{Commit, Sequencer};
 use crate::coordinator::fragments::Fragments;
 use crate::output::Output;
@@ -145,9 +145,6 @@ impl ReadTimestamp {
         }
     }
 }
-
-/// Sends commands to worker 0 and wakes it.
-pub type CommandSender = Arc<dyn Fn(Command) + Send + Sync>;
 
 pub struct Coordinator {
     storage: Storage,

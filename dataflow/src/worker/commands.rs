@@ -15,9 +15,7 @@ use timely::dataflow::operators::vec::Broadcast;
 use timely::scheduling::{Activator, SyncActivator};
 use timely::worker::Worker;
 
-use crate::command::OwnedUpdates;
-use crate::command::{Build, Command, DataflowId, Response};
-use crate::coordinator::CommandSender;
+use crate::command::{Build, Command, CommandSender, DataflowId, OwnedUpdates, Response};
 use crate::output::Output;
 use crate::render::Sink;
 use crate::spine::RowsRef;

@@ -17,8 +17,7 @@ use compiler::{Error, SqlState};
 use timely::communication::WorkerGuards;
 use timely::worker::Worker;
 
-use crate::command::{Build, Command, DataflowId, Response, Slice, Tick};
-use crate::coordinator::CommandSender;
+use crate::command::{Build, Command, CommandSender, DataflowId, Response, Slice, Tick};
 use crate::render::{self, Built, ShardInput};
 use crate::storage::Timestamp;
 
@@ -175,6 +174,9 @@ impl State {
         let inputs = std::mem::take(&mut built.inputs);
         for shard in inputs.keys() {
             self.readers.entry(*shard).or_default().push(build.id);
+        }
+        if let Some(published) = &build.published.0 {
+            published.count_with(built.counters.values().cloned());
         }
         if let Some(exports) = built.exports.take() {
             self.traces.insert(build, exports);
