@@ -10,8 +10,9 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, BytesMut};
 use postgres_protocol::message::frontend;
 
-/// How long a server may think before a message that is expected counts as missing.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a server may think before a message that is expected counts as missing: long, because whoever listens in the background
+/// begins to wait when a busy machine has not yet written down what is to be said.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long nothing must come before an answer without an end counts as whole.
 const QUIET: Duration = Duration::from_millis(150);
