@@ -1,0 +1,1 @@
+CREATE TABLE "T" (a int8 PRIMARY KEY, b numeric(6,2) DEFAULT -1.5, c timestamptz NOT NULL, UNIQUE (b, c)); CREATE STREAM s AS SELECT * FROM r WHERE stars < 3
