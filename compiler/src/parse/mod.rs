@@ -2,7 +2,8 @@
 //!
 //! A parser of our own gives what a user of PostgreSQL expects and a borrowed grammar could not: the same token in every
 //! syntax error, the position of every operator, the same words reserved, the same grouping. It accepts what the syntax
-//! tree can hold and nothing else, so that no clause is read and ignored.
+//! tree can hold and nothing else, so that no clause is read and ignored. What it refuses is shown to sqlparser, which may
+//! know from which other system it comes ([`foreign`]).
 //!
 //! Invariant: no text makes it panic, overflow the stack or take more than linear time; see [`cursor`] for the bounds.
 
@@ -10,6 +11,7 @@ mod call;
 mod cursor;
 mod definition;
 mod expr;
+mod foreign;
 mod from;
 mod lex;
 mod query;
@@ -24,11 +26,16 @@ mod tests;
 use cursor::{Limits, Parser};
 
 use crate::ast::{Expr, Spanned, Statement, TypeName};
-use crate::error::Error;
+use crate::error::{Error, SqlState};
 
 /// The statements of a text, which `;` separates. A text of white space and comments has none.
 pub fn parse(text: &str) -> Result<Vec<Spanned<Statement>>, Error> {
-    statements(text, Limits::WRITTEN)
+    statements(text, Limits::WRITTEN).map_err(|mut error| {
+        if error.code == SqlState::SYNTAX_ERROR && error.hint.is_none() {
+            error.hint = foreign::hint(text).map(str::to_owned);
+        }
+        error
+    })
 }
 
 /// A text that [`print`](crate::ast::print) made of a statement that [`parse`] accepted. It is accepted too, although the
