@@ -28,6 +28,7 @@ pub(super) fn int_op(op: IntOp, width: Width, a: i64, b: i64) -> Result<i64, Eva
         IntOp::Sub => a.checked_sub(b),
         IntOp::Mul => a.checked_mul(b),
         IntOp::Div | IntOp::Rem if b == 0 => return Err(EvalError::division_by_zero()),
+        IntOp::Div | IntOp::Rem if (a | b) >> 32 == 0 => Some(short_division(op, a as u32, b as u32)),
         IntOp::Div => a.checked_div(b),
         // The least integer by -1 leaves nothing, though their quotient overflows.
         IntOp::Rem => Some(a.wrapping_rem(b)),
@@ -37,6 +38,12 @@ pub(super) fn int_op(op: IntOp, width: Width, a: i64, b: i64) -> Result<i64, Eva
         Width::Int4 => int4(value),
         Width::Int8 => int8(value),
     }
+}
+
+/// Of numbers of 32 bits without sign: several times as fast as of 64, and what most numbers are.
+#[inline(always)]
+fn short_division(op: IntOp, a: u32, b: u32) -> i64 {
+    i64::from(if op == IntOp::Div { a / b } else { a % b })
 }
 
 #[cold]

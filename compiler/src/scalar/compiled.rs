@@ -30,6 +30,8 @@ enum Node {
     Literal(Literal),
     Error(EvalError),
     Compare(Comparison, Box<[Node; 2]>),
+    /// A comparison of integers.
+    CompareInts(Comparison, Box<[Node; 2]>),
     Int(IntOp, Width, Box<[Node; 2]>),
     Float(FloatOp, Box<[Node; 2]>),
     Not(Box<Node>),
@@ -134,6 +136,9 @@ fn compile_call(func: Func, args: Box<[Node]>, typ: &Type) -> Node {
     let single =
         |args: Box<[Node]>| args.into_iter().next().expect("invariant: a unary function has an argument");
     match func.fast {
+        Fast::Compare(comparison) if args.iter().any(Node::is_int) => {
+            Node::CompareInts(comparison, pair(args))
+        }
         Fast::Compare(comparison) => Node::Compare(comparison, pair(args)),
         Fast::Int(op, width) => Node::Int(op, width, pair(args)),
         Fast::Float(op) => Node::Float(op, pair(args)),
@@ -168,6 +173,37 @@ impl Node {
         }
     }
 
+    /// Whether it gives nothing but integers and NULL, by its form alone.
+    fn is_int(&self) -> bool {
+        matches!(self, Node::Int(..) | Node::Literal(Literal::Plain(Datum::Int(_))))
+    }
+
+    /// As [`Node::eval`], of an integer: the result fits two registers, and so do those of the operands.
+    #[inline(always)]
+    fn eval_int<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Bump) -> Result<Option<i64>, EvalError> {
+        match self {
+            Node::Literal(Literal::Plain(Datum::Int(value))) => Ok(Some(*value)),
+            Node::Column(slot) if let Datum::Int(value) = slots[*slot] => Ok(Some(value)),
+            node => node.eval_int_inner(slots, arena),
+        }
+    }
+
+    fn eval_int_inner<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Bump) -> Result<Option<i64>, EvalError> {
+        match self {
+            Node::Int(op, width, args) => {
+                match (args[0].eval_int(slots, arena)?, args[1].eval_int(slots, arena)?) {
+                    (Some(a), Some(b)) => int_op(*op, *width, a, b).map(Some),
+                    _ => Ok(None),
+                }
+            }
+            node => match node.eval(slots, arena)? {
+                Datum::Int(value) => Ok(Some(value)),
+                Datum::Null => Ok(None),
+                other => Err(EvalError::internal(format!("an integer operator met {other:?}"))),
+            },
+        }
+    }
+
     fn eval_inner<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
         match self {
             Node::Column(_) => self.eval(slots, arena),
@@ -180,10 +216,14 @@ impl Node {
                 }
                 Ok(Datum::Bool(comparison.holds(compare(a, b))))
             }
-            Node::Int(op, width, args) => match (args[0].eval(slots, arena)?, args[1].eval(slots, arena)?) {
-                (Datum::Int(a), Datum::Int(b)) => int_op(*op, *width, a, b).map(Datum::Int),
-                (a, b) => null_or_mismatch(a, b),
-            },
+            Node::CompareInts(comparison, args) => {
+                let (a, b) = (args[0].eval_int(slots, arena)?, args[1].eval_int(slots, arena)?);
+                Ok(match (a, b) {
+                    (Some(a), Some(b)) => Datum::Bool(comparison.holds(a.cmp(&b))),
+                    _ => Datum::Null,
+                })
+            }
+            Node::Int(..) => Ok(self.eval_int(slots, arena)?.map_or(Datum::Null, Datum::Int)),
             Node::Float(op, args) => match (args[0].eval(slots, arena)?, args[1].eval(slots, arena)?) {
                 (Datum::Float(a), Datum::Float(b)) => float_op(*op, a, b).map(Datum::Float),
                 (a, b) => null_or_mismatch(a, b),

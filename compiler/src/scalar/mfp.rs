@@ -113,6 +113,13 @@ impl Mfp {
         reached
     }
 
+    /// The input columns that the predicates depend on.
+    pub fn read_by_predicates(&self) -> BTreeSet<usize> {
+        let mut columns: BTreeSet<usize> = self.predicates.iter().flat_map(|p| self.reaches(p)).collect();
+        columns.retain(|c| *c < self.input_arity);
+        columns
+    }
+
     /// The input columns that the output depends on.
     pub fn support(&self) -> BTreeSet<usize> {
         let mut columns = BTreeSet::new();

@@ -1,9 +1,10 @@
 //! The compiled form of an [`Mfp`], which works on packed rows: the hot path of the whole product.
 //!
-//! A row is walked once, from its front to the last column that is needed. Columns that an expression reads are decoded
-//! into a reused buffer; columns that only pass through are never decoded, their bytes are copied, neighbours in one
-//! piece. A map is computed just before the first predicate that reads it, or after all predicates. Nothing is allocated
-//! per row but what functions build in the arena, which is reset for each row.
+//! A row is walked once, from its front to the last column that is needed, and no further than the predicates read before
+//! they have let it pass. Columns that an expression reads are decoded into a reused buffer; columns that only pass through
+//! are never decoded, their bytes are copied, neighbours in one piece. A map is computed just before the first predicate that
+//! reads it, or after all predicates. Nothing is allocated per row but what functions build in the arena, which is reset for
+//! each row.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +19,14 @@ pub struct MfpPlan {
     input_arity: usize,
     /// The columns to decode, ascending; column `decode[i]` goes to slot `i`, maps to the slots after.
     decode: Vec<usize>,
-    /// How many columns must be walked over, to decode and to find the pieces that are copied.
+    /// How many columns must be walked over for the predicates: to decode what they read.
+    gate_walk: usize,
+    /// The steps up to the last predicate.
+    gate: Vec<Step>,
+    /// How many columns must be walked over in all, to decode and to find the pieces that are copied.
     walk: usize,
-    steps: Vec<Step>,
+    /// The maps of a row that has passed.
+    maps: Vec<CompiledExpr>,
     output: Vec<Piece>,
     /// The pieces of `output` that make the key.
     key_pieces: usize,
@@ -72,16 +78,22 @@ impl MfpPlan {
         for predicate in &mfp.predicates {
             builder.filter(predicate);
         }
+        let gated = builder.steps.len();
         let mut output = builder.pieces(&mfp.projection[..key_columns]);
         let key_pieces = output.len();
         output.extend(builder.pieces(&mfp.projection[key_columns..]));
         let walk = walked(mfp.input_arity, &builder.decode, &output);
-        let Builder { decode, steps, .. } = builder;
+        let gate_walk = read_by_predicates(&mfp);
+        let Builder { decode, steps: mut gate, .. } = builder;
+        let maps =
+            gate.split_off(gated).into_iter().map(|(Step::Map(expr) | Step::Filter(expr))| expr).collect();
         MfpPlan {
             input_arity: mfp.input_arity,
             decode,
+            gate_walk,
+            gate,
             walk,
-            steps,
+            maps,
             output,
             key_pieces,
             key_columns,
@@ -116,16 +128,23 @@ impl MfpPlan {
         if self.empty {
             return Ok(false);
         }
-        let mut slots = recycle(std::mem::take(&mut scratch.datums));
-        if !self.steps.is_empty() {
-            scratch.arena.reset();
+        let Scratch { arena, datums, offsets, key_len } = scratch;
+        let mut slots = recycle(std::mem::take(datums));
+        if !self.gate.is_empty() || !self.maps.is_empty() {
+            arena.reset();
         }
-        self.walk(parts, &mut slots, &mut scratch.offsets);
-        let passed = self.run(&mut slots, &scratch.arena);
+        slots.resize(self.decode.len(), Datum::Null);
+        offsets.clear();
+        let mut walk = Walk::new(parts);
+        walk.up_to(self.gate_walk, &self.decode, &mut slots, offsets);
+        let passed = run(&self.gate, &mut slots, arena);
         if let Ok(true) = passed {
-            scratch.key_len = self.write_parts(parts, &slots, &scratch.offsets, out);
+            walk.up_to(self.walk, &self.decode, &mut slots, offsets);
+            offsets.push(walk.place());
+            compute(&self.maps, &mut slots, arena);
+            *key_len = self.write_parts(parts, &slots, offsets, out);
         }
-        scratch.datums = recycle(slots);
+        *datums = recycle(slots);
         passed
     }
 
@@ -142,64 +161,15 @@ impl MfpPlan {
         let mut slots = recycle(std::mem::take(&mut scratch.datums));
         scratch.arena.reset();
         slots.extend(self.decode.iter().map(|column| input[*column]));
-        let passed = self.run(&mut slots, &scratch.arena);
+        let passed = run(&self.gate, &mut slots, &scratch.arena);
         if let Ok(true) = passed {
+            compute(&self.maps, &mut slots, &scratch.arena);
             scratch.key_len = self.write(&slots, out, |first, last, out| {
                 input[first..=last].iter().for_each(|datum| out.push(*datum));
             });
         }
         scratch.datums = recycle(slots);
         passed
-    }
-
-    /// Decodes the wanted columns and notes where the walked ones begin.
-    #[inline]
-    fn walk<'a>(&self, parts: &[&'a [u8]], slots: &mut Vec<Datum<'a>>, offsets: &mut Vec<usize>) {
-        offsets.clear();
-        let mut wanted = self.decode.iter().copied();
-        let mut next = wanted.next().unwrap_or(usize::MAX);
-        let mut column = 0;
-        let mut base = 0;
-        for part in parts {
-            let mut rest = *part;
-            while column < self.walk && !rest.is_empty() {
-                offsets.push(base + part.len() - rest.len());
-                if column == next {
-                    let (datum, after) = row::decode_first(rest);
-                    slots.push(datum);
-                    rest = after;
-                    next = wanted.next().unwrap_or(usize::MAX);
-                } else {
-                    rest = row::split_first(rest).1;
-                }
-                column += 1;
-            }
-            base += part.len() - rest.len();
-            if column == self.walk {
-                break;
-            }
-        }
-        offsets.push(base);
-    }
-
-    /// Runs the steps; whether the row passes.
-    #[inline]
-    fn run<'a>(&'a self, slots: &mut Vec<Datum<'a>>, arena: &'a Bump) -> Result<bool, EvalError> {
-        let mut error: Option<EvalError> = None;
-        for step in &self.steps {
-            match step {
-                Step::Map(expr) => {
-                    let value = expr.eval(slots, arena).unwrap_or_else(|e| e.to_cell(arena));
-                    slots.push(value);
-                }
-                Step::Filter(expr) => match expr.eval(slots, arena) {
-                    Ok(Datum::Bool(true)) => {}
-                    Ok(_) => return Ok(false),
-                    Err(e) => error = Some(error.map_or_else(|| e.clone(), |least| least.min(e.clone()))),
-                },
-            }
-        }
-        error.map_or(Ok(true), Err)
     }
 
     fn write_parts(
@@ -249,6 +219,78 @@ impl MfpPlan {
     }
 }
 
+/// Runs the steps up to the last predicate; whether the row passes.
+#[inline]
+fn run<'a>(steps: &'a [Step], slots: &mut Vec<Datum<'a>>, arena: &'a Bump) -> Result<bool, EvalError> {
+    let mut error: Option<EvalError> = None;
+    for step in steps {
+        match step {
+            Step::Map(expr) => map(expr, slots, arena),
+            Step::Filter(expr) => match expr.eval(slots, arena) {
+                Ok(Datum::Bool(true)) => {}
+                Ok(_) => return Ok(false),
+                Err(e) => error = Some(error.map_or_else(|| e.clone(), |least| least.min(e.clone()))),
+            },
+        }
+    }
+    error.map_or(Ok(true), Err)
+}
+
+/// Computes the maps of a row that has passed.
+#[inline]
+fn compute<'a>(maps: &'a [CompiledExpr], slots: &mut Vec<Datum<'a>>, arena: &'a Bump) {
+    maps.iter().for_each(|expr| map(expr, slots, arena));
+}
+
+#[inline]
+fn map<'a>(expr: &'a CompiledExpr, slots: &mut Vec<Datum<'a>>, arena: &'a Bump) {
+    let value = expr.eval(slots, arena).unwrap_or_else(|e| e.to_cell(arena));
+    slots.push(value);
+}
+
+/// A walk over a row's columns, which can stop and go on.
+struct Walk<'p, 'a> {
+    parts: std::slice::Iter<'p, &'a [u8]>,
+    /// What is left of the part at hand, and where it ends in the row.
+    rest: &'a [u8],
+    end: usize,
+    column: usize,
+    decoded: usize,
+}
+
+impl<'p, 'a> Walk<'p, 'a> {
+    #[inline]
+    fn new(parts: &'p [&'a [u8]]) -> Walk<'p, 'a> {
+        Walk { parts: parts.iter(), rest: &[], end: 0, column: 0, decoded: 0 }
+    }
+
+    /// Where it stands in the row.
+    #[inline]
+    fn place(&self) -> usize {
+        self.end - self.rest.len()
+    }
+
+    /// Goes on before column `until`: decodes the wanted columns on the way, and notes where each column begins.
+    #[inline]
+    fn up_to(&mut self, until: usize, decode: &[usize], slots: &mut [Datum<'a>], offsets: &mut Vec<usize>) {
+        while self.column < until {
+            while self.rest.is_empty() {
+                let Some(part) = self.parts.next() else { return };
+                self.rest = part;
+                self.end += part.len();
+            }
+            offsets.push(self.place());
+            if decode.get(self.decoded) == Some(&self.column) {
+                (slots[self.decoded], self.rest) = row::decode_first(self.rest);
+                self.decoded += 1;
+            } else {
+                self.rest = row::split_first(self.rest).1;
+            }
+            self.column += 1;
+        }
+    }
+}
+
 /// Copies the bytes from `start` to `end` (or all that follow) of the concatenation of parts.
 #[inline]
 fn copy_span(parts: &[&[u8]], start: usize, end: Option<usize>, out: &mut RowBuf) {
@@ -275,6 +317,11 @@ fn walked(input_arity: usize, decode: &[usize], output: &[Piece]) -> usize {
         Piece::Slot(_) => 0,
     });
     copied.max().unwrap_or(0).max(decoded)
+}
+
+/// How many columns must be walked over to decode all that the predicates read.
+fn read_by_predicates(mfp: &Mfp) -> usize {
+    mfp.read_by_predicates().last().map_or(0, |column| column + 1)
 }
 
 /// The same buffer, empty, for datums of another lifetime. The allocation stays: collecting in place is what the standard

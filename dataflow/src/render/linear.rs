@@ -79,6 +79,9 @@ impl Walk for Rows {
 /// A part of a transaction: the worker's share of it.
 pub type Share = (Arc<Updates>, Range<usize>);
 
+/// How many rows are brought into the cache together: about as many as a core can wait for at a time.
+const ROWS_TOUCHED: usize = 16;
+
 impl Walk for Vec<Share> {
     fn walk(
         &self,
@@ -89,7 +92,11 @@ impl Walk for Vec<Share> {
     ) -> bool {
         while let Some((updates, range)) = self.get(place.element) {
             while range.start + place.key < range.end {
-                let (row, time, diff) = updates.get(range.start + place.key);
+                let at = range.start + place.key;
+                if place.key.is_multiple_of(ROWS_TOUCHED) {
+                    updates.touch(at..range.end.min(at + ROWS_TOUCHED));
+                }
+                let (row, time, diff) = updates.get(at);
                 if let Some(time) = bounds.clip(time) {
                     visit(&[row], time, diff);
                 }
