@@ -27,7 +27,7 @@ use crate::coordinator::{Coordinator, Event, Install, Installed, ReadTimestamp, 
 use crate::output::{self, Output};
 use crate::peeks::Peeks;
 use crate::reads::{Range, Read};
-use crate::storage::{CATALOG, Diff, Directory, Disk, Memory, Options, ShardId, Storage, Timestamp};
+use crate::storage::{CATALOG, Diff, Directory, Disk, Memory, Options, ShardId, Storage, Timestamp, Updates};
 use crate::tables::{Present, Table, Tables, key_length};
 use crate::worker;
 
@@ -367,17 +367,15 @@ impl Engine {
         Read::new(relations, read_ts, inner.commands.clone(), inner.peeks.clone(), inner.remote_workers)
     }
 
-    /// Runs a dataflow once, as of now (or of `as_of`): its rows with their multiplicities. Dropping the future frees it.
-    pub async fn run(
-        &self,
-        dataflow: lir::Dataflow,
-        as_of: Option<Timestamp>,
-    ) -> Result<Vec<(Vec<u8>, Diff)>, Error> {
+    /// Runs a dataflow once, as of now (or of `as_of`): its rows with their multiplicities, sorted by bytes and consolidated.
+    /// Dropping the future frees it.
+    pub async fn run(&self, dataflow: lir::Dataflow, as_of: Option<Timestamp>) -> Result<Updates, Error> {
         let running = self.start(dataflow, as_of, Until::AsOf, None).await?;
-        let mut rows = Vec::new();
+        let mut rows = Updates::new();
         loop {
             match running.next().await? {
-                output::Event::Updates { rows: more, .. } => rows.extend(more),
+                // There is one time, so they come at once.
+                output::Event::Updates { rows: all, .. } => rows = all,
                 output::Event::Progress(_) => {}
                 output::Event::End => return Ok(rows),
             }

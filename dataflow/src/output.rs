@@ -1,7 +1,7 @@
 //! An output: where a dataflow's updates wait for the session that asked for them.
 //!
 //! Each worker pushes what it has with its frontier; the reader is given whole timestamps, consolidated, in order, each as
-//! soon as every worker has passed it. The queue is bounded in bytes: a reader that does not read is cut off with an
+//! soon as every worker has passed it. The queue is bounded in bytes, but for one time's: a reader that does not read is cut off with an
 //! error instead of slowing the workers or filling the memory.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use crate::storage::{Diff, Timestamp, Updates};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// All updates at one time, consolidated, rows in byte order, at least one.
-    Updates { at: Timestamp, rows: Vec<(Vec<u8>, Diff)> },
+    Updates { at: Timestamp, rows: Updates },
     /// Nothing more will come before this time.
     Progress(Timestamp),
     /// Nothing more will come.
@@ -86,12 +86,9 @@ impl Output {
         if state.closed {
             return;
         }
-        for (row, time, diff) in updates {
-            state.waiting_bytes += row.len() + 32;
-            state.waiting.entry(time).or_default().push(row, time, diff);
-        }
+        state.take(updates);
         state.uppers[worker] = state.uppers[worker].max(upper);
-        if state.waiting_bytes > self.bytes_max {
+        if state.lag() > self.bytes_max {
             state.overrun = true;
             state.waiting.clear();
             state.waiting_bytes = 0;
@@ -168,6 +165,26 @@ impl Output {
 }
 
 impl State {
+    /// Puts updates by their times; those of one time mostly come together.
+    fn take<'a>(&mut self, updates: impl Iterator<Item = (&'a [u8], Timestamp, Diff)>) {
+        let mut updates = updates.peekable();
+        while let Some((row, time, diff)) = updates.next() {
+            let waiting = self.waiting.entry(time).or_default();
+            let before = cost(waiting);
+            waiting.push(row, time, diff);
+            while let Some((row, _, diff)) = updates.next_if(|update| update.1 == time) {
+                waiting.push(row, time, diff);
+            }
+            self.waiting_bytes += cost(waiting) - before;
+        }
+    }
+
+    /// The bytes that wait behind the first time's. Those of one time are read at once, however many: a snapshot is as large
+    /// as its relation, and no sign of a slow reader.
+    fn lag(&self) -> usize {
+        self.waiting_bytes - self.waiting.first_key_value().map_or(0, |(_, first)| cost(first))
+    }
+
     fn next(&mut self, bytes_max: usize) -> Result<Option<Event>, Error> {
         if let Some(error) = self.failed.clone() {
             return Err(error);
@@ -181,11 +198,10 @@ impl State {
             && *first.key() < upper
         {
             let (at, mut updates) = first.remove_entry();
-            self.waiting_bytes -= updates.row_bytes() + 32 * updates.len();
+            self.waiting_bytes -= cost(&updates);
             updates.consolidate();
             if !updates.is_empty() {
-                let rows = updates.iter().map(|(row, _, diff)| (row.to_vec(), diff)).collect();
-                return Ok(Some(Event::Updates { at, rows }));
+                return Ok(Some(Event::Updates { at, rows: updates }));
             }
         }
         if upper == Timestamp::MAX {
@@ -216,6 +232,11 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// The bytes of memory that waiting updates take, about.
+fn cost(updates: &Updates) -> usize {
+    updates.row_bytes() + 32 * updates.len()
 }
 
 fn lagging(bytes_max: usize) -> Error {

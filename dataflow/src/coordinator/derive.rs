@@ -52,9 +52,7 @@ impl Derived {
                 Ok(Some(output::Event::Updates { at, .. }))
                     if taken_in.is_some_and(|taken_in| at <= taken_in) => {}
                 Ok(Some(output::Event::Updates { at, rows })) => {
-                    let updates: Updates =
-                        rows.iter().map(|(row, diff)| (row.as_slice(), at, *diff)).collect();
-                    self.append(lower, at + 1, Arc::new(updates));
+                    self.append(lower, at + 1, Arc::new(rows));
                     lower = at + 1;
                 }
                 Ok(Some(output::Event::Progress(upper))) => self.progress(upper.max(lower)),

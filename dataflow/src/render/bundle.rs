@@ -175,8 +175,15 @@ fn give(
     take: fn(&mut RowsBuilder) -> Option<&mut Rows>,
 ) {
     while let Some(container) = take(builder) {
+        let rows = container.borrow();
+        // Full ones come in rows: the next is given its room at once, instead of growing to it.
+        let room = container.is_full().then(|| (rows.len(), rows.bytes.len()));
         output.activate().session_with_builder(capability).give_container(container);
-        container.clear();
+        match room {
+            // The last row is seldom as long as the last one was.
+            Some((rows, bytes)) => *container = Rows::with_capacity(rows + rows / 8, bytes + bytes / 8),
+            None => container.clear(),
+        }
     }
 }
 

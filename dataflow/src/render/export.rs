@@ -1,7 +1,5 @@
-//! Where results leave: arrangements that are lent and published, and streams of consolidated updates.
+//! Where results leave: arrangements that are lent and published, and streams of updates.
 
-use differential_dataflow::batcher::merge::{MergeBatcher, Sealer};
-use differential_dataflow::batcher::{Batcher, Extract};
 use differential_dataflow::trace::TraceReader;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -10,9 +8,7 @@ use timely::progress::frontier::MutableAntichain;
 
 use super::bundle::Collection;
 use crate::published::{COMPLETE, Contents};
-use crate::spine::{
-    self, RowChunker, RowMerger, RowStream, RowTrace, Rows, RowsRef, Snapshot, Timestamp, arrange,
-};
+use crate::spine::{self, RowTrace, RowsRef, Snapshot, Timestamp, arrange};
 
 /// A fragment's arrangement: what others import, the worker compacts and publishes. It holds compaction back until it is
 /// advanced or dropped.
@@ -60,61 +56,36 @@ pub fn arranged(collection: Collection<'_>, name: &str) -> Exports {
     Exports { oks: arrange(collection.oks, name).trace, errs }
 }
 
-/// Where a stream's results go on this worker: its updates and errors, each before the upper that passes their times. The
+/// Where a stream's results go on this worker: its updates and errors as they come, then the upper that passes their times. The
 /// upper is None when nothing more can come.
 ///
-/// A row is all value; an error is value too, its key of no use here. What one worker gives before an upper is consolidated, but rows are not brought
-/// together: equal rows with opposite diffs may come from different workers, so whoever merges the workers' updates of a time
-/// consolidates them.
+/// A row is all value; an error is value too, its key of no use here. Nothing is consolidated: equal rows with opposite diffs may
+/// come from different containers and from different workers, so whoever brings the workers' updates of a time together
+/// consolidates them, once.
 pub struct Sink {
     pub oks: Box<dyn FnMut(RowsRef<'_>)>,
     pub errs: Box<dyn FnMut(RowsRef<'_>)>,
     pub upper: Box<dyn FnMut(Option<Timestamp>)>,
 }
 
-/// A batch that is the sorted chunks themselves.
-struct Chunks;
-
-impl Sealer<Rows> for Chunks {
-    type Output = Vec<Rows>;
-
-    fn seal(chain: &mut Vec<Rows>) -> Option<Vec<Rows>> {
-        (!chain.is_empty()).then(|| std::mem::take(chain))
-    }
-}
-
-type SinkBatcher = MergeBatcher<RowChunker, RowMerger, Chunks>;
-
-/// Delivers a collection's updates as their times become complete.
+/// Delivers a collection's updates, and how far they are complete.
 pub fn deliver(collection: Collection<'_>, name: &str, mut sink: Sink) {
     let mut builder = OperatorBuilder::new(name.to_owned(), collection.oks.scope());
-    let streams: Vec<RowStream<'_>> = std::iter::once(collection.oks).chain(collection.errs).collect();
-    let mut inputs: Vec<_> = streams
-        .into_iter()
-        .map(|stream| (builder.new_input(stream, Pipeline), SinkBatcher::new(None, 0)))
-        .collect();
+    let mut oks = builder.new_input(collection.oks, Pipeline);
+    let mut errs = collection.errs.map(|errs| builder.new_input(errs, Pipeline));
     builder.build(move |_| {
         let mut told = 0;
         move |frontiers: &[MutableAntichain<Timestamp>]| {
-            for (input, batcher) in &mut inputs {
-                input.for_each(|_, rows| batcher.insert(rows));
+            oks.for_each(|_, rows| (sink.oks)(rows.borrow()));
+            if let Some(errs) = &mut errs {
+                errs.for_each(|_, rows| (sink.errs)(rows.borrow()));
             }
             let upper = frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min();
             let upper = upper.unwrap_or(COMPLETE);
-            if upper <= told {
-                return;
+            if upper > told {
+                told = upper;
+                (sink.upper)((upper != COMPLETE).then_some(upper));
             }
-            told = upper;
-            let frontier = match upper {
-                COMPLETE => Antichain::new(),
-                upper => Antichain::from_elem(upper),
-            };
-            let mut complete = inputs.iter_mut().map(|(_, batcher)| batcher.extract(frontier.borrow()).0);
-            let oks = complete.next().flatten().unwrap_or_default();
-            let errs = complete.next().flatten().unwrap_or_default();
-            oks.iter().for_each(|rows| (sink.oks)(rows.borrow()));
-            errs.iter().for_each(|rows| (sink.errs)(rows.borrow()));
-            (sink.upper)((upper != COMPLETE).then_some(upper));
         }
     });
 }

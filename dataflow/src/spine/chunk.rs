@@ -72,7 +72,7 @@ fn sorted(rows: RowsRef<'_>, order: &mut Vec<(u64, u32)>) -> Rows {
     order.sort_unstable_by(|left, right| {
         left.0.cmp(&right.0).then_with(|| rows.order(left.1 as usize).cmp(&rows.order(right.1 as usize)))
     });
-    let mut out = Rows::with_room_of(rows);
+    let mut out = Rows::with_capacity(rows.len(), rows.bytes.len());
     let mut rest = &order[..];
     while let Some((first, _)) = rest.split_first() {
         let leader = first.1 as usize;

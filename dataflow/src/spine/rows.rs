@@ -203,14 +203,14 @@ impl Rows {
         self.columns.bytes.capacity() + ROW_OVERHEAD * self.columns.times.capacity()
     }
 
-    /// Empty, with room for as much as `rows` holds.
-    pub(super) fn with_room_of(rows: RowsRef<'_>) -> Rows {
+    /// Empty, with room for so many rows and bytes.
+    pub fn with_capacity(rows: usize, bytes: usize) -> Rows {
         let columns = Columns {
-            times: Vec::with_capacity(rows.len()),
-            diffs: Vec::with_capacity(rows.len()),
-            ends: Vec::with_capacity(rows.len()),
-            keys: Vec::with_capacity(rows.len()),
-            bytes: Vec::with_capacity(rows.bytes.len()),
+            times: Vec::with_capacity(rows),
+            diffs: Vec::with_capacity(rows),
+            ends: Vec::with_capacity(rows),
+            keys: Vec::with_capacity(rows),
+            bytes: Vec::with_capacity(bytes),
         };
         Rows { columns, received: None }
     }

@@ -75,8 +75,8 @@ impl Executor {
             rows = self.engine.run(dataflow, None) => rows?,
         };
         let mut gather = Gather::new(needed, interrupt);
-        for (row, diff) in rows {
-            if gather.push(&row, diff).is_break() {
+        for (row, _, diff) in rows.iter() {
+            if gather.push(row, diff).is_break() {
                 break;
             }
         }
@@ -113,8 +113,8 @@ impl Executor {
         } else {
             let dataflow = self.with_own_changes(&arranged(&catalog, path)?, transaction)?;
             let records = self.engine.run(dataflow, None).await?;
-            for (record, diff) in records {
-                let (key, value) = record.split_at(key_length(&record, path.layout.key));
+            for (record, _, diff) in records.iter() {
+                let (key, value) = record.split_at(key_length(record, path.layout.key));
                 if contains(&range, key) && through.push(key, value, diff).is_break() {
                     break;
                 }

@@ -140,13 +140,13 @@ impl Subscription {
             Ok(Event::Progress(at)) if self.progress => self.push(at, None),
             Ok(Event::Progress(_)) => {}
             Ok(Event::Updates { at, rows }) if self.known.is_none_or(|known| at > known) => {
-                rows.iter().for_each(|(row, diff)| self.push(at, Some((row, *diff))));
+                rows.iter().for_each(|(row, _, diff)| self.push(at, Some((row, diff))));
             }
             Ok(Event::Updates { .. }) => {}
         }
     }
 
-    fn push(&mut self, at: Timestamp, update: Option<(&Vec<u8>, i64)>) {
+    fn push(&mut self, at: Timestamp, update: Option<(&[u8], i64)>) {
         let mut row = RowBuf::default();
         row.push(Datum::Int(i64::try_from(at).unwrap_or(i64::MAX)));
         if self.progress {
