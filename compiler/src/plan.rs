@@ -16,7 +16,7 @@ use crate::repr::{ColumnType, Row, Type};
 use crate::scalar::{Mfp, ScalarExpr, SortKey};
 
 /// What the meaning of a statement depends on besides its text and the catalog.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Context {
     pub search_path: Vec<String>,
     pub settings: TextSettings,

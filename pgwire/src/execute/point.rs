@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use compiler::Error;
+use compiler::mir::predicate::as_equality;
 use compiler::plan::{Access, FastPath, Plan, Query, Source};
 use compiler::repr::{Datum, Row, RowBuf, Type, encode_canonical};
-use compiler::scalar::{MfpPlan, ScalarExpr, Scratch};
+use compiler::scalar::{Mfp, MfpPlan, ScalarExpr, Scratch};
 use dataflow::Engine;
 use dataflow::coordinator::fragments::Readable;
 
@@ -26,6 +27,12 @@ pub struct Point {
 impl Point {
     /// The plan as a lookup, if it is one.
     pub fn of(plan: &Plan, engine: &Engine) -> Option<Point> {
+        let (path, key, mfp) = Point::shape(plan)?;
+        Some(Point { readable: engine.readable(&path.identity)?, key: key.to_vec(), plan: mfp.plan() })
+    }
+
+    /// What is read, the key, and what is done to the records under it, which no parameter has a part in.
+    fn shape(plan: &Plan) -> Option<(&FastPath, &[ScalarExpr], Mfp)> {
         let Plan::Query(Query { source: Source::FastPath(path), finishing, .. }) = plan else { return None };
         let Access::Lookup(keys) = &path.access else { return None };
         let [key] = &keys[..] else { return None };
@@ -39,7 +46,7 @@ impl Point {
         if mfp.maps.iter().chain(&mfp.predicates).any(depends) {
             return None;
         }
-        Some(Point { readable: engine.readable(&path.identity)?, key: key.clone(), plan: mfp.plan() })
+        Some((path, key, mfp))
     }
 
     /// The rows under the key that the parameters make; `None` if they cannot be had at once.
@@ -94,8 +101,52 @@ fn bind(expr: &ScalarExpr, datums: &[Datum<'_>], types: &[Type]) -> ScalarExpr {
 
 /// Whether a record that was found under the key passes the predicate in any case: it says no more than `column = key`.
 fn is_answered_by(predicate: &ScalarExpr, key: &[ScalarExpr], path: &FastPath) -> bool {
+    let Some((left, right)) = as_equality(predicate) else { return false };
     key.iter().take(path.layout.key).enumerate().any(|(column, value)| {
         let column = ScalarExpr::column(column);
-        *predicate == column.clone().equals(value.clone()) || *predicate == value.clone().equals(column)
+        (*left == column && right == value) || (*right == column && left == value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use compiler::plan::Context;
+
+    /// The plan of the last statement, after the definitions before it.
+    fn plan(statements: &str) -> Plan {
+        let mut catalog = compiler::empty_catalog();
+        let context = Context { search_path: vec!["public".to_owned()], ..Context::default() };
+        let mut last = None;
+        for statement in compiler::parse::parse(statements).expect("test statements parse") {
+            let compiled =
+                compiler::compile(&statement.node, &catalog, &context).expect("test statements compile");
+            if let Plan::Change(change) = &compiled.plan {
+                catalog = catalog.apply_all(&change.changes).expect("test definitions apply");
+            }
+            last = Some(compiled.plan);
+        }
+        last.expect("there is a statement")
+    }
+
+    #[test]
+    fn a_lookup_of_a_parameter_needs_nothing_but_the_key() {
+        for (typ, cast) in [("bigint", ""), ("int", ""), ("text", ""), ("date", "::date")] {
+            let plan = plan(&format!(
+                "CREATE TABLE t (k {typ} PRIMARY KEY, v text); SELECT v || '!' FROM t WHERE $1{cast} = k;"
+            ));
+            let (_, key, mfp) = Point::shape(&plan).unwrap_or_else(|| panic!("{typ}: no lookup"));
+            assert!(matches!(key, [ScalarExpr::Parameter(..)]), "{typ}: {key:?}");
+            assert!(mfp.predicates.is_empty(), "{typ}: {:?}", mfp.predicates);
+        }
+    }
+
+    #[test]
+    fn what_the_key_does_not_answer_is_no_lookup() {
+        for query in ["k = $1 AND v > $2", "k > $1", "k = $1 ORDER BY v", "k = $1 OR k = $2"] {
+            let plan =
+                plan(&format!("CREATE TABLE t (k int PRIMARY KEY, v text); SELECT v FROM t WHERE {query};"));
+            assert!(Point::shape(&plan).is_none(), "{query}");
+        }
+    }
 }
