@@ -548,7 +548,7 @@ impl WriteLock {
         if !readable.published.complete(readable.as_of).await {
             return Err(missing());
         }
-        let present = Present::new(self.table(table)?, readable)?;
+        let present = Present::new(self.table(table)?, readable).await?;
         let _ = present.records(range, visit);
         Ok(())
     }

@@ -3,10 +3,13 @@
 //! Keys and UPDATE are decided against the present, under the table's lock, so that they hold in commit order and never wait for
 //! a worker. The lock is given back as soon as the transaction has its place in the log: the next writer sees its rows here
 //! before they are durable. That is safe because a log that fails to make them durable refuses the next one too.
+//!
+//! A table has an arrangement for each of its keys, and one may be ahead of another: a commit is kept until all that have been
+//! read so have it. One that is read for the first time waits until it has what was forgotten before.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use compiler::mir::CollectionId;
 use compiler::repr::RowBuf;
@@ -15,7 +18,7 @@ use compiler::scalar::{EvalError, MfpPlan, Scratch};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::coordinator::fragments::Readable;
-use crate::published::Hold;
+use crate::published::{Hold, Published};
 use crate::reads::Range;
 use crate::storage::{Diff, Timestamp, Updates};
 
@@ -23,8 +26,17 @@ use crate::storage::{Diff, Timestamp, Updates};
 #[derive(Default)]
 pub struct Table {
     lock: Arc<tokio::sync::Mutex<()>>,
-    /// In the order of their timestamps; those that the arrangement has are dropped now and then.
-    pending: Mutex<VecDeque<(Timestamp, Arc<Updates>)>>,
+    pending: Mutex<Pending>,
+}
+
+#[derive(Default)]
+struct Pending {
+    /// In the order of their timestamps; those that every reader has are forgotten now and then.
+    commits: VecDeque<(Timestamp, Arc<Updates>)>,
+    /// No commit at or before it is kept.
+    forgotten: Timestamp,
+    /// The arrangements by which the table has been read.
+    readers: Vec<Weak<Published>>,
 }
 
 /// All tables by id.
@@ -54,7 +66,7 @@ impl Tables {
     pub(crate) fn sequenced(&self, time: Timestamp, updates: &[(CollectionId, Arc<Updates>)]) {
         for (id, updates) in updates {
             if let Some(table) = self.get(*id) {
-                table.pending().push_back((time, updates.clone()));
+                table.pending().commits.push_back((time, updates.clone()));
             }
         }
     }
@@ -63,14 +75,14 @@ impl Tables {
     pub(crate) fn refused(&self, time: Timestamp, updates: &[(CollectionId, Arc<Updates>)]) {
         for (id, _) in updates {
             if let Some(table) = self.get(*id) {
-                table.pending().retain(|(pending, _)| *pending != time);
+                table.pending().commits.retain(|(pending, _)| *pending != time);
             }
         }
     }
 }
 
 impl Table {
-    fn pending(&self) -> std::sync::MutexGuard<'_, VecDeque<(Timestamp, Arc<Updates>)>> {
+    fn pending(&self) -> std::sync::MutexGuard<'_, Pending> {
         self.pending.lock().expect("invariant: nothing panics while it has a table's commits")
     }
 
@@ -78,18 +90,30 @@ impl Table {
         self.lock.clone().lock_owned().await
     }
 
-    /// Commits after `at`; forgets those that every reader finds in the arrangement.
-    fn after(&self, at: Timestamp) -> Vec<Arc<Updates>> {
+    /// Commits after `at`, up to which an arrangement is read. Where one of them is not kept any more, the time to which the
+    /// arrangement must come first.
+    fn after(&self, at: Timestamp, reader: &Arc<Published>) -> Result<Vec<Arc<Updates>>, Timestamp> {
         let mut pending = self.pending();
-        while pending.front().is_some_and(|(time, _)| *time <= at) {
-            pending.pop_front();
+        let Pending { commits, forgotten, readers } = &mut *pending;
+        readers.retain(|known| known.strong_count() > 0);
+        if !readers.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(reader))) {
+            readers.push(Arc::downgrade(reader));
         }
-        pending.iter().map(|(_, updates)| updates.clone()).collect()
+        if at < *forgotten {
+            return Err(*forgotten);
+        }
+        let uppers = readers.iter().filter_map(Weak::upgrade).map(|reader| reader.upper());
+        let everywhere = uppers.min().unwrap_or_default().saturating_sub(1).min(at);
+        while let Some((time, _)) = commits.front().filter(|(time, _)| *time <= everywhere) {
+            *forgotten = *time;
+            commits.pop_front();
+        }
+        Ok(commits.iter().filter(|(time, _)| *time > at).map(|(_, updates)| updates.clone()).collect())
     }
 
     /// The timestamp of the last transaction that was sequenced and may not be readable yet.
     pub(crate) fn last_pending(&self) -> Option<Timestamp> {
-        self.pending().back().map(|(time, _)| *time)
+        self.pending().commits.back().map(|(time, _)| *time)
     }
 }
 
@@ -105,15 +129,19 @@ type Overlay = BTreeMap<Vec<u8>, Vec<(Vec<u8>, Diff)>>;
 
 impl Present {
     /// Takes the present. The caller has the table's lock, and the arrangement is hydrated.
-    pub(crate) fn new(table: &Table, readable: Arc<Readable>) -> Result<Present, EvalError> {
-        let hold = loop {
+    pub(crate) async fn new(table: &Table, readable: Arc<Readable>) -> Result<Present, EvalError> {
+        let (hold, commits) = loop {
             let at = readable.published.upper().saturating_sub(1);
-            if let Some(hold) = readable.published.hold(at) {
-                break hold;
+            let Some(hold) = readable.published.hold(at) else { continue };
+            match table.after(at, &readable.published) {
+                Ok(commits) => break (hold, commits),
+                Err(forgotten) => {
+                    drop(hold);
+                    readable.published.complete(forgotten).await;
+                }
             }
         };
         let mut overlay = Overlay::new();
-        let commits = table.after(hold.at());
         if !commits.is_empty() {
             let form =
                 readable.form.as_ref().expect("invariant: a table's arrangements are forms of its rows");
@@ -234,4 +262,64 @@ fn overlay_with(
 pub fn key_length(record: &[u8], arity: usize) -> usize {
     let mut datums = Datums::new(record);
     (0..arity).map_while(|_| datums.skip_one()).map(<[u8]>::len).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::DataflowId;
+    use crate::published::Contents;
+
+    fn published(upper: Timestamp) -> Arc<Published> {
+        let published = Arc::new(Published::new(DataflowId(1), 1, 0));
+        publish(&published, upper);
+        published
+    }
+
+    fn publish(published: &Published, upper: Timestamp) {
+        published.publish(0, &Arc::new(Contents { upper, ..Contents::default() }), upper);
+    }
+
+    fn table(times: &[Timestamp]) -> Table {
+        let table = Table::default();
+        let commits = times.iter().map(|time| (*time, Arc::new(Updates::default())));
+        table.pending().commits.extend(commits);
+        table
+    }
+
+    fn kept(table: &Table, at: Timestamp, reader: &Arc<Published>) -> Result<usize, Timestamp> {
+        table.after(at, reader).map(|commits| commits.len())
+    }
+
+    #[test]
+    fn a_commit_is_kept_until_every_arrangement_has_it() {
+        let table = table(&[1, 2, 3]);
+        let (ahead, behind) = (published(4), published(2));
+        assert_eq!(kept(&table, 1, &behind), Ok(2));
+        assert_eq!(kept(&table, 3, &ahead), Ok(0));
+        assert_eq!(kept(&table, 1, &behind), Ok(2));
+        publish(&behind, 4);
+        assert_eq!(kept(&table, 3, &behind), Ok(0));
+        assert!(table.pending().commits.is_empty());
+    }
+
+    #[test]
+    fn an_arrangement_that_is_read_for_the_first_time_waits_for_what_was_forgotten() {
+        let table = table(&[1, 2, 3]);
+        let (ahead, late) = (published(3), published(1));
+        assert_eq!(kept(&table, 2, &ahead), Ok(1));
+        assert_eq!(kept(&table, 0, &late), Err(2));
+        publish(&late, 3);
+        assert_eq!(kept(&table, 2, &late), Ok(1));
+    }
+
+    #[test]
+    fn an_arrangement_that_is_gone_holds_nothing_back() {
+        let table = table(&[1, 2]);
+        let (ahead, gone) = (published(3), published(1));
+        assert_eq!(kept(&table, 0, &gone), Ok(2));
+        drop(gone);
+        assert_eq!(kept(&table, 2, &ahead), Ok(0));
+        assert!(table.pending().commits.is_empty());
+    }
 }
