@@ -376,8 +376,9 @@ fn reduce(input: Collection, group_key: &[ScalarExpr], aggregates: &[AggregateEx
     Collection { rows: rows.collect(), errs: input.errs }
 }
 
+/// A row whose place cannot be computed is an error of the whole.
 fn top_k(
-    input: Collection,
+    mut input: Collection,
     group_key: &[usize],
     order: &[SortKey],
     limit: Option<u64>,
@@ -393,9 +394,17 @@ fn top_k(
         {
             let datums = row.unpack();
             group_key.iter().for_each(|column| encode_canonical(datums[*column], &mut group));
+            let mut failed = None;
             for key in order {
                 let value = cell(&key.expr, &datums, &arena);
+                if let Datum::Error(error) = value {
+                    failed = failed.or(Some(error.to_owned()));
+                }
                 encode_sort_key(value, key.desc, key.nulls_first, &mut rank);
+            }
+            if let Some(error) = failed {
+                input.errs.insert(error);
+                continue;
             }
         }
         groups.entry(group).or_default().push((rank, row, diff));

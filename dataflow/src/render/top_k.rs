@@ -9,7 +9,7 @@
 //! ```
 
 use compiler::lir::TopK;
-use compiler::repr::{canonical, row};
+use compiler::repr::{Datum, canonical, row};
 use compiler::scalar::SortKey;
 
 use super::Context;
@@ -38,10 +38,11 @@ pub fn top_k<'s>(context: &mut Context<'s, '_>, plan: &TopK, last: Last) -> Coll
     let last = last.after(&plan.finish);
     let (fallible, counters) = (last.is_fallible(), context.counters());
     let rule = window_rule(plan.order.len(), plan.offset, plan.limit, &last);
-    ordered(arranged, "TopK", wanted, fallible, rule, counters).with_errs([input.errs])
+    ordered(arranged, "TopK", wanted, fallible, rule, counters).with_errs([input.errs, sorted.errs])
 }
 
-/// From key, order expressions and the rest of the record to key and value. An error cell is ordered by like a value.
+/// From key, order expressions and the rest of the record to key and value. A row whose place is an
+/// error is none of the order's: the error is the whole collection's.
 fn sort_logic(key: usize, order: &[SortKey]) -> Logic {
     let directions: Vec<(bool, bool)> = order.iter().map(|order| (order.desc, order.nulls_first)).collect();
     let mut value = Vec::new();
@@ -51,6 +52,9 @@ fn sort_logic(key: usize, order: &[SortKey]) -> Logic {
         value.clear();
         for (desc, nulls_first) in &directions {
             let (datum, after) = row::decode_first(rest);
+            if let Datum::Error(error) = datum {
+                return emit.err(&[], &error.to_owned(), time, diff);
+            }
             canonical::encode_sort_key(datum, *desc, *nulls_first, &mut value);
             rest = after;
         }

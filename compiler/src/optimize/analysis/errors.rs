@@ -118,6 +118,10 @@ impl<'a> Fallible<'a> {
                     let fallible: Vec<bool> = inputs.iter().flat_map(|input| self.columns(input)).collect();
                     equivalences.iter().flatten().any(|expr| fails(expr, &fallible))
                 }
+                Rel::TopK { input, order, .. } => {
+                    let fallible = self.columns(input);
+                    order.iter().any(|key| fails(&key.expr, &fallible))
+                }
                 _ => false,
             };
             let mut below = false;
