@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use compiler::ast::{Spanned, Statement};
 use compiler::repr::Row;
+use compiler::{Error, SqlState};
 
 use super::rows::formats;
 use super::{Connection, Ended, Failure};
@@ -42,6 +43,10 @@ impl Connection {
         let statement = Arc::new(statement.node);
         self.session.check_not_failed(&statement)?;
         let prepared = Arc::new(self.session.compile(statement, Vec::new())?);
+        if let number @ 1.. = prepared.compiled.parameters.len() {
+            let message = format!("there is no parameter ${number}");
+            return Err(Error::new(SqlState::UNDEFINED_PARAMETER, message).into());
+        }
         let answer = self.session.start(&prepared, &Row::default()).await?;
         self.say_notices();
         let tag = match answer {
