@@ -12,16 +12,18 @@ pub fn truncate_timestamp(field: Field, timestamp: i64) -> Result<i64> {
 }
 
 fn truncate(field: Field, timestamp: i64, typ: &str) -> Result<i64> {
+    if !is_finite_timestamp(timestamp) {
+        // Infinity stays what it is, for the units that there are.
+        return truncate(field, 0, typ).map(|_| timestamp);
+    }
     let floor = |unit: i64| timestamp - timestamp.rem_euclid(unit);
-    let infinite = !is_finite_timestamp(timestamp);
-    let (year, month) = if infinite { (2000, 1) } else { year_and_month(timestamp) };
-    let truncated = match field {
+    let (year, month) = year_and_month(timestamp);
+    match field {
         Field::Microseconds => Ok(timestamp),
         Field::Milliseconds => Ok(floor(1000)),
         Field::Second => Ok(floor(MICROS_PER_SECOND)),
         Field::Minute => Ok(floor(MICROS_PER_MINUTE)),
         Field::Hour => Ok(floor(MICROS_PER_HOUR)),
-        Field::Day if infinite => Ok(timestamp),
         Field::Day => Ok(start_of_day(timestamp)),
         Field::Week => {
             let (year, week) = iso_week(timestamp.div_euclid(MICROS_PER_DAY));
@@ -34,9 +36,8 @@ fn truncate(field: Field, timestamp: i64, typ: &str) -> Result<i64> {
         Field::Decade => start_of_month(year.div_euclid(10) * 10, 1),
         Field::Century => start_of_month((year - 1).div_euclid(100) * 100 + 1, 1),
         Field::Millennium => start_of_month((year - 1).div_euclid(1000) * 1000 + 1, 1),
-        _ => return Err(no_unit(field, typ)),
-    };
-    if infinite { Ok(timestamp) } else { truncated }
+        _ => Err(no_unit(field, typ)),
+    }
 }
 
 /// The refusal of a field that is no unit of time; PostgreSQL knows the time zone's fields here and not the others.
