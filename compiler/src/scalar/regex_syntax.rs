@@ -131,6 +131,8 @@ impl<'p> Translator<'p> {
                 '}' => self.out.push_str("\\}"),
                 '#' if self.flags.expanded => while self.chars.next().is_some_and(|c| c != '\n') {},
                 c if self.flags.expanded && c.is_ascii_whitespace() => {}
+                // The C locale knows the case of ASCII letters alone.
+                c if self.flags.insensitive && !c.is_ascii() => self.out.push_str(&format!("(?-i:{c})")),
                 c => self.out.push(c),
             }
         }
