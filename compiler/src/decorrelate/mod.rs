@@ -57,6 +57,14 @@ impl Outer {
         }
     }
 
+    /// What stands inside these rows, which have the outer columns first, one level deeper.
+    fn within(&self, rows: mir::Rel) -> Outer {
+        let arity = rows.arity();
+        let own = (self.arity..arity).map(|column| ((self.depth, column - self.arity), column));
+        let columns = self.columns.iter().map(|(reference, column)| (*reference, *column)).chain(own);
+        Outer { rel: rows, arity, columns: columns.collect(), depth: self.depth + 1 }
+    }
+
     /// The outer rows, each with all rows of an uncorrelated relation.
     fn with(&self, rel: mir::Rel) -> mir::Rel {
         if self.arity == 0 { rel } else { self.rel.clone().product(rel) }

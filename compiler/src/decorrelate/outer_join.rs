@@ -28,6 +28,19 @@ struct Condition {
     right_only: Vec<ScalarExpr>,
 }
 
+/// Whether the relation's rows are computed from the outer row alone, as a table function's are: then every outer row can
+/// be followed by them as it stands, without a set of outer values and a join back on it.
+fn is_computed(rel: &hir::Rel) -> bool {
+    match rel {
+        hir::Rel::Values { rows, .. } => rows.len() == 1,
+        hir::Rel::Project { input, .. }
+        | hir::Rel::Map { input, .. }
+        | hir::Rel::Filter { input, .. }
+        | hir::Rel::FlatMap { input, .. } => is_computed(input),
+        _ => false,
+    }
+}
+
 impl Decorrelator {
     pub(super) fn join(
         &mut self,
@@ -40,6 +53,10 @@ impl Decorrelator {
     ) -> Result<mir::Rel, Error> {
         let left = self.apply(left, outer)?;
         if lateral && right.reads_level(1) {
+            if kind == JoinKind::Inner && is_computed(right) {
+                let rows = self.apply(right, &outer.within(left))?;
+                return self.filter(rows, on, outer);
+            }
             if let Some(pulled) = pull(right) {
                 return self.tied_join(kind, left, right.arity(), &pulled, on, outer);
             }
@@ -117,9 +134,10 @@ impl Decorrelator {
             let arity = left.arity();
             let width = branch.key.len();
             let right_types: Vec<ColumnType> = branch.rel.columns()[width..].to_vec();
-            let joined = join_back(left.clone(), &branch.key, branch.rel);
+            let start = branch.rows.arity() + width;
+            let joined = join_back(branch.rows, &branch.key, branch.rel);
             let end = joined.arity();
-            let product = joined.project((0..arity).chain(arity + width..end).collect());
+            let product = joined.project((0..arity).chain(start..end).collect());
             let inner = this.filter(product, on, outer)?;
             if kind == JoinKind::Inner {
                 return Ok(inner);

@@ -12,7 +12,9 @@ use crate::scalar::{AggregateExpr, AggregateFunc, EvalError, ScalarExpr, special
 
 /// A relation evaluated for the outer values that it reads.
 pub(super) struct Branch {
-    /// The columns of the rows on which it depends.
+    /// The rows that it stands inside; after their own columns, the forms of some.
+    pub(super) rows: mir::Rel,
+    /// The columns of those rows on which it depends.
     pub(super) key: Vec<usize>,
     /// The set of their values: what it was evaluated for.
     pub(super) keys: mir::Rel,
@@ -144,7 +146,8 @@ impl Decorrelator {
                     let branch = this.branch(&rows, rel, outer)?;
                     let width = branch.key.len();
                     let found = branch.rel.project((0..width).collect()).distinct();
-                    semijoin(rows.clone(), &branch.key, found)
+                    let matched = semijoin(branch.rows, &branch.key, found);
+                    matched.project((0..rows.arity()).collect())
                 }
             };
             Ok(if there { matched } else { rows.union(matched.negate()) })
@@ -184,7 +187,7 @@ impl Decorrelator {
                 let answer = |rel: mir::Rel, value| rel.map(vec![ScalarExpr::bool(value)]);
                 Ok(answer(found, true).union(answer(missing, false)))
             })?;
-            Ok(appended(rows, &branch.key, answers))
+            Ok(appended(branch.rows, column, &branch.key, answers))
         })?;
         Ok((rows, ScalarExpr::Column(column)))
     }
@@ -212,7 +215,7 @@ impl Decorrelator {
                     this.or_null(checked, branch.keys, typ)?
                 }
             };
-            Ok(appended(rows, &branch.key, answers))
+            Ok(appended(branch.rows, column, &branch.key, answers))
         })?;
         Ok((rows, ScalarExpr::Column(column)))
     }
@@ -301,7 +304,9 @@ impl Decorrelator {
                 read.insert((depth - outward, reference.column), outer.resolve(reference));
             }
         });
-        let key: Vec<usize> = read.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let values: BTreeSet<usize> = read.values().copied().collect();
+        let (rows, forms) = with_forms(rows, &values);
+        let key: Vec<usize> = values.into_iter().chain(forms).collect();
         let keys = match key.is_empty() {
             true => mir::Rel::unit(),
             false => rows.clone().project(key.clone()).distinct(),
@@ -311,15 +316,30 @@ impl Decorrelator {
         let columns = read.iter().map(|(reference, column)| (*reference, place(*column))).collect();
         let inner = Outer { rel: keys.clone(), arity: key.len(), columns, depth: depth + 1 };
         let rel = self.apply(rel, &inner)?;
-        Ok(Branch { key, keys, rel })
+        Ok(Branch { rows, key, keys, rel })
     }
 }
 
-/// The rows with the last column of `answers` appended, which has one row for each of the rows' keys.
-fn appended(rows: mir::Rel, key: &[usize], answers: mir::Rel) -> mir::Rel {
-    let arity = rows.arity();
-    let width = key.len();
-    join_back(rows, key, answers).project((0..arity).chain([arity + width]).collect())
+/// The rows' first columns with the last column of `answers` appended, which has one row for each of the rows' keys.
+fn appended(rows: mir::Rel, kept: usize, key: &[usize], answers: mir::Rel) -> mir::Rel {
+    let value = rows.arity() + key.len();
+    join_back(rows, key, answers).project((0..kept).chain([value]).collect())
+}
+
+/// The rows with the forms of those columns whose equal values can print differently: what tells 1.0 from 1.00 where a
+/// subquery is evaluated once for each value that it reads. Returns where the forms are.
+fn with_forms(rows: &mir::Rel, read: &BTreeSet<usize>) -> (mir::Rel, std::ops::Range<usize>) {
+    let columns = rows.columns();
+    let lossy = read.iter().filter(|column| columns[**column].typ.has_lossy_equality());
+    let forms: Vec<ScalarExpr> = lossy
+        .map(|column| {
+            let typ = std::slice::from_ref(&columns[*column].typ);
+            ScalarExpr::call(special::form(), vec![ScalarExpr::Column(*column)], typ)
+        })
+        .collect();
+    let at = columns.len()..columns.len() + forms.len();
+    let rows = if forms.is_empty() { rows.clone() } else { rows.clone().map(forms) };
+    (rows, at)
 }
 
 /// How many rows a relation has for each outer row, by its form.

@@ -30,6 +30,8 @@ functions! { pub(super) FUNCTIONS;
     "canonical"(AnyElement) -> AnyElement, special(): "1" => "1" = { raw canonical };
     /// The bytes by which a value is told from others, NULL included: what joins NULL with NULL.
     "key"(Any) -> Bytea, never_null(), special(): "NULL" => "\\xfe" = { raw key_bytes };
+    /// The bytes of a value as it prints, NULL included: they differ for equal values of different forms, as 1.0 and 1.00.
+    "form"(Any) -> Bytea, never_null(), special(): "NULL" => "\\xfe" = { raw form_bytes };
     /// The same value under another type that stores it alike.
     "relabel"(Any) -> Any, called_by_cast(), fast(Fast::Relabel): "1" => "1" = { |_, a: Datum<'_>| a };
 }
@@ -47,6 +49,11 @@ fn key_bytes<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalE
     Ok(Datum::Bytes(cx.arena.alloc_slice_copy(&packed)))
 }
 
+fn form_bytes<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalError> {
+    let form = row::Row::pack([args[0]]);
+    Ok(Datum::Bytes(cx.arena.alloc_slice_copy(form.bytes())))
+}
+
 macro_rules! known {
     ($($(#[$doc:meta])* $name:ident = $id:literal;)*) => {
         $(
@@ -62,6 +69,8 @@ macro_rules! known {
 known! {
     /// A value's key, NULL's included.
     key = "key Any";
+    /// A value's form, NULL's included.
+    form = "form Any";
     /// `a IS NULL`.
     is_null = "is null Any";
     /// `NOT a`.
