@@ -3,10 +3,10 @@
 use super::Binder;
 use super::coerce::{Cast, Typed};
 use super::function::{Resolved, no_function};
-use super::scope::AGGREGATES;
+use super::scope::{AGGREGATES, Frame, SETS};
 use crate::ast;
 use crate::error::{Error, SqlState};
-use crate::hir::{Aggregate, Expr, OrderKey};
+use crate::hir::{Aggregate, ColumnRef, Expr, OrderKey};
 use crate::repr::{ColumnType, Type};
 use crate::scalar::{self, AggregateFunc, SortKey};
 
@@ -23,42 +23,26 @@ impl Binder<'_> {
         call: &mut ast::Call,
         position: u32,
     ) -> Result<Expr, Error> {
-        self.check_place(position)?;
         if !call.within_group.is_empty() || call.variadic {
             return Err(
                 Error::unsupported("ordered-set and variadic aggregates are not supported").at(position)
             );
         }
-        self.frame().in_aggregate = true;
+        let around = std::mem::replace(&mut self.frame().in_aggregate, true);
         let bound = self.bind_aggregate_inputs(name, call, position);
-        self.frame().in_aggregate = false;
-        let aggregate = bound?;
-        if aggregate.exprs().any(|e| e.reads_level(1)) && !aggregate.exprs().any(|e| e.reads_level(0)) {
-            return Err(Error::unsupported(
-                "an aggregate over an outer query's columns alone is not supported",
-            )
-            .at(position));
-        }
+        self.frame().in_aggregate = around;
+        let mut aggregate = bound?;
+        let level = level_of(&aggregate);
+        let owner = self.frames.len() - 1 - level;
+        check_place(&self.frames[owner], &aggregate, level).map_err(|error| error.at(position))?;
+        aggregate.exprs_mut().for_each(|expr| expr.shift_levels(level, -(level as isize)));
         let typ = aggregate.typ.clone();
-        let aggregates = &mut self.frame().aggregates;
+        let aggregates = &mut self.frames[owner].aggregates;
         let at = aggregates.iter().position(|other| *other == aggregate).unwrap_or_else(|| {
             aggregates.push(aggregate);
             aggregates.len() - 1
         });
-        Ok(Expr::column(AGGREGATES + at, typ))
-    }
-
-    fn check_place(&mut self, position: u32) -> Result<(), Error> {
-        let frame = self.frame();
-        if frame.in_aggregate {
-            return Err(Error::new(SqlState::GROUPING_ERROR, "aggregate function calls cannot be nested")
-                .at(position));
-        }
-        if !frame.clause.takes_aggregates() {
-            let message = format!("aggregate functions are not allowed in {}", frame.clause.name());
-            return Err(Error::new(SqlState::GROUPING_ERROR, message).at(position));
-        }
-        Ok(())
+        Ok(Expr::Column(ColumnRef { level, column: AGGREGATES + at }, typ))
     }
 
     fn bind_aggregate_inputs(
@@ -152,6 +136,36 @@ impl Binder<'_> {
             _ => Ok(value.expr),
         }
     }
+}
+
+/// An aggregate belongs to the nearest query whose rows it reads, which may be one around; without any column, to its own.
+fn level_of(aggregate: &Aggregate) -> usize {
+    let mut level = usize::MAX;
+    for expr in aggregate.exprs() {
+        expr.for_each_column(0, &mut |depth, reference| {
+            if let Some(outward) = reference.level.checked_sub(depth) {
+                level = level.min(outward);
+            }
+        });
+    }
+    if level == usize::MAX { 0 } else { level }
+}
+
+/// Whether an aggregate may stand where the query it belongs to is being bound.
+fn check_place(owner: &Frame, aggregate: &Aggregate, level: usize) -> Result<(), Error> {
+    let mut nested = owner.in_aggregate;
+    for expr in aggregate.exprs() {
+        expr.for_each_column(0, &mut |depth, reference| {
+            let of_group = (AGGREGATES..SETS).contains(&reference.column);
+            nested |= of_group && reference.level == level + depth;
+        });
+    }
+    let refused = match nested {
+        true => "aggregate function calls cannot be nested".to_owned(),
+        false if owner.clause.takes_aggregates() => return Ok(()),
+        false => format!("aggregate functions are not allowed in {}", owner.clause.name()),
+    };
+    Err(Error::new(SqlState::GROUPING_ERROR, refused))
 }
 
 /// (descending, nulls first), with PostgreSQL's defaults: NULLs are greater than everything.

@@ -410,7 +410,13 @@ impl Binder<'_> {
         for part in &create.keys {
             match &part.expr.kind {
                 ast::ExprKind::Column(name) if name.qualifier().is_empty() => {
-                    key.push(item_column(&on, name.last())?)
+                    // PostgreSQL does not say here of which relation.
+                    let name = name.last();
+                    let undefined = |mut error: Error| {
+                        error.message = format!("column \"{}\" does not exist", name.name);
+                        error
+                    };
+                    key.push(item_column(&on, name).map_err(undefined)?)
                 }
                 _ => {
                     return Err(Error::unsupported("indexes on expressions are not supported")

@@ -82,7 +82,7 @@ impl Binder<'_> {
         let mut query = (**query).clone();
         let (rel, names) = self.within_definition(Vec::new(), |binder| binder.bind_nested(&mut query))?;
         let relation =
-            ScopeRelation { schema: Some(item.schema.clone()), name: item.name.clone(), keys: Vec::new() };
+            ScopeRelation { schema: Some(item.schema.clone()), ..ScopeRelation::named(&item.name) };
         let columns = names.into_iter().zip(rel.types()).collect();
         Ok(Some((rel, Scope::of_relation(relation, columns))))
     }

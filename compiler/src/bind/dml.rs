@@ -465,8 +465,8 @@ fn wrap(rel: Rel, shared: Shared) -> Rel {
 fn target_scope(item: &Item, alias: Option<&ast::Ident>) -> Scope {
     let relation = ScopeRelation {
         schema: alias.is_none().then(|| item.schema.clone()),
-        name: alias.map_or_else(|| item.name.clone(), |alias| alias.name.clone()),
-        keys: Vec::new(),
+        hidden: alias.map(|_| item.name.clone()),
+        ..ScopeRelation::named(alias.map_or(&item.name, |alias| &alias.name))
     };
     Scope::of_relation(relation, item.columns().iter().map(|c| (c.name.clone(), c.typ.clone())).collect())
 }

@@ -189,7 +189,17 @@ impl Binder<'_> {
                 Found::Nothing => {}
             }
         }
-        Ok(None)
+        Ok(self.find_value(name))
+    }
+
+    /// The value of a function in FROM by the entry's name.
+    fn find_value(&mut self, name: &ast::Name) -> Option<Expr> {
+        let [entry] = name.parts.as_slice() else { return None };
+        let visible = |at: &usize| self.frames[*at].visible;
+        let found = (0..self.frames.len()).rev().filter(visible);
+        let found = found.map(|at| (at, self.frames[at].scope.find_value(&entry.name)));
+        let (at, column) = { found }.find_map(|(at, column)| Some((at, column?)))?;
+        Some(self.reference(at, column, name.position()))
     }
 
     fn reference(&mut self, frame: usize, column: usize, position: u32) -> Expr {

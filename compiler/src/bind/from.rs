@@ -125,8 +125,8 @@ impl Binder<'_> {
         for ((l, r), name) in pairs.iter().zip(&names) {
             let (l, r) = (*l, *r + offset);
             merged.push(match kind {
-                JoinKind::Inner | JoinKind::Left => self.hide(&mut scope, l, r),
-                JoinKind::Right => self.hide(&mut scope, r, l),
+                JoinKind::Inner | JoinKind::Left => self.keep(&mut rel, &mut scope, l, r, name, kind)?,
+                JoinKind::Right => self.keep(&mut rel, &mut scope, r, l, name, kind)?,
                 JoinKind::Full => self.merge(&mut rel, &mut scope, l, r, name)?,
             });
         }
@@ -148,10 +148,36 @@ impl Binder<'_> {
         self.bind_operator(&operator("=", position), vec![operand(left), operand(right)])
     }
 
-    /// The bare name means `kept` from here on.
-    fn hide(&self, scope: &mut Scope, kept: usize, hidden: usize) -> usize {
-        scope.columns[hidden].bare = false;
-        kept
+    /// The bare name means `kept` from here on, as the type that both columns have in common; in an inner join, the one that
+    /// is of it.
+    fn keep(
+        &mut self,
+        rel: &mut Rel,
+        scope: &mut Scope,
+        kept: usize,
+        other: usize,
+        name: &ast::Ident,
+        kind: JoinKind,
+    ) -> Result<usize, Error> {
+        let types = [kept, other].map(|column| scope.columns[column].typ.typ.without_typmod());
+        if types[0] == types[1] {
+            scope.columns[other].bare = false;
+            return Ok(kept);
+        }
+        let operands = [kept, other].map(|column| {
+            let expr = Expr::column(column, scope.columns[column].typ.clone());
+            Typed { expr, position: name.position }
+        });
+        let (mut operands, typ) = self.unify(operands.to_vec(), "JOIN/USING")?;
+        let is_plain = |operand: &Expr| matches!(operand, Expr::Column(..));
+        if is_plain(&operands[0]) || kind == JoinKind::Inner && is_plain(&operands[1]) {
+            let (kept, other) = if is_plain(&operands[0]) { (kept, other) } else { (other, kept) };
+            scope.columns[other].bare = false;
+            return Ok(kept);
+        }
+        let typ = ColumnType::new(typ, scope.columns[kept].typ.nullable);
+        [kept, other].iter().for_each(|column| scope.columns[*column].bare = false);
+        Ok(merged(rel, scope, operands.swap_remove(0), typ, name))
     }
 
     /// The column of a full join that is the left one or else the right one.
@@ -168,18 +194,7 @@ impl Binder<'_> {
             Typed { expr: Expr::column(column, scope.columns[column].typ.clone()), position: name.position }
         });
         let (operands, typ) = self.unify(operands.to_vec(), "JOIN/USING")?;
-        let column = rel.arity();
-        let input = Box::new(std::mem::replace(rel, Rel::unit()));
-        *rel = Rel::Map { input, exprs: vec![Expr::Coalesce(operands)] };
-        let typ = ColumnType::new(typ, true);
-        scope.columns.push(ScopeColumn {
-            relation: None,
-            name: name.name.clone(),
-            typ,
-            bare: true,
-            hidden: false,
-        });
-        Ok(column)
+        Ok(merged(rel, scope, Expr::Coalesce(operands), ColumnType::new(typ, true), name))
     }
 
     fn bind_source(&mut self, source: &mut Source) -> Result<Bound, Error> {
@@ -194,8 +209,7 @@ impl Binder<'_> {
             Source::Subquery { query, lateral, alias, position } => {
                 let (rel, names) = self.with_lateral(*lateral, |binder| binder.bind_nested(query))?;
                 let columns = names.into_iter().zip(rel.types()).collect();
-                let relation =
-                    ScopeRelation { schema: None, name: "unnamed_subquery".into(), keys: Vec::new() };
+                let relation = ScopeRelation::named(UNNAMED);
                 let mut scope = Scope::of_relation(relation, columns);
                 rename(&mut scope, alias.as_ref(), *position)?;
                 Ok((rel, scope))
@@ -251,8 +265,8 @@ impl Binder<'_> {
         let typ = item.relation_type();
         let relation = ScopeRelation {
             schema: Some(item.schema.clone()),
-            name: item.name.clone(),
             keys: typ.keys.clone(),
+            ..ScopeRelation::named(&item.name)
         };
         let mut scope = Scope::of_relation(relation, columns);
         if let Kind::System(_) = item.kind {
@@ -342,7 +356,7 @@ impl Binder<'_> {
     fn bind_cte(&mut self, name: &str, position: u32) -> Result<Option<Bound>, Error> {
         let Some(at) = self.ctes.iter().rposition(|cte| cte.name == name) else { return Ok(None) };
         let cte = self.ctes[at].clone();
-        let relation = ScopeRelation { schema: None, name: cte.name, keys: Vec::new() };
+        let relation = ScopeRelation::named(cte.name);
         let types: Vec<ColumnType> = cte.columns.iter().map(|(_, typ)| typ.clone()).collect();
         let scope = Scope::of_relation(relation, cte.columns);
         let rel = match cte.definition {
@@ -384,7 +398,8 @@ impl Binder<'_> {
         {
             *column = alias.name.name.clone();
         }
-        let relation = ScopeRelation { schema: None, name, keys: Vec::new() };
+        let is_scalar = columns.len() == 1;
+        let relation = ScopeRelation { is_scalar, ..ScopeRelation::named(name) };
         let mut scope = Scope::of_relation(relation, columns);
         rename(&mut scope, alias, position)?;
         Ok((rel, scope))
@@ -519,17 +534,36 @@ fn merged_column(scope: &Scope, name: &ast::Ident, side: &str) -> Result<usize, 
 fn flatten(scope: &Scope) -> Scope {
     let columns =
         scope.star.iter().map(|c| (scope.columns[*c].name.clone(), scope.columns[*c].typ.clone())).collect();
-    let relation = ScopeRelation { schema: None, name: String::new(), keys: Vec::new() };
+    let relation = ScopeRelation::named("");
     let star = scope.star.clone();
     Scope { star, ..Scope::of_relation(relation, columns) }
 }
+
+/// A column that USING merges of two: it belongs to no entry.
+fn merged(rel: &mut Rel, scope: &mut Scope, expr: Expr, typ: ColumnType, name: &ast::Ident) -> usize {
+    let column = rel.arity();
+    let input = Box::new(std::mem::replace(rel, Rel::unit()));
+    *rel = Rel::Map { input, exprs: vec![expr] };
+    scope.columns.push(ScopeColumn {
+        relation: None,
+        name: name.name.clone(),
+        typ,
+        bare: true,
+        hidden: false,
+    });
+    column
+}
+
+/// What a subquery without an alias is called; several may be.
+const UNNAMED: &str = "unnamed_subquery";
 
 /// Applies `AS name (columns)` to a scope of one entry.
 fn rename(scope: &mut Scope, alias: Option<&ast::Alias>, position: u32) -> Result<(), Error> {
     let Some(alias) = alias else { return Ok(()) };
     let relation = &mut scope.relations[0];
     relation.schema = None;
-    relation.name.clone_from(&alias.name.name);
+    let own = std::mem::replace(&mut relation.name, alias.name.name.clone());
+    relation.hidden = (!relation.is_scalar && own != UNNAMED).then_some(own);
     if alias.columns.len() > scope.columns.len() {
         let message = format!(
             "table \"{}\" has {} columns available but {} columns specified",
@@ -553,7 +587,7 @@ fn check_distinct(left: &Scope, right: &Scope, position: u32) -> Result<(), Erro
                 && (other.schema == entry.schema || other.schema.is_none() || entry.schema.is_none())
         };
         if let Some(double) = left.relations.iter().find(same)
-            && double.name != "unnamed_subquery"
+            && double.name != UNNAMED
         {
             let message = format!("table name \"{}\" specified more than once", entry.name);
             return Err(Error::new(SqlState::DUPLICATE_ALIAS, message).at(position));

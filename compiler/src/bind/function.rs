@@ -419,16 +419,20 @@ fn element_type<F: Overload>(func: &F, types: &[Type]) -> Option<Type> {
 fn choose<F: Overload>(mut fitting: Vec<F>, types: &[Type]) -> Resolved<F> {
     let known: Vec<usize> = (0..types.len()).filter(|i| types[*i] != Type::Unknown).collect();
     let open: Vec<usize> = (0..types.len()).filter(|i| types[*i] == Type::Unknown).collect();
-    keep_best(&mut fitting, |f| known.iter().filter(|i| f.arg(**i).accepts(&types[**i])).count());
+    // A polymorphic parameter takes the argument, but is not of its type: `text || text` suits two varchars best.
+    let exact = |f: &F, i: usize| !f.arg(i).is_polymorphic() && f.arg(i).accepts(&types[i]);
+    keep_best(&mut fitting, |f| known.iter().filter(|i| exact(f, **i)).count());
     // Preferred types where a cast is needed.
     keep_best(&mut fitting, |f| {
         let preferred = |i: &&usize| {
             let typ = &types[**i];
-            f.arg(**i).accepts(typ)
+            exact(f, **i)
                 || f.arg(**i).concrete().is_some_and(|t| t.is_preferred() && t.category() == typ.category())
         };
         known.iter().filter(preferred).count()
     });
+    // What takes an argument as it is before what casts it.
+    keep_best(&mut fitting, |f| known.iter().filter(|i| f.arg(**i).accepts(&types[**i])).count());
     if let [one] = fitting.as_slice() {
         return Resolved::One(*one);
     }

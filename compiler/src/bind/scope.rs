@@ -24,8 +24,19 @@ pub struct ScopeRelation {
     /// Set when the entry is a catalog item without an alias: `schema.item.column` then means it too.
     pub schema: Option<String>,
     pub name: String,
+    /// What the entry would be called without its alias.
+    pub hidden: Option<String>,
+    /// A function whose rows are single values: its name means the value, whatever its column is called.
+    pub is_scalar: bool,
     /// Columns of the scope that together determine the entry's row.
     pub keys: Vec<Vec<usize>>,
+}
+
+impl ScopeRelation {
+    pub fn named(name: impl Into<String>) -> ScopeRelation {
+        let name = name.into();
+        ScopeRelation { schema: None, name, hidden: None, is_scalar: false, keys: Vec::new() }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -220,6 +231,12 @@ impl Scope {
         }
     }
 
+    /// The value that the name of a function's entry means.
+    pub fn find_value(&self, name: &str) -> Option<usize> {
+        let entry = self.relations.iter().position(|relation| relation.is_scalar && relation.name == name)?;
+        self.columns_of(entry).next()
+    }
+
     /// The one entry whose name begins with this letter, where a qualifier is a letter that nothing is called.
     pub fn find_initial(&self, qualifier: &[ast::Ident]) -> Option<usize> {
         let [letter] = qualifier else { return None };
@@ -262,13 +279,18 @@ pub fn ambiguous_column(name: &ast::Name) -> Error {
 }
 
 /// `42P01` for a qualifier that nothing in FROM is called.
-pub fn missing_from_entry<'a>(name: &ast::Name, mut scopes: impl Iterator<Item = &'a Scope>) -> Error {
-    let relation = name.qualifier().last().expect("invariant: asked for qualified names only");
-    let message = format!("missing FROM-clause entry for table \"{}\"", relation.name);
-    let error = Error::new(SqlState::UNDEFINED_TABLE, message).at(name.position());
-    let near =
-        scopes.find_map(|scope| nearest(&relation.name, scope.relations.iter().map(|r| r.name.as_str())));
-    match near {
+pub fn missing_from_entry<'a>(name: &ast::Name, scopes: impl Iterator<Item = &'a Scope> + Clone) -> Error {
+    let relation = &name.qualifier().last().expect("invariant: asked for qualified names only").name;
+    let undefined = |message| Error::new(SqlState::UNDEFINED_TABLE, message).at(name.position());
+    let mut entries = scopes.clone().flat_map(|scope| &scope.relations);
+    if let Some(entry) = entries.find(|entry| entry.hidden.as_ref() == Some(relation)) {
+        let alias = &entry.name;
+        return undefined(format!("invalid reference to FROM-clause entry for table \"{relation}\""))
+            .hint(format!("Perhaps you meant to reference the table alias \"{alias}\"."));
+    }
+    let error = undefined(format!("missing FROM-clause entry for table \"{relation}\""));
+    let names = |scope: &'a Scope| nearest(relation, scope.relations.iter().map(|r| r.name.as_str()));
+    match { scopes }.find_map(names) {
         Some(near) => error.hint(format!("did you mean \"{near}\"?")),
         None => error,
     }

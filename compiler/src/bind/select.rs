@@ -465,7 +465,7 @@ fn add_dependent_keys(parts: &mut Parts, frame: &Frame) {
 
 /// Rewrites an expression over FROM's row into one over the group's row.
 fn regroup(expr: &mut Expr, keys: &[Expr], frame: &Frame) -> Result<(), Error> {
-    let mut failed: Option<usize> = None;
+    let mut failed: Option<(usize, usize)> = None;
     let mut shifted: BTreeMap<usize, Vec<Expr>> = BTreeMap::new();
     expr.rewrite(0, &mut |depth, node| {
         let keys = shifted.entry(depth).or_insert_with(|| {
@@ -487,7 +487,7 @@ fn regroup(expr: &mut Expr, keys: &[Expr], frame: &Frame) -> Result<(), Error> {
             match reference.column {
                 column if column >= SETS => {}
                 column if column >= AGGREGATES => reference.column = keys.len() + column - AGGREGATES,
-                column => failed = failed.or(Some(column)),
+                column => failed = failed.or(Some((column, depth))),
             }
             return true;
         }
@@ -495,7 +495,7 @@ fn regroup(expr: &mut Expr, keys: &[Expr], frame: &Frame) -> Result<(), Error> {
     });
     match failed {
         None => Ok(()),
-        Some(column) => Err(ungrouped(column, frame)),
+        Some((column, depth)) => Err(ungrouped(column, depth, frame)),
     }
 }
 
@@ -508,14 +508,18 @@ impl Expr {
     }
 }
 
-fn ungrouped(column: usize, frame: &Frame) -> Error {
+fn ungrouped(column: usize, depth: usize, frame: &Frame) -> Error {
     let found = &frame.scope.columns[column];
     let name = match found.relation.map(|relation| &frame.scope.relations[relation].name) {
         Some(relation) if !relation.is_empty() => format!("{relation}.{}", found.name),
         _ => found.name.clone(),
     };
-    let message =
-        format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function");
+    let message = match depth {
+        0 => format!(
+            "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+        ),
+        _ => format!("subquery uses ungrouped column \"{name}\" from outer query"),
+    };
     let error = Error::new(SqlState::GROUPING_ERROR, message);
     match frame.references.iter().find(|(other, _)| *other == column) {
         Some((_, position)) => error.at(*position),
