@@ -6,11 +6,13 @@
 mod harness;
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use harness::postgres::Postgres;
 use harness::server::{Options, Server};
-use harness::slt::{self, Answer, File, Kind, Record, Rows, ask, sorted};
+use harness::slt::{self, Answer, Expected, Failure, File, Kind, Record, Rows, answer, sorted};
 use postgres::Client;
 
 #[test]
@@ -41,16 +43,27 @@ fn run(options: Options<'_>, files: Vec<PathBuf>) {
     let mut queries = 0;
     for (number, path) in files.iter().enumerate() {
         let file = File::read(path);
+        let begun = Instant::now();
         let server = Server::start(options);
         let mut run = Run::new(&file, &server, oracle.database(&format!("slt_{number}")));
         queries += run.all();
         failures.append(&mut run.failures);
-        if std::env::var("REWRITE").is_ok() {
+        println!("{:5.1} s {}", begun.elapsed().as_secs_f64(), path.display());
+        if rewriting() {
             std::fs::write(path, file.rewritten(&run.oracle_answers)).expect("the file can be written");
         }
     }
     println!("{queries} queries in {} files", files.len());
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// A view that was created before the data.
+#[derive(Clone, Copy)]
+struct Early {
+    /// How many columns it has.
+    columns: usize,
+    /// The time from which its query is subscribed to.
+    from: u64,
 }
 
 /// One file against one server.
@@ -61,8 +74,10 @@ struct Run<'a> {
     plain: Client,
     /// Creates and reads the views of the other ways.
     views: Client,
-    /// Queries whose relations are there: record number to the time from which they are subscribed to.
-    early: BTreeMap<usize, u64>,
+    /// Queries whose relations are there, by record number.
+    early: BTreeMap<usize, Early>,
+    /// A transaction block is open.
+    in_block: bool,
     oracle_answers: Vec<Option<Answer>>,
     failures: Vec<String>,
 }
@@ -76,12 +91,13 @@ impl<'a> Run<'a> {
             plain,
             views,
             early: BTreeMap::new(),
+            in_block: false,
             oracle_answers: Vec::new(),
             failures: Vec::new(),
         }
     }
 
-    fn fail(&mut self, record: &Record, what: &str, wanted: impl std::fmt::Debug, got: impl std::fmt::Debug) {
+    fn fail(&mut self, record: &Record, what: &str, wanted: impl Debug, got: impl Debug) {
         let (path, line) = (self.file.path.display(), record.line);
         self.failures
             .push(format!("{path}:{line}: {what}\n{}\n  wanted {wanted:?}\n  got    {got:?}", record.sql));
@@ -91,53 +107,122 @@ impl<'a> Run<'a> {
         let file = self.file;
         let mut queries = 0;
         for (number, record) in file.records.iter().enumerate() {
-            let rewriting = std::env::var("REWRITE").is_ok();
-            let oracle = (!record.only_tidewater).then(|| ask(&mut self.oracle, &record.sql));
-            self.oracle_answers.push(oracle.clone());
             match &record.kind {
-                Kind::Ok => self.expect_outcome(record, None, oracle),
-                Kind::Error(code) | Kind::QueryError(code) => self.expect_outcome(record, Some(code), oracle),
+                Kind::Ok | Kind::Error(_) => self.statement(record),
                 Kind::Query { ordered, expected } => {
                     queries += 1;
-                    let arrange = |rows: Rows| if *ordered { rows } else { sorted(rows) };
-                    let expected = match (&oracle, rewriting) {
-                        (Some(Ok(rows)), true) => rows.clone(),
-                        _ => expected.clone(),
-                    };
-                    let expected = arrange(expected);
-                    if let Some(oracle) = oracle.map(|answer| answer.map(arrange))
-                        && oracle.as_ref() != Ok(&expected)
-                    {
-                        self.fail(record, "PostgreSQL", &expected, &oracle);
-                    }
-                    let plain = ask(&mut self.plain, &record.sql).map(arrange);
-                    if plain.as_ref() != Ok(&expected) {
-                        self.fail(record, "SELECT", &expected, &plain);
-                    }
-                    if !record.only_select {
-                        self.maintained(number, record, &sorted(expected));
-                    }
+                    self.query(number, record, *ordered, expected);
+                }
+                Kind::QueryError(expected) => {
+                    queries += 1;
+                    self.query_error(number, record, expected);
                 }
             }
-            if matches!(record.kind, Kind::Ok)
-                && record.sql.trim_start().to_ascii_uppercase().starts_with("CREATE")
-            {
+            self.in_block |= record.begins_with(&["BEGIN", "START"]);
+            self.in_block &= !record.begins_with(&["COMMIT", "END", "ROLLBACK", "ABORT"]);
+            if !self.in_block && record.begins_with(&["CREATE", "COMMIT", "END"]) {
                 self.create_early(number);
             }
         }
         queries
     }
 
-    /// A statement: both sides succeed, or fail with the code.
-    fn expect_outcome(&mut self, record: &Record, code: Option<&String>, oracle: Option<Answer>) {
-        if let Some(oracle) = oracle
-            && oracle.as_ref().err() != code
-        {
-            self.fail(record, "PostgreSQL", code, &oracle);
+    /// PostgreSQL's answer, if it can give one.
+    fn ask_oracle(&mut self, record: &Record) -> Option<Answer> {
+        let oracle = (!record.only_tidewater).then(|| answer(&mut self.oracle, &record.for_oracle()));
+        self.oracle_answers.push(oracle.clone());
+        oracle
+    }
+
+    /// A statement: both sides succeed and report as many rows, or fail with the error.
+    fn statement(&mut self, record: &Record) {
+        let oracle = (!record.only_tidewater).then(|| slt::run(&mut self.oracle, &record.for_oracle()));
+        let plain = slt::run(&mut self.plain, &record.sql);
+        match &record.kind {
+            Kind::Error(expected) => {
+                self.expect_error(record, "PostgreSQL", expected, oracle.as_ref());
+                let expected = &wanted(expected, oracle.as_ref());
+                self.expect_error(record, "tidewater", expected, Some(&plain));
+            }
+            _ => match &oracle {
+                Some(oracle @ Ok(_)) if plain != *oracle => self.fail(record, "tidewater", oracle, &plain),
+                Some(Err(error)) => self.fail(record, "PostgreSQL", "success", error),
+                None if plain.is_err() => self.fail(record, "tidewater", "success", &plain),
+                _ => {}
+            },
         }
-        let plain = ask(&mut self.plain, &record.sql);
-        if plain.as_ref().err() != code {
-            self.fail(record, "tidewater", code, &plain);
+        self.oracle_answers.push(oracle.map(|answer| answer.map(|_| Rows::new())));
+    }
+
+    fn expect_error<T: Debug>(
+        &mut self,
+        record: &Record,
+        who: &str,
+        expected: &Expected,
+        answer: Option<&Result<T, Failure>>,
+    ) {
+        let unknown = rewriting() && expected.message.is_some() && who == "PostgreSQL";
+        if let Some(answer) = answer
+            && !expected.is(answer)
+            && !(unknown && answer.is_err())
+        {
+            self.fail(record, who, expected, answer);
+        }
+    }
+
+    fn query(&mut self, number: usize, record: &Record, ordered: bool, expected: &Rows) {
+        let arrange = |rows: Rows| if ordered { rows } else { sorted(rows) };
+        let oracle = self.ask_oracle(record);
+        let expected = match &oracle {
+            Some(Ok(rows)) if rewriting() => rows.clone(),
+            _ => expected.clone(),
+        };
+        let expected = arrange(expected);
+        if let Some(oracle) = oracle.map(|answer| answer.map(arrange))
+            && oracle.as_ref() != Ok(&expected)
+        {
+            self.fail(record, "PostgreSQL", &expected, &oracle);
+        }
+        let plain = answer(&mut self.plain, &record.sql).map(arrange);
+        if plain.as_ref() != Ok(&expected) {
+            self.fail(record, "SELECT", &expected, &plain);
+        }
+        if record.is_viewable() && !self.in_block {
+            self.columns(record);
+            let expected = sorted(expected);
+            self.maintained(number, record, &|answer| answer.as_ref() == Ok(&expected), &expected);
+        }
+    }
+
+    /// Names and types of the columns.
+    fn columns(&mut self, record: &Record) {
+        if record.only_tidewater {
+            return;
+        }
+        let oracle = slt::columns(&mut self.oracle, &record.sql);
+        let plain = slt::columns(&mut self.plain, &record.sql);
+        if plain != oracle {
+            self.fail(record, "columns", oracle, plain);
+        }
+    }
+
+    /// An error of data is in every view; an error of words lets none be created.
+    fn query_error(&mut self, number: usize, record: &Record, expected: &Expected) {
+        let oracle = self.ask_oracle(record);
+        self.expect_error(record, "PostgreSQL", expected, oracle.as_ref());
+        let expected = &wanted(expected, oracle.as_ref());
+        let plain = answer(&mut self.plain, &record.sql);
+        self.expect_error(record, "SELECT", expected, Some(&plain));
+        if !record.is_viewable() || self.in_block {
+            return;
+        }
+        match self.views.prepare(&record.sql) {
+            Ok(_) => self.maintained(number, record, &|answer| expected.is(answer), expected),
+            Err(_) => {
+                let create = format!("CREATE MATERIALIZED VIEW late_{number} AS {}", record.sql);
+                let created = answer(&mut self.views, &create);
+                self.expect_error(record, "CREATE MATERIALIZED VIEW", expected, Some(&created));
+            }
         }
     }
 
@@ -145,54 +230,84 @@ impl<'a> Run<'a> {
     fn create_early(&mut self, after: usize) {
         let file = self.file;
         for (number, record) in file.records.iter().enumerate().skip(after + 1) {
-            let is_query = matches!(record.kind, Kind::Query { .. }) && !record.only_select;
-            if !is_query || self.early.contains_key(&number) {
+            if !record.is_viewable() || self.early.contains_key(&number) {
                 continue;
             }
-            let Some(create) = self.create_view(&format!("early_{number}"), &record.sql) else { continue };
-            if ask(&mut self.views, &create).is_ok() {
-                let now = self.present();
-                self.early.insert(number, now);
+            let Ok(query) = self.views.prepare(&record.sql) else { continue };
+            let columns = query.columns().len();
+            if answer(&mut self.views, &create_view(&format!("early_{number}"), columns, &record.sql)).is_ok()
+            {
+                let from = self.present();
+                self.early.insert(number, Early { columns, from });
             }
         }
-    }
-
-    /// The statement that makes a view of a query, whose columns may share a name; None if the query cannot be prepared.
-    fn create_view(&mut self, name: &str, query: &str) -> Option<String> {
-        let columns = self.views.prepare(query).ok()?.columns().len();
-        let columns: Vec<String> = (1..=columns).map(|i| format!("c{i}")).collect();
-        Some(format!("CREATE MATERIALIZED VIEW {name} ({}) AS {query}", columns.join(", ")))
     }
 
     /// The present timestamp.
     fn present(&mut self) -> u64 {
-        let answer = ask(&mut self.views, "SELECT tw_now()");
+        let answer = answer(&mut self.views, "SELECT tw_now()");
         answer.ok().and_then(|rows| rows.first()?.parse().ok()).expect("SELECT tw_now() gives a timestamp")
     }
 
-    fn maintained(&mut self, number: usize, record: &Record, expected: &Rows) {
-        if let Some(from) = self.early.get(&number).copied() {
-            let early = ask(&mut self.views, &format!("SELECT * FROM early_{number}")).map(sorted);
-            if early.as_ref() != Ok(expected) {
-                self.fail(record, "the view created before", expected, &early);
+    fn subscribe(&mut self, record: &Record, from: u64) -> Answer {
+        let end = self.present() + 1;
+        answer(&mut self.views, &format!("SUBSCRIBE ({}) AS OF {from} UP TO {end}", record.sql))
+    }
+
+    /// The views and the subscription to a query.
+    fn maintained(
+        &mut self,
+        number: usize,
+        record: &Record,
+        is_right: &dyn Fn(&Answer) -> bool,
+        expected: &dyn Debug,
+    ) {
+        let Some(Early { columns, from }) = self.early.get(&number).copied() else {
+            return self.fail(record, "the view created before", "a view", "none could be created");
+        };
+        let early = answer(&mut self.views, &format!("SELECT * FROM early_{number}")).map(sorted);
+        if !is_right(&early) {
+            self.fail(record, "the view created before", expected, &early);
+        }
+        let mut folded = self.subscribe(record, from).map(fold);
+        if let Some(code) = &record.past_fails {
+            if folded.as_ref().err().map(|failure| &failure.code) != Some(code) {
+                self.fail(record, "SUBSCRIBE to the past", code, &folded);
             }
             let now = self.present();
-            let subscribe = format!("SUBSCRIBE ({}) AS OF {from} UP TO {}", record.sql, now + 1);
-            let folded = ask(&mut self.views, &subscribe).map(fold);
-            if folded.as_ref() != Ok(expected) {
-                self.fail(record, "SUBSCRIBE folded", expected, &folded);
-            }
-        } else {
-            self.fail(record, "the view created before", "a view", "none could be created");
+            folded = self.subscribe(record, now).map(fold);
         }
-        let create = self.create_view(&format!("late_{number}"), &record.sql);
-        let late = create.ok_or("no columns".to_owned()).and_then(|create| ask(&mut self.views, &create));
-        let late =
-            late.and_then(|_| ask(&mut self.views, &format!("SELECT * FROM late_{number}"))).map(sorted);
-        if late.as_ref() != Ok(expected) {
+        if !is_right(&folded) {
+            self.fail(record, "SUBSCRIBE folded", expected, &folded);
+        }
+        let create = create_view(&format!("late_{number}"), columns, &record.sql);
+        let late = answer(&mut self.views, &create)
+            .and_then(|_| answer(&mut self.views, &format!("SELECT * FROM late_{number}")));
+        let late = late.map(sorted);
+        if !is_right(&late) {
             self.fail(record, "the view created after", expected, &late);
         }
     }
+}
+
+/// The statement that makes a view of a query, whose columns may share a name.
+fn create_view(name: &str, columns: usize, query: &str) -> String {
+    let columns: Vec<String> = (1..=columns).map(|i| format!("c{i}")).collect();
+    format!("CREATE MATERIALIZED VIEW {name} ({}) AS {query}", columns.join(", "))
+}
+
+/// The error that the others must have too: while PostgreSQL's are being written, what it says.
+fn wanted<T>(expected: &Expected, oracle: Option<&Result<T, Failure>>) -> Expected {
+    match oracle {
+        Some(Err(Failure { code, message })) if rewriting() && expected.message.is_some() => {
+            Expected { code: code.clone(), message: Some(message.clone()) }
+        }
+        _ => expected.clone(),
+    }
+}
+
+fn rewriting() -> bool {
+    std::env::var("REWRITE").is_ok()
 }
 
 /// The sum of updates `timestamp diff row…`: each row as often as its diffs say.

@@ -1,7 +1,7 @@
 //! Files of SQL and its answers, in sqllogictest's form, each query run five ways that must agree.
 //!
 //! ```text
-//! statement ok                 statement error 23505        query
+//! statement ok                 statement error 23502        query
 //! INSERT INTO t VALUES (1)     INSERT INTO t VALUES (1)     SELECT a, b FROM t
 //!                                                           ----
 //!                                                           1 NULL
@@ -9,10 +9,16 @@
 //!
 //! The ways: a one-shot SELECT; a materialized view that was created as early as its relations were there, which therefore saw
 //! every change; one created now; SUBSCRIBE from then to now, folded; and PostgreSQL. Rows are compared as sets with
-//! multiplicities unless the query ends in ORDER BY (`query ordered`); values are separated by one tab in the file.
+//! multiplicities unless the query ends in ORDER BY (`query ordered`); values are separated by one tab in the file. Names and types
+//! of columns are PostgreSQL's too, as are the numbers of rows that statements report.
 //!
-//! `query error CODE` expects an error. A line `only tidewater: why` before a record says that PostgreSQL cannot answer it,
-//! `only select: why` that it cannot be maintained. `REWRITE=1` writes PostgreSQL's answers into the file.
+//! `error CODE message` expects that of every way (`error CODE` the code alone): of data when it is read, of words when a view is
+//! to be created. `past fails: CODE` before a query says that its view had that error before: a subscription from then on fails,
+//! one from now on does not.
+//!
+//! A line `only tidewater: why` before a record says that PostgreSQL cannot answer it, `only select: why` that it cannot be
+//! maintained; nor are queries inside a block, which alone sees its writes, nor what is no query (`INSERT ... RETURNING`).
+//! `REWRITE=1` writes PostgreSQL's answers into the file, messages where there is one or a `?`.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,8 +29,23 @@ use super::repository;
 
 /// Rows as text, each value separated by a tab, NULL as `NULL`.
 pub type Rows = Vec<String>;
-/// Rows, or the SQLSTATE of the error.
-pub type Answer = Result<Rows, String>;
+/// Rows, or the error.
+pub type Answer = Result<Rows, Failure>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The SQLSTATE.
+    pub code: String,
+    pub message: String,
+}
+
+/// An error that a record expects.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    pub code: String,
+    /// None: whatever it says.
+    pub message: Option<String>,
+}
 
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -33,14 +54,56 @@ pub struct Record {
     pub sql: String,
     pub only_tidewater: bool,
     pub only_select: bool,
+    /// The SQLSTATE of what was wrong with the query's past.
+    pub past_fails: Option<String>,
 }
 
 #[derive(Clone, Debug)]
 pub enum Kind {
     Ok,
-    Error(String),
+    Error(Expected),
     Query { ordered: bool, expected: Rows },
-    QueryError(String),
+    QueryError(Expected),
+}
+
+impl Expected {
+    pub fn is<T>(&self, answer: &Result<T, Failure>) -> bool {
+        let Err(failure) = answer else { return false };
+        failure.code == self.code && self.message.as_ref().is_none_or(|message| *message == failure.message)
+    }
+}
+
+impl Record {
+    /// Whether it is a query that a view can have; an INSERT with RETURNING is none.
+    pub fn is_viewable(&self) -> bool {
+        let start = self.sql.trim_start_matches(['(', ' ', '\n']);
+        let word = start.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+        let is_query = matches!(self.kind, Kind::Query { .. } | Kind::QueryError(_));
+        is_query
+            && !self.only_select
+            && ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|known| word.eq_ignore_ascii_case(known))
+    }
+
+    /// The record in PostgreSQL's words: what is maintained here is a view that is computed there, since its materialized views
+    /// are not maintained; a stream is a table.
+    pub fn for_oracle(&self) -> String {
+        let words: Vec<&str> = self.sql.splitn(4, ' ').collect();
+        let upper: Vec<String> = words.iter().map(|word| word.to_ascii_uppercase()).collect();
+        match upper.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [verb, "MATERIALIZED", "VIEW", _] => format!("{verb} VIEW {}", words[3]),
+            [verb, "STREAM", ..] if self.sql.contains(" AS SELECT ") => {
+                format!("{verb} VIEW {}", words[2..].join(" "))
+            }
+            [verb, "STREAM", ..] => format!("{verb} TABLE {}", words[2..].join(" ")),
+            _ => self.sql.clone(),
+        }
+    }
+
+    /// Whether it is a statement that begins so.
+    pub fn begins_with(&self, words: &[&str]) -> bool {
+        let sql = self.sql.trim_start().to_ascii_uppercase();
+        matches!(self.kind, Kind::Ok) && words.iter().any(|word| sql.starts_with(word))
+    }
 }
 
 pub struct File {
@@ -82,17 +145,31 @@ impl File {
     pub fn rewritten(&self, answers: &[Option<Answer>]) -> String {
         let lines: Vec<&str> = self.text.lines().collect();
         let mut out = String::new();
+        let mut say = |line: &str| writeln!(out, "{line}").expect("a string grows");
         let mut at = 0;
         for (record, answer) in self.records.iter().zip(answers) {
-            let Some(Ok(rows)) = answer else { continue };
-            let Kind::Query { .. } = record.kind else { continue };
-            let separator =
-                (record.line..lines.len()).find(|i| lines[*i] == "----").expect("a query has ----");
-            lines[at..=separator].iter().for_each(|line| writeln!(out, "{line}").expect("a string grows"));
-            rows.iter().for_each(|row| writeln!(out, "{row}").expect("a string grows"));
-            at = (separator..lines.len()).find(|i| lines[*i].is_empty()).unwrap_or(lines.len());
+            match (&record.kind, answer) {
+                (Kind::Query { .. }, Some(Ok(rows))) => {
+                    let separator =
+                        (record.line..lines.len()).find(|i| lines[*i] == "----").expect("a query has ----");
+                    lines[at..=separator].iter().for_each(|line| say(line));
+                    rows.iter().for_each(|row| say(row));
+                    at = (separator..lines.len()).find(|i| lines[*i].is_empty()).unwrap_or(lines.len());
+                }
+                (
+                    Kind::Error(Expected { message: Some(_), .. })
+                    | Kind::QueryError(Expected { message: Some(_), .. }),
+                    Some(Err(failure)),
+                ) => {
+                    lines[at..record.line - 1].iter().for_each(|line| say(line));
+                    let directive = lines[record.line - 1].split(' ').next().expect("a line has a word");
+                    say(&format!("{directive} error {} {}", failure.code, failure.message));
+                    at = record.line;
+                }
+                _ => {}
+            }
         }
-        lines[at..].iter().for_each(|line| writeln!(out, "{line}").expect("a string grows"));
+        lines[at..].iter().for_each(|line| say(line));
         out
     }
 }
@@ -100,7 +177,7 @@ impl File {
 fn parse(text: &str, path: &Path) -> Vec<Record> {
     let lines: Vec<&str> = text.lines().collect();
     let mut records = Vec::new();
-    let (mut only_tidewater, mut only_select) = (false, false);
+    let (mut only_tidewater, mut only_select, mut past_fails) = (false, false, None);
     let mut at = 0;
     while at < lines.len() {
         let line = lines[at];
@@ -110,6 +187,10 @@ fn parse(text: &str, path: &Path) -> Vec<Record> {
         }
         if line.starts_with("only tidewater: ") {
             only_tidewater = true;
+            continue;
+        }
+        if let Some(code) = line.strip_prefix("past fails: ") {
+            past_fails = Some(code.to_owned());
             continue;
         }
         if line.starts_with("only select: ") {
@@ -123,12 +204,12 @@ fn parse(text: &str, path: &Path) -> Vec<Record> {
         let separator = body.iter().position(|line| *line == "----");
         let (sql, rows) = body.split_at(separator.unwrap_or(body.len()));
         let expected = || rows.iter().skip(1).map(|row| (*row).to_owned()).collect();
-        let kind = match line.split_whitespace().collect::<Vec<_>>()[..] {
+        let kind = match line.splitn(4, ' ').collect::<Vec<_>>()[..] {
             ["statement", "ok"] => Kind::Ok,
-            ["statement", "error", code] => Kind::Error(code.to_owned()),
+            ["statement", "error", code, ref message @ ..] => Kind::Error(failure(code, message)),
             ["query"] => Kind::Query { ordered: false, expected: expected() },
             ["query", "ordered"] => Kind::Query { ordered: true, expected: expected() },
-            ["query", "error", code] => Kind::QueryError(code.to_owned()),
+            ["query", "error", code, ref message @ ..] => Kind::QueryError(failure(code, message)),
             _ => panic!("{}:{}: unknown directive {line:?}", path.display(), start),
         };
         assert_eq!(
@@ -137,20 +218,57 @@ fn parse(text: &str, path: &Path) -> Vec<Record> {
             "{}:{start}: a query, and only a query, has ----",
             path.display()
         );
-        records.push(Record { line: start, kind, sql: sql.join("\n"), only_tidewater, only_select });
+        let past_fails = past_fails.take();
+        records.push(Record {
+            line: start,
+            kind,
+            sql: sql.join("\n"),
+            only_tidewater,
+            only_select,
+            past_fails,
+        });
         (only_tidewater, only_select) = (false, false);
     }
     records
 }
 
-/// Runs one statement or query by the simple protocol.
-pub fn ask(client: &mut Client, sql: &str) -> Answer {
-    match client.simple_query(sql) {
-        Ok(messages) => Ok(messages.iter().filter_map(row_text).collect()),
-        Err(error) => Err(match error.code() {
-            Some(code) => code.code().to_owned(),
-            None => format!("connection lost: {error}"),
-        }),
+fn failure(code: &str, message: &[&str]) -> Expected {
+    Expected { code: code.to_owned(), message: message.first().map(|message| (*message).to_owned()) }
+}
+
+/// Runs one statement or query by the simple protocol; an error is its SQLSTATE.
+pub fn ask(client: &mut Client, sql: &str) -> Result<Rows, String> {
+    answer(client, sql).map_err(|failure| failure.code)
+}
+
+/// As [`ask`], with an error's message too.
+pub fn answer(client: &mut Client, sql: &str) -> Answer {
+    Ok(messages(client, sql)?.iter().filter_map(row_text).collect())
+}
+
+/// Runs statements by the simple protocol, for the numbers of rows that they report.
+pub fn run(client: &mut Client, sql: &str) -> Result<Vec<u64>, Failure> {
+    let counts = messages(client, sql)?.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::CommandComplete(rows) => Some(rows),
+        _ => None,
+    });
+    Ok(counts.collect())
+}
+
+/// The names and the types of a query's columns.
+pub fn columns(client: &mut Client, sql: &str) -> Result<Vec<String>, Failure> {
+    let statement = client.prepare(sql).map_err(|error| failed(&error))?;
+    Ok(statement.columns().iter().map(|column| format!("{} {}", column.name(), column.type_())).collect())
+}
+
+fn messages(client: &mut Client, sql: &str) -> Result<Vec<SimpleQueryMessage>, Failure> {
+    client.simple_query(sql).map_err(|error| failed(&error))
+}
+
+fn failed(error: &postgres::Error) -> Failure {
+    match error.as_db_error() {
+        Some(error) => Failure { code: error.code().code().to_owned(), message: visible(error.message()) },
+        None => Failure { code: "lost".to_owned(), message: error.to_string() },
     }
 }
 
