@@ -274,6 +274,9 @@ fn failed(error: &postgres::Error) -> Failure {
 
 fn row_text(message: &SimpleQueryMessage) -> Option<String> {
     let SimpleQueryMessage::Row(row) = message else { return None };
+    if row.is_empty() {
+        return Some("(no columns)".to_owned());
+    }
     let values = (0..row.len()).map(|i| row.get(i).map_or_else(|| "NULL".to_owned(), visible));
     Some(values.collect::<Vec<_>>().join("\t"))
 }
