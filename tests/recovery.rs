@@ -96,6 +96,9 @@ enum Outcome {
     NeverAsked,
 }
 
+/// What stands for a code where the connection is gone.
+const LOST: &str = "lost";
+
 /// Runs the texts one after the other; the last one commits.
 fn perform(client: &mut Client, texts: &[String]) -> Outcome {
     for (index, text) in texts.iter().enumerate() {
@@ -105,7 +108,7 @@ fn perform(client: &mut Client, texts: &[String]) -> Outcome {
         };
         match answer {
             Ok(()) => {}
-            Err(why) if why.starts_with("connection lost") || why == "57P01" => {
+            Err(why) if why == LOST || why == "57P01" => {
                 return if index + 1 == texts.len() { Outcome::Unanswered } else { Outcome::NeverAsked };
             }
             Err(code) => panic!("{code}: {text}"),
@@ -116,13 +119,9 @@ fn perform(client: &mut Client, texts: &[String]) -> Outcome {
 
 fn copy_in(client: &mut Client, copy: &str, lines: &str) -> Result<(), String> {
     use std::io::Write;
-    let lost = |error: &dyn std::fmt::Display| format!("connection lost: {error}");
-    let of = |error: postgres::Error| match error.code() {
-        Some(code) => code.code().to_owned(),
-        None => lost(&error),
-    };
+    let of = |error: postgres::Error| error.code().map_or(LOST, |code| code.code()).to_owned();
     let mut writer = client.copy_in(copy).map_err(of)?;
-    writer.write_all(lines.as_bytes()).map_err(|error| lost(&error))?;
+    writer.write_all(lines.as_bytes()).map_err(|_| LOST.to_owned())?;
     writer.finish().map(drop).map_err(of)
 }
 
