@@ -374,8 +374,9 @@ impl Engine {
         let mut rows = Updates::new();
         loop {
             match running.next().await? {
-                // There is one time, so they come at once.
-                output::Event::Updates { rows: all, .. } => rows = all,
+                // There is one time, so they mostly come at once.
+                output::Event::Updates { rows: more, .. } if rows.is_empty() => rows = more,
+                output::Event::Updates { rows: more, .. } => rows.extend(&more),
                 output::Event::Progress(_) => {}
                 output::Event::End => return Ok(rows),
             }

@@ -88,10 +88,9 @@ impl Output {
         }
         state.take(updates);
         state.uppers[worker] = state.uppers[worker].max(upper);
-        if state.lag() > self.bytes_max {
+        if state.lags(self.bytes_max) {
             state.overrun = true;
-            state.waiting.clear();
-            state.waiting_bytes = 0;
+            state.forget();
             state.closed = true;
         }
         drop(state);
@@ -101,6 +100,9 @@ impl Output {
     /// Takes a worker's errors (packed), before the [`Output::push`] that passes their times. While one stands, the output fails.
     pub fn push_errs<'a>(&self, errs: impl Iterator<Item = (&'a [u8], Timestamp, Diff)>) {
         let mut state = self.state();
+        if state.closed {
+            return;
+        }
         for (error, time, diff) in errs {
             if self.recording {
                 let record = failures::record(error);
@@ -122,8 +124,7 @@ impl Output {
     pub fn close(&self) {
         let mut state = self.state();
         state.closed = true;
-        state.waiting.clear();
-        state.waiting_bytes = 0;
+        state.forget();
         drop(state);
         self.wake();
     }
@@ -165,6 +166,13 @@ impl Output {
 }
 
 impl State {
+    /// Lets go of all that waits.
+    fn forget(&mut self) {
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        self.errs.clear();
+    }
+
     /// Puts updates by their times; those of one time mostly come together.
     fn take<'a>(&mut self, updates: impl Iterator<Item = (&'a [u8], Timestamp, Diff)>) {
         let mut updates = updates.peekable();
@@ -179,10 +187,19 @@ impl State {
         }
     }
 
-    /// The bytes that wait behind the first time's. Those of one time are read at once, however many: a snapshot is as large
-    /// as its relation, and no sign of a slow reader.
-    fn lag(&self) -> usize {
-        self.waiting_bytes - self.waiting.first_key_value().map_or(0, |(_, first)| cost(first))
+    /// Whether more waits to be read than may: in complete times, behind the first. Those of one time are read at once, however
+    /// many (a snapshot is as large as its relation), and what is not complete yet no reader can take.
+    fn lags(&self, bytes_max: usize) -> bool {
+        if self.waiting_bytes <= bytes_max {
+            return false;
+        }
+        let complete = self.waiting.range(..self.upper()).skip(1);
+        complete.map(|(_, updates)| cost(updates)).sum::<usize>() > bytes_max
+    }
+
+    /// All before it was pushed by every worker.
+    fn upper(&self) -> Timestamp {
+        self.uppers.iter().copied().min().unwrap_or(Timestamp::MAX)
     }
 
     fn next(&mut self, bytes_max: usize) -> Result<Option<Event>, Error> {
@@ -192,11 +209,11 @@ impl State {
         if self.overrun {
             return Err(lagging(bytes_max));
         }
-        let upper = self.uppers.iter().copied().min().unwrap_or(Timestamp::MAX);
-        self.fail_on_error(upper)?;
-        while let Some(first) = self.waiting.first_entry()
-            && *first.key() < upper
-        {
+        let upper = self.upper();
+        loop {
+            // Of each time before its rows, also where the rows of the one before have cancelled.
+            self.fail_on_error(upper)?;
+            let Some(first) = self.waiting.first_entry().filter(|first| *first.key() < upper) else { break };
             let (at, mut updates) = first.remove_entry();
             self.waiting_bytes -= cost(&updates);
             updates.consolidate();
@@ -243,4 +260,54 @@ fn lagging(bytes_max: usize) -> Error {
     Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "the subscriber does not read fast enough")
         .detail(format!("More than {} MiB of updates were waiting to be read.", bytes_max >> 20))
         .hint("Subscribe again, with a narrower query, or AS OF the last timestamp that was received.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows<'a>(
+        updates: &'a [(&'a str, Timestamp, Diff)],
+    ) -> impl Iterator<Item = (&'a [u8], Timestamp, Diff)> {
+        updates.iter().map(|(row, time, diff)| (row.as_bytes(), *time, *diff))
+    }
+
+    fn packed_error() -> Vec<u8> {
+        let mut packed = Vec::new();
+        EvalError::division_by_zero().encode(&mut packed);
+        packed
+    }
+
+    #[test]
+    fn a_time_is_given_whole_and_consolidated_once_every_worker_has_passed_it() {
+        let output = Output::new(2, None);
+        output.push(0, rows(&[("b", 1, 1), ("a", 1, 1), ("c", 2, 1)]), 2);
+        assert_eq!(output.try_next().expect("nothing fails"), None);
+        output.push(1, rows(&[("b", 1, -1), ("a", 1, 1)]), 3);
+        let expected: Updates = [(&b"a"[..], 1, 2)].into_iter().collect();
+        assert_eq!(output.try_next(), Ok(Some(Event::Updates { at: 1, rows: expected })));
+        assert_eq!(output.try_next(), Ok(Some(Event::Progress(2))));
+    }
+
+    #[test]
+    fn an_error_is_told_before_the_rows_of_its_time_though_those_before_cancel() {
+        let output = Output::new(1, None);
+        output.push_errs([(&packed_error()[..], 6, 1)].into_iter());
+        output.push(0, rows(&[("r", 5, 1), ("r", 5, -1), ("s", 6, 1)]), 7);
+        assert_eq!(output.try_next().expect_err("an error stands at 6").code, SqlState::DIVISION_BY_ZERO);
+    }
+
+    #[test]
+    fn a_reader_lags_by_what_it_could_have_read() {
+        let long = "x".repeat(1 << 10);
+        let output = Output::new(1, Some(4 << 10));
+        // The first time may be of any size, and so may what is not complete.
+        (0..16).for_each(|_| output.push(0, rows(&[(&long, 1, 1)]), 0));
+        (2..32).for_each(|time| output.push(0, rows(&[(&long, time, 1)]), 0));
+        output.push(0, rows(&[]), 2);
+        assert!(matches!(output.try_next(), Ok(Some(Event::Updates { at: 1, .. }))));
+        output.push(0, rows(&[]), 32);
+        let error = output.try_next().expect_err("the reader lags");
+        assert_eq!(error.code, SqlState::CONFIGURATION_LIMIT_EXCEEDED);
+    }
 }

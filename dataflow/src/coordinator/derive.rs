@@ -24,7 +24,11 @@ pub fn start(
 ) {
     let upper = storage.frontiers(ShardId(shard.0)).upper;
     let derived = Arc::new(Derived { shard, storage, events, order: Mutex::default() });
-    std::thread::spawn(move || derived.run(upper, taken_in, &output));
+    // A panic in a thread of this name ends the process: the stream must not stop in silence.
+    std::thread::Builder::new()
+        .name("coordinator-derive".to_owned())
+        .spawn(move || derived.run(upper, taken_in, &output))
+        .expect("invariant: a thread can be started");
 }
 
 struct Derived {

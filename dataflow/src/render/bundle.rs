@@ -168,6 +168,9 @@ impl Outputs {
     }
 }
 
+/// The most that a container is given before it asks: one huge row says nothing of the next ones.
+const ROOM_BYTES_MAX: usize = 1 << 20;
+
 fn give(
     output: &mut Output,
     capability: &Capability<Timestamp>,
@@ -181,7 +184,10 @@ fn give(
         output.activate().session_with_builder(capability).give_container(container);
         match room {
             // The last row is seldom as long as the last one was.
-            Some((rows, bytes)) => *container = Rows::with_capacity(rows + rows / 8, bytes + bytes / 8),
+            Some((rows, bytes)) => {
+                let bytes = (bytes + bytes / 8).min(ROOM_BYTES_MAX);
+                *container = Rows::with_capacity(rows + rows / 8, bytes);
+            }
             None => container.clear(),
         }
     }
