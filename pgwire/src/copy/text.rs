@@ -106,7 +106,7 @@ fn put_field(text: &[u8], delimiter: u8, out: &mut Vec<u8>) {
             }
         };
         out.push(b'\\');
-        out.push(if byte == delimiter { delimiter } else { letter });
+        out.push(letter);
     }
 }
 
@@ -139,10 +139,7 @@ mod tests {
         let values = [Some("a\tb\\c\n\r\x08\x0b\x0c"), None, Some(""), Some("\\N"), Some("é")];
         let mut line = Vec::new();
         put_line(values.into_iter(), &format(), &mut line);
-        assert_eq!(
-            line,
-            "a\\tb\\\\c\\n\\r\\b\\v\\f\t\\N\t\t\\\\N\té\n".replacen("\\tb", "\\\tb", 1).as_bytes()
-        );
+        assert_eq!(line, "a\\tb\\\\c\\n\\r\\b\\v\\f\t\\N\t\t\\\\N\té\n".as_bytes());
         let read = fields(&line[..line.len() - 1]);
         let expected: Vec<_> = values.iter().map(|v| v.map(|v| v.as_bytes().to_vec())).collect();
         assert_eq!(read, expected);
