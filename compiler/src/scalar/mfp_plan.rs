@@ -3,8 +3,9 @@
 //! A row is walked once, from its front to the last column that is needed, and no further than the predicates read before
 //! they have let it pass. Columns that an expression reads are decoded into a reused buffer; columns that only pass through
 //! are never decoded, their bytes are copied, neighbours in one piece. A map is computed just before the first predicate that
-//! reads it, or after all predicates. Nothing is allocated per row but what functions build in the arena, which is reset for
-//! each row.
+//! reads it, or after all predicates. A predicate over a single column is asked first of all, with nothing else prepared: most
+//! rows that a selective filter sees end there. Nothing is allocated per row but what functions build in the arena, which is
+//! reset for each row.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +20,11 @@ pub struct MfpPlan {
     input_arity: usize,
     /// The columns to decode, ascending; column `decode[i]` goes to slot `i`, maps to the slots after.
     decode: Vec<usize>,
-    /// How many columns must be walked over for the predicates: to decode what they read.
+    /// The predicate that is asked first, if one reads a single column.
+    guard: Option<Guard>,
+    /// How many columns must be walked over for the other predicates: to decode what they read.
     gate_walk: usize,
-    /// The steps up to the last predicate.
+    /// The steps up to the last of them.
     gate: Vec<Step>,
     /// How many columns must be walked over in all, to decode and to find the pieces that are copied.
     walk: usize,
@@ -34,6 +37,14 @@ pub struct MfpPlan {
     key_columns: usize,
     /// No row can pass.
     empty: bool,
+}
+
+/// A predicate over one column of the input.
+#[derive(Debug)]
+struct Guard {
+    column: usize,
+    /// Over that column as its only slot.
+    test: CompiledExpr,
 }
 
 #[derive(Debug)]
@@ -74,6 +85,8 @@ impl MfpPlan {
     pub fn keyed(mfp: &Mfp, key_columns: usize) -> MfpPlan {
         let mut mfp = mfp.clone();
         mfp.optimize();
+        let empty = mfp.is_empty();
+        let guard = Guard::take_from(&mut mfp);
         let mut builder = Builder::new(&mfp);
         for predicate in &mfp.predicates {
             builder.filter(predicate);
@@ -90,6 +103,7 @@ impl MfpPlan {
         MfpPlan {
             input_arity: mfp.input_arity,
             decode,
+            guard,
             gate_walk,
             gate,
             walk,
@@ -97,7 +111,7 @@ impl MfpPlan {
             output,
             key_pieces,
             key_columns,
-            empty: mfp.is_empty(),
+            empty,
         }
     }
 
@@ -129,15 +143,22 @@ impl MfpPlan {
             return Ok(false);
         }
         let Scratch { arena, datums, offsets, key_len } = scratch;
-        let mut slots = recycle(std::mem::take(datums));
-        if !self.gate.is_empty() || !self.maps.is_empty() {
+        if self.guard.is_some() || !self.gate.is_empty() || !self.maps.is_empty() {
             arena.reset();
         }
+        let guarded = match &self.guard {
+            Some(guard) => guard.ask(datum_at(parts, guard.column), arena),
+            None => Ok(true),
+        };
+        if guarded == Ok(false) {
+            return Ok(false);
+        }
+        let mut slots = recycle(std::mem::take(datums));
         slots.resize(self.decode.len(), Datum::Null);
         offsets.clear();
         let mut walk = Walk::new(parts);
         walk.up_to(self.gate_walk, &self.decode, &mut slots, offsets);
-        let passed = run(&self.gate, &mut slots, arena);
+        let passed = run(&self.gate, guarded.err(), &mut slots, arena);
         if let Ok(true) = passed {
             walk.up_to(self.walk, &self.decode, &mut slots, offsets);
             offsets.push(walk.place());
@@ -158,10 +179,17 @@ impl MfpPlan {
         if self.empty {
             return Ok(false);
         }
-        let mut slots = recycle(std::mem::take(&mut scratch.datums));
         scratch.arena.reset();
+        let guarded = match &self.guard {
+            Some(guard) => guard.ask(input[guard.column], &scratch.arena),
+            None => Ok(true),
+        };
+        if guarded == Ok(false) {
+            return Ok(false);
+        }
+        let mut slots = recycle(std::mem::take(&mut scratch.datums));
         slots.extend(self.decode.iter().map(|column| input[*column]));
-        let passed = run(&self.gate, &mut slots, &scratch.arena);
+        let passed = run(&self.gate, guarded.err(), &mut slots, &scratch.arena);
         if let Ok(true) = passed {
             compute(&self.maps, &mut slots, &scratch.arena);
             scratch.key_len = self.write(&slots, out, |first, last, out| {
@@ -219,10 +247,50 @@ impl MfpPlan {
     }
 }
 
-/// Runs the steps up to the last predicate; whether the row passes.
+impl Guard {
+    /// Takes the predicate to ask first: of those that read a single column of the input, the one that is found soonest.
+    fn take_from(mfp: &mut Mfp) -> Option<Guard> {
+        let single = |predicate: &ScalarExpr| {
+            let mut support = predicate.support().into_iter();
+            support.next().filter(|column| *column < mfp.input_arity && support.next().is_none())
+        };
+        let candidates = mfp.predicates.iter().enumerate();
+        let (column, at) = candidates.filter_map(|(at, predicate)| Some((single(predicate)?, at))).min()?;
+        let predicate = mfp.predicates.remove(at);
+        Some(Guard { column, test: CompiledExpr::new(&predicate, &|_| 0) })
+    }
+
+    /// Whether the row with this value passes.
+    #[inline]
+    fn ask<'a>(&'a self, value: Datum<'a>, arena: &'a Bump) -> Result<bool, EvalError> {
+        Ok(self.test.eval(&[value], arena)? == Datum::Bool(true))
+    }
+}
+
+/// The value in a column of the concatenation of parts.
 #[inline]
-fn run<'a>(steps: &'a [Step], slots: &mut Vec<Datum<'a>>, arena: &'a Bump) -> Result<bool, EvalError> {
-    let mut error: Option<EvalError> = None;
+fn datum_at<'a>(parts: &[&'a [u8]], mut column: usize) -> Datum<'a> {
+    for part in parts {
+        let mut rest = *part;
+        while !rest.is_empty() {
+            if column == 0 {
+                return row::decode_first(rest).0;
+            }
+            rest = row::split_first(rest).1;
+            column -= 1;
+        }
+    }
+    Datum::Null
+}
+
+/// Runs the steps up to the last predicate, after the guard's error if it had one; whether the row passes.
+#[inline]
+fn run<'a>(
+    steps: &'a [Step],
+    mut error: Option<EvalError>,
+    slots: &mut Vec<Datum<'a>>,
+    arena: &'a Bump,
+) -> Result<bool, EvalError> {
     for step in steps {
         match step {
             Step::Map(expr) => map(expr, slots, arena),
