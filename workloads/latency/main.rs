@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::io::BufRead;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -20,7 +19,7 @@ use workloads::machine::Machine;
 use workloads::pace::Pace;
 use workloads::report::{Report, Table, duration, mebibytes};
 use workloads::scratch::Scratch;
-use workloads::server::{self, Server};
+use workloads::server::{self, Server, Settings};
 use workloads::{disk, load, resources};
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -36,7 +35,6 @@ struct Sizes {
     rows: usize,
     inserts: usize,
     rate: f64,
-    workers: usize,
 }
 
 fn main() -> ExitCode {
@@ -44,31 +42,22 @@ fn main() -> ExitCode {
         options.optopt("", "rows", "how many rows are resident (default: 1000000)", "N");
         options.optopt("", "inserts", "how many inserts are measured (default: 4000)", "N");
         options.optopt("", "rate", "inserts a second (default: 200)", "N");
-        options.optopt("", "workers", "the server's workers (default: 1)", "N");
-        options.optopt("", "dir", "where the data lies (default: the folder for temporary files)", "DIR");
-        options.optopt(
-            "",
-            "server",
-            "the server's binary (default: built in this program's profile)",
-            "PATH",
-        );
+        server::declare(options);
     });
     let sizes = Sizes {
         rows: flags.value("rows", 1_000_000, 10_000),
         inserts: flags.value("inserts", 4_000, 200),
         rate: flags.value("rate", 200.0, 100.0),
-        workers: flags.value("workers", 1, 1),
     };
-    let directory = flags.path("dir").unwrap_or_else(std::env::temp_dir);
-    exit(run(&flags, &sizes, &directory))
+    exit(run(&flags, &sizes))
 }
 
-fn run(flags: &Flags, sizes: &Sizes, directory: &Path) -> Result<(), Failure> {
+fn run(flags: &Flags, sizes: &Sizes) -> Result<(), Failure> {
     let machine = Machine::describe();
-    let binary = server::binary(flags.path("server"))?;
-    let scratch = Scratch::new(directory, "latency")?;
+    let settings = Settings::read(flags)?;
+    let scratch = Scratch::new(&settings.directory, "latency")?;
     let mut disk = disk::sync_latencies(scratch.path(), sizes.inserts / 2, sizes.rate)?;
-    let server = Server::start(&binary, scratch.path(), sizes.workers)?;
+    let server = Server::start(&settings, scratch.path())?;
     let mut inserts = Inserts::prepare(&server, sizes)?;
     let rows = subscribe(server.connect()?);
     inserts.until_heard(&rows)?;
@@ -82,7 +71,7 @@ fn run(flags: &Flags, sizes: &Sizes, directory: &Path) -> Result<(), Failure> {
         workload: "latency",
         run: format!(
             "{} rows resident, {} inserts at {} a second, {} worker(s).",
-            sizes.rows, sizes.inserts, sizes.rate, sizes.workers
+            sizes.rows, sizes.inserts, sizes.rate, settings.workers
         ),
         table: table(&found, &mut disk),
         notes: vec![
@@ -213,16 +202,18 @@ impl Inserts {
     /// Inserts until the subscriber has heard of it, so that the subscription is running, then lets it hear the rest.
     fn until_heard(&mut self, rows: &Receiver<Result<Row, String>>) -> Result<(), Failure> {
         let deadline = Instant::now() + PATIENCE;
-        loop {
+        let (mut row, last) = loop {
             let (_, last) = self.insert(0)?;
             match rows.recv_timeout(Duration::from_millis(100)) {
-                Ok(Ok(row)) if row.readings == last => return Ok(()),
-                Ok(Ok(_)) => {}
-                Ok(Err(failure)) => return Err(failure.into()),
+                Ok(row) => break (row?, last),
                 Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
                 Err(error) => return Err(format!("the subscriber hears nothing: {error}").into()),
             }
+        };
+        while row.readings != last {
+            row = rows.recv_timeout(PATIENCE)??;
         }
+        Ok(())
     }
 
     fn measure(&mut self, rows: &Receiver<Result<Row, String>>, sizes: &Sizes) -> Result<Found, Failure> {

@@ -1,6 +1,5 @@
 //! Prepared point SELECTs over the wire, by Tidewater and by PostgreSQL 15 in turns: the same client, table and statement.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use workloads::machine::Machine;
 use workloads::postgresql::Postgresql;
 use workloads::report::{Report, Table, duration};
 use workloads::scratch::Scratch;
-use workloads::server::{self, Server};
+use workloads::server::{self, Server, Settings};
 use workloads::{load, resources};
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -29,7 +28,6 @@ struct Sizes {
     rows: i64,
     seconds: f64,
     rounds: usize,
-    workers: usize,
 }
 
 fn main() -> ExitCode {
@@ -37,23 +35,14 @@ fn main() -> ExitCode {
         options.optopt("", "rows", "rows of the table (default: 1000000)", "N");
         options.optopt("", "seconds", "how long each is asked in each round (default: 5)", "N");
         options.optopt("", "rounds", "how often the two take turns (default: 3)", "N");
-        options.optopt("", "workers", "the server's workers (default: 1)", "N");
-        options.optopt("", "dir", "where the data lies (default: the folder for temporary files)", "DIR");
-        options.optopt(
-            "",
-            "server",
-            "the server's binary (default: built in this program's profile)",
-            "PATH",
-        );
+        server::declare(options);
     });
     let sizes = Sizes {
         rows: flags.value("rows", 1_000_000, 10_000),
         seconds: flags.value("seconds", 5.0, 0.5),
         rounds: flags.value("rounds", 3, 1),
-        workers: flags.value("workers", 1, 1),
     };
-    let directory = flags.path("dir").unwrap_or_else(std::env::temp_dir);
-    exit(run(&flags, &sizes, &directory))
+    exit(run(&flags, &sizes))
 }
 
 /// Who is asked.
@@ -120,13 +109,13 @@ impl Served {
     }
 }
 
-fn run(flags: &Flags, sizes: &Sizes, directory: &Path) -> Result<(), Failure> {
+fn run(flags: &Flags, sizes: &Sizes) -> Result<(), Failure> {
     let machine = Machine::describe();
-    let binary = server::binary(flags.path("server"))?;
-    let scratch = Scratch::new(directory, "serve")?;
+    let settings = Settings::read(flags)?;
+    let scratch = Scratch::new(&settings.directory, "serve")?;
     let systems = [
-        System::Postgresql(Postgresql::start(directory)?),
-        System::Tidewater(Server::start(&binary, scratch.path(), sizes.workers)?),
+        System::Postgresql(Postgresql::start(&settings.directory)?),
+        System::Tidewater(Server::start(&settings, scratch.path())?),
     ];
     for system in &systems {
         system.load(sizes.rows)?;
@@ -158,7 +147,7 @@ fn run(flags: &Flags, sizes: &Sizes, directory: &Path) -> Result<(), Failure> {
         workload: "serve",
         run: format!(
             "{} rows, {} round(s) of {} s each, {} worker(s).",
-            sizes.rows, sizes.rounds, sizes.seconds, sizes.workers
+            sizes.rows, sizes.rounds, sizes.seconds, settings.workers
         ),
         table,
         notes: vec!["Every answer was checked.".to_owned()],

@@ -7,8 +7,34 @@ use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
 
-use crate::flags::Failure;
+use crate::flags::{Failure, Flags};
 use crate::scratch::Scratch;
+
+/// How the server is run, by the flags that [`declare`] declares.
+pub struct Settings {
+    binary: PathBuf,
+    pub workers: usize,
+    /// Where data lies while it runs.
+    pub directory: PathBuf,
+}
+
+/// Declares the flags of a program that measures the server.
+pub fn declare(options: &mut getopts::Options) {
+    options.optopt("", "workers", "the server's workers (default: 1)", "N");
+    options.optopt("", "dir", "where the data lies (default: the folder for temporary files)", "DIR");
+    options.optopt("", "server", "the server's binary (default: built in this program's profile)", "PATH");
+}
+
+impl Settings {
+    /// Reads the flags; builds the server unless a binary is named.
+    pub fn read(flags: &Flags) -> Result<Settings, Failure> {
+        Ok(Settings {
+            binary: binary(flags.path("server"))?,
+            workers: flags.value("workers", 1, 1),
+            directory: flags.path("dir").unwrap_or_else(std::env::temp_dir),
+        })
+    }
+}
 
 /// A running server with data of its own; ended when it is dropped.
 pub struct Server {
@@ -18,16 +44,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `binary` on an empty data directory in `directory`.
-    pub fn start(binary: &Path, directory: &Path, workers: usize) -> Result<Server, Failure> {
+    /// Starts a server on an empty data directory in `directory`.
+    pub fn start(settings: &Settings, directory: &Path) -> Result<Server, Failure> {
         let data = Scratch::new(directory, "data")?;
-        let mut process = Command::new(binary)
-            .args(["--listen", "127.0.0.1:0", "-w", &workers.to_string()])
+        let mut process = Command::new(&settings.binary)
+            .args(["--listen", "127.0.0.1:0", "-w", &settings.workers.to_string()])
             .arg("--data-dir")
             .arg(data.path().join("shards"))
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("{}: {error}", binary.display()))?;
+            .map_err(|error| format!("{}: {error}", settings.binary.display()))?;
         let stdout = process.stdout.take().expect("invariant: stdout is piped");
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
@@ -68,7 +94,7 @@ pub fn connect(port: u16) -> Result<Client, Failure> {
 }
 
 /// The binary to be measured: the one that was named, else the one of this program's own profile, built if it is not up to date.
-pub fn binary(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+fn binary(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     if let Some(named) = named {
         return Ok(named);
     }
