@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use compiler::repr::Type;
 use compiler::{Error, SqlState};
 
 use super::rows::formats;
 use super::{Connection, Ended, Failure, violation};
-use crate::encode::decode_parameters;
+use crate::encode::{Format, decode_parameters};
 use crate::message::{BackendMessage, Bind, FrontendMessage, Target};
 use crate::session::{Answer, Portal, PortalKind, PortalState, Prepared, ResultRows};
 
@@ -65,23 +66,19 @@ impl Connection {
         Ok(())
     }
 
-    /// For each parameter that names a catalog entry in text, the entry's number.
+    /// For each parameter that names a catalog entry in text, the entry's number; nothing at all where none can.
     fn entry_numbers(&self, bind: &Bind, types: &[Type]) -> Result<Vec<Option<Vec<u8>>>, Error> {
         if !types.iter().any(Type::is_reg) {
-            return Ok(vec![None; bind.parameters.len()]);
+            return Ok(Vec::new());
         }
         let names = self.session.entry_names();
-        let text = |index: usize| match bind.parameter_formats[..] {
-            [] => true,
-            [code] => code == 0,
-            ref codes => codes[index] == 0,
+        let number = |(index, (value, typ)): (usize, (&Option<Bytes>, &Type))| match value {
+            Some(value) if Format::at(&bind.parameter_formats, index)? == Format::Text => {
+                names.number(typ, value)
+            }
+            _ => Ok(None),
         };
-        let numbers =
-            bind.parameters.iter().zip(types).enumerate().map(|(index, (value, typ))| match value {
-                Some(value) if text(index) => names.number(typ, value),
-                _ => Ok(None),
-            });
-        numbers.collect()
+        bind.parameters.iter().zip(types).enumerate().map(number).collect()
     }
 
     fn bind(&mut self, bind: Bind) -> Result<(), Error> {
@@ -89,8 +86,10 @@ impl Connection {
         let types = prepared.as_ref().map_or(&[][..], |prepared| &prepared.compiled.parameters);
         check_counts(&bind, types.len())?;
         let numbers = self.entry_numbers(&bind, types)?;
-        let parameters = bind.parameters.iter().zip(&numbers);
-        let parameters = parameters.map(|(value, number)| number.as_deref().or(value.as_deref()));
+        let parameters = bind.parameters.iter().enumerate().map(|(index, value)| {
+            let number = numbers.get(index).and_then(Option::as_deref);
+            number.or(value.as_deref())
+        });
         let values = decode_parameters(types, &bind.parameter_formats, parameters, &self.session.settings())?;
         let portal = Portal {
             prepared,

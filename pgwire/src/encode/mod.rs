@@ -47,6 +47,15 @@ impl Format {
         }
     }
 
+    /// The format of one parameter from the codes of a Bind, whose number was checked: none means text, one means that for all.
+    pub fn at(codes: &[i16], index: usize) -> Result<Format, Error> {
+        match codes {
+            [] => Ok(Format::Text),
+            [code] => Format::of_code(*code),
+            codes => Format::of_code(codes[index]),
+        }
+    }
+
     /// One format per column from the codes of a Bind: none means text, one means that for all.
     pub fn per_column(codes: &[i16], columns: usize) -> Result<Vec<Format>, Error> {
         match codes {

@@ -33,11 +33,7 @@ pub fn decode_parameters<'a>(
     let arena = Bump::new();
     let mut datums = Vec::with_capacity(values.len());
     for (index, (value, typ)) in values.zip(types).enumerate() {
-        let format = match codes {
-            [] => Format::Text,
-            [code] => Format::of_code(*code)?,
-            codes => Format::of_code(codes[index])?,
-        };
+        let format = Format::at(codes, index)?;
         datums.push(match value {
             None => Datum::Null,
             Some(bytes) => decode_parameter(bytes, typ, format, settings, &arena)
