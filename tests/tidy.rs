@@ -181,8 +181,11 @@ const WORDS: &[Absence] = &[
     },
 ];
 
-/// The longest file there is: a syntax tree. All others stay below the second.
-const LINES_MAX: usize = 1500;
+/// A file of one concept is at most so long.
+const LINES_MAX: usize = 850;
+
+/// The one that is longer: a syntax tree.
+const LONG: (&str, usize) = ("compiler/src/ast.rs", 1500);
 
 /// Names that say nothing.
 const NAMES: &[&str] = &["util.rs", "utils.rs", "common.rs", "helpers.rs", "misc.rs"];
@@ -222,8 +225,46 @@ fn is_below(name: &str, places: &[&str]) -> bool {
 
 /// The lines that are code, with their numbers; a file's own tests at its end are not product.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = text.lines().take_while(|line| *line != "#[cfg(test)]" && *line != "mod tests {");
-    lines.map(|line| line.split("//").next().unwrap_or_default()).enumerate().map(|(n, line)| (n + 1, line))
+    let mut numbered = text.lines().enumerate().peekable();
+    std::iter::from_fn(move || {
+        let (number, line) = numbered.next()?;
+        let tests = line == "#[cfg(test)]" && numbered.peek().is_some_and(|(_, next)| *next == "mod tests {");
+        (!tests).then(|| (number + 1, line.split("//").next().unwrap_or_default()))
+    })
+}
+
+/// The code with each path of a `use` spelled out: `use a::{b, c::d};` is the lines `a::b` and `a::c::d`.
+fn spelled_out(text: &str) -> Vec<(usize, String)> {
+    let mut lines = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (number, line) in code(text) {
+        let begins = ["use ", "pub use ", "pub(crate) use ", "pub(super) use "]
+            .iter()
+            .find_map(|word| line.trim_start().strip_prefix(word));
+        match (&mut open, begins) {
+            (Some((_, statement)), _) => statement.push_str(line.trim()),
+            (None, Some(rest)) => open = Some((number, rest.to_owned())),
+            (None, None) => lines.push((number, line.to_owned())),
+        }
+        if let Some((first, statement)) = open.take_if(|(_, statement)| statement.ends_with(';')) {
+            let paths = used(statement.trim_end_matches(';'));
+            lines.extend(paths.into_iter().map(|path| (first, path)));
+        }
+    }
+    lines
+}
+
+/// The paths of a tree of names.
+fn used(tree: &str) -> Vec<String> {
+    let Some((start, rest)) = tree.split_once('{') else { return vec![tree.to_owned()] };
+    let list = rest.strip_suffix('}').expect("a list of names ends where the statement does");
+    let mut depth = 0;
+    let parts = list.split(|c| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        c == ',' && depth == 0
+    });
+    let trees = parts.map(str::trim).filter(|part| !part.is_empty());
+    trees.flat_map(used).map(|path| format!("{start}{path}")).collect()
 }
 
 fn report(found: Vec<String>) {
@@ -242,12 +283,22 @@ fn says(line: &str, path: &str) -> bool {
 }
 
 #[test]
+fn lists_of_names_are_read() {
+    let text = "use crate::{\n    a, // why\n    b::{c, d},\n};\nlet x = crate::e();\n#[cfg(test)]\nmod cases;\nlast();";
+    let lines = spelled_out(text);
+    let found: Vec<(usize, &str)> = lines.iter().map(|(number, line)| (*number, line.as_str())).collect();
+    let paths = [(1, "crate::a"), (1, "crate::b::c"), (1, "crate::b::d")];
+    let others = [(5, "let x = crate::e();"), (6, "#[cfg(test)]"), (7, "mod cases;"), (8, "last();")];
+    assert_eq!(found, [&paths[..], &others].concat());
+}
+
+#[test]
 fn only_the_neighbours_are_imported() {
     let mut found = Vec::new();
     for (name, text) in sources() {
         let rules = IMPORTS.iter().filter(|rule| is_below(&name, rule.below) && !is_below(&name, rule.but));
         for rule in rules.filter(|_| !is_test(&name)) {
-            for (number, line) in code(&text) {
+            for (number, line) in spelled_out(&text) {
                 let line = line.replace(EVAL_ERROR, "");
                 for path in rule.never.iter().filter(|path| says(&line, path)) {
                     found.push(format!("{name}:{number}: {path}"));
@@ -293,7 +344,8 @@ fn files_are_short_and_named_after_what_is_in_them() {
     let mut found = Vec::new();
     for (name, text) in sources() {
         let lines = text.lines().count();
-        if lines > LINES_MAX {
+        let most = if name == LONG.0 { LONG.1 } else { LINES_MAX };
+        if lines > most {
             found.push(format!("{name} has {lines} lines"));
         }
         if NAMES.iter().any(|bad| name.ends_with(&format!("/{bad}"))) {
