@@ -284,6 +284,12 @@ pub fn decode_first(bytes: &[u8]) -> (Datum<'_>, &[u8]) {
     read(bytes).expect(INVARIANT)
 }
 
+/// As [`decode_first`], into its place; returns the bytes after it.
+#[inline]
+pub fn decode_first_to<'a>(bytes: &'a [u8], to: &mut Datum<'a>) -> &'a [u8] {
+    read_to(bytes, to).expect(INVARIANT)
+}
+
 /// Splits off the first datum's encoding without decoding it: (that datum's bytes, the rest). The datum may be part of
 /// a descending sort key.
 #[inline]
@@ -439,45 +445,69 @@ fn flip64(value: i64) -> u64 {
 /// Decodes the first datum of ascending encodings; nothing if the bytes are malformed at this level.
 #[inline]
 pub(super) fn read(bytes: &[u8]) -> Option<(Datum<'_>, &[u8])> {
+    let mut datum = Datum::Null;
+    let rest = read_to(bytes, &mut datum)?;
+    Some((datum, rest))
+}
+
+/// As [`read`], into its place: a datum is written in other pieces than it is moved in, and a processor waits for the pieces.
+#[inline]
+fn read_to<'a>(bytes: &'a [u8], to: &mut Datum<'a>) -> Option<&'a [u8]> {
     let (&first, body) = bytes.split_first()?;
     Some(match first {
         tag::INT_NEGATIVE_8..=tag::INT_POSITIVE_8 => {
             let (value, rest) = read_int(bytes)?;
-            (Datum::Int(value), rest)
+            *to = Datum::Int(value);
+            rest
         }
         tag::TEXT => {
             let end = memchr(0, body)?;
-            (Datum::Text(std::str::from_utf8(&body[..end]).ok()?), &body[end + 1..])
+            *to = Datum::Text(std::str::from_utf8(&body[..end]).ok()?);
+            &body[end + 1..]
         }
-        tag::NULL_LAST | tag::NULL_FIRST => (Datum::Null, body),
-        tag::FALSE => (Datum::Bool(false), body),
-        tag::TRUE => (Datum::Bool(true), body),
+        tag::NULL_LAST | tag::NULL_FIRST => {
+            *to = Datum::Null;
+            body
+        }
+        tag::FALSE | tag::TRUE => {
+            *to = Datum::Bool(first == tag::TRUE);
+            body
+        }
         tag::FLOAT => {
             let (bits, rest) = read_fixed64(body)?;
             let bits = if bits >> 63 == 1 { bits & !(1 << 63) } else { !bits };
-            (Datum::Float(f64::from_bits(bits)), rest)
+            *to = Datum::Float(f64::from_bits(bits));
+            rest
         }
         tag::TIMESTAMP => {
             let (bits, rest) = read_fixed64(body)?;
-            (Datum::Timestamp((bits ^ 1 << 63) as i64), rest)
+            *to = Datum::Timestamp((bits ^ 1 << 63) as i64);
+            rest
         }
         tag::TIMESTAMPTZ => {
             let (bits, rest) = read_fixed64(body)?;
-            (Datum::TimestampTz((bits ^ 1 << 63) as i64), rest)
+            *to = Datum::TimestampTz((bits ^ 1 << 63) as i64);
+            rest
         }
         tag::DATE => {
             let (bits, rest) = body.split_first_chunk::<4>()?;
-            (Datum::Date((u32::from_be_bytes(*bits) ^ 1 << 31) as i32), rest)
+            *to = Datum::Date((u32::from_be_bytes(*bits) ^ 1 << 31) as i32);
+            rest
         }
         tag::NUMERIC_NEG_INFINITY..=tag::NUMERIC_NAN => {
             let (value, rest) = numeric::encoding::read(bytes)?;
-            (Datum::Numeric(value), rest)
+            *to = Datum::Numeric(value);
+            rest
         }
-        _ => return read_rare(bytes),
+        _ => {
+            let (datum, rest) = read_rare(bytes)?;
+            *to = datum;
+            rest
+        }
     })
 }
 
-/// The types that are rare in hot paths, apart from [`read`] so that it stays small enough to inline.
+/// The types that are rare in hot paths, apart from [`read_to`] so that it stays small enough to inline.
 fn read_rare(bytes: &[u8]) -> Option<(Datum<'_>, &[u8])> {
     let len = encoded_len(bytes)?;
     let (cell, rest) = bytes.split_at(len);

@@ -147,7 +147,11 @@ impl MfpPlan {
             arena.reset();
         }
         let guarded = match &self.guard {
-            Some(guard) => guard.ask(datum_at(parts, guard.column), arena),
+            Some(guard) => {
+                let mut value = [Datum::Null];
+                decode_column(parts, guard.column, &mut value[0]);
+                guard.ask(&value, arena)
+            }
             None => Ok(true),
         };
         if guarded == Ok(false) {
@@ -181,7 +185,7 @@ impl MfpPlan {
         }
         scratch.arena.reset();
         let guarded = match &self.guard {
-            Some(guard) => guard.ask(input[guard.column], &scratch.arena),
+            Some(guard) => guard.ask(&input[guard.column..=guard.column], &scratch.arena),
             None => Ok(true),
         };
         if guarded == Ok(false) {
@@ -262,25 +266,29 @@ impl Guard {
 
     /// Whether the row with this value passes.
     #[inline]
-    fn ask<'a>(&'a self, value: Datum<'a>, arena: &'a Bump) -> Result<bool, EvalError> {
-        Ok(self.test.eval(&[value], arena)? == Datum::Bool(true))
+    fn ask<'a>(&'a self, value: &[Datum<'a>], arena: &'a Bump) -> Result<bool, EvalError> {
+        match self.test.eval(value, arena) {
+            Ok(Datum::Bool(true)) => Ok(true),
+            Ok(_) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 
-/// The value in a column of the concatenation of parts.
+/// Decodes one column of the concatenation of parts.
 #[inline]
-fn datum_at<'a>(parts: &[&'a [u8]], mut column: usize) -> Datum<'a> {
+fn decode_column<'a>(parts: &[&'a [u8]], mut column: usize, to: &mut Datum<'a>) {
     for part in parts {
         let mut rest = *part;
         while !rest.is_empty() {
             if column == 0 {
-                return row::decode_first(rest).0;
+                row::decode_first_to(rest, to);
+                return;
             }
             rest = row::split_first(rest).1;
             column -= 1;
         }
     }
-    Datum::Null
 }
 
 /// Runs the steps up to the last predicate, after the guard's error if it had one; whether the row passes.
@@ -349,7 +357,7 @@ impl<'p, 'a> Walk<'p, 'a> {
             }
             offsets.push(self.place());
             if decode.get(self.decoded) == Some(&self.column) {
-                (slots[self.decoded], self.rest) = row::decode_first(self.rest);
+                self.rest = row::decode_first_to(self.rest, &mut slots[self.decoded]);
                 self.decoded += 1;
             } else {
                 self.rest = row::split_first(self.rest).1;
