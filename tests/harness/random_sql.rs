@@ -126,10 +126,9 @@ impl Generator {
                 format!("UPDATE {name} SET {column} = {value} WHERE {}", self.simple_predicate(&scope))
             }
             _ => {
-                // One row where keys may conflict: which of two rows of one statement stays is not promised.
-                let count = if table.keyed { 1 } else { 1 + self.rng.below(4) };
+                let count = 1 + self.rng.below(4);
                 let mut rows: Vec<String> = (0..count).map(|_| self.row(&table)).collect();
-                if self.rng.one_in(3) && !table.keyed {
+                if self.rng.one_in(3) {
                     rows.push(rows[0].clone());
                 }
                 let conflict = if table.keyed { " ON CONFLICT DO NOTHING" } else { "" };

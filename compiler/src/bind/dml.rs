@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use super::Binder;
 use super::bound::{Bound, ConflictUpdate, Delete, Insert, OnConflict, Returning, Update, scalar, whole};
 use super::coerce::{Cast, Typed};
+use super::query::sort_key;
 use super::scope::{Clause, Scope, ScopeColumn, ScopeRelation};
 use super::select::filter;
 use super::subquery::conditions;
+use super::{Binder, literal};
 use crate::ast::{self, ConflictAction, ConflictTarget, ExprKind, InsertSource, SetExpr};
 use crate::catalog::{Column, Item, Key, Kind, Stream, nearest};
 use crate::error::{Error, SqlState};
 use crate::hir::{Expr, JoinKind, Query, Rel};
 use crate::mir::CollectionId;
 use crate::plan::{OutputColumn, Plan};
-use crate::repr::{ColumnType, Type};
+use crate::repr::{ColumnType, Datum, Type};
 use crate::scalar::ScalarExpr;
 
 impl Binder<'_> {
@@ -52,8 +53,8 @@ impl Binder<'_> {
         insert: &mut ast::Insert,
     ) -> Result<Query, Error> {
         let listed = !insert.columns.is_empty();
-        let (mut rel, given) = match &mut insert.source {
-            InsertSource::DefaultValues => (Rel::unit(), Vec::new()),
+        let (mut source, given) = match &mut insert.source {
+            InsertSource::DefaultValues => (whole(Rel::unit(), Vec::new()), Vec::new()),
             InsertSource::Query(query) if is_plain_values(query) => {
                 let SetExpr::Values(values) = &mut query.body else {
                     unreachable!("invariant: just matched")
@@ -64,10 +65,10 @@ impl Binder<'_> {
         };
         let mut project = Vec::with_capacity(item.columns().len());
         let mut defaults = Vec::new();
-        let arity = rel.arity();
+        let arity = source.rel.arity();
         for (at, column) in item.columns().iter().enumerate() {
-            project.push(match given.iter().find(|(target, _)| *target == at) {
-                Some((_, column)) => *column,
+            project.push(match given.iter().position(|target| *target == at) {
+                Some(place) => source.project[place],
                 None => {
                     defaults.push(self.bind_default(column)?);
                     arity + defaults.len() - 1
@@ -75,20 +76,20 @@ impl Binder<'_> {
             });
         }
         if !defaults.is_empty() {
-            rel = Rel::Map { input: Box::new(rel), exprs: defaults };
+            source.rel = Rel::Map { input: Box::new(source.rel), exprs: defaults };
         }
         let names = item.columns().iter().map(|column| column.name.clone()).collect();
-        let rel = Rel::Project { input: Box::new(rel), outputs: project };
-        Ok(whole(rel, names))
+        Ok(Query { names, project, ..source })
     }
 
+    /// The rows in the order in which they are written, which RETURNING and ON CONFLICT show; and the columns that they give.
     fn bind_insert_values(
         &mut self,
         item: &Item,
         targets: &[usize],
         listed: bool,
         values: &mut ast::Values,
-    ) -> Result<(Rel, Vec<(usize, usize)>), Error> {
+    ) -> Result<(Query, Vec<usize>), Error> {
         let width = values.rows[0].len();
         for row in &values.rows {
             if row.len() != width {
@@ -99,7 +100,7 @@ impl Binder<'_> {
             check_width(targets.len(), listed, row.len(), || row.get(targets.len()).map(ast::Expr::start))?;
         }
         let targets = &targets[..width];
-        let (rows, _) = self.with_frame(Scope::default(), Clause::Values, |binder| {
+        let (mut rows, _) = self.with_frame(Scope::default(), Clause::Values, |binder| {
             let mut rows = Vec::with_capacity(values.rows.len());
             for row in &mut values.rows {
                 let cells = row.iter_mut().zip(targets);
@@ -112,9 +113,19 @@ impl Binder<'_> {
             let nullable = rows.iter().any(|row| row[at].nullable());
             ColumnType::new(item.columns()[*target].typ.typ.clone(), nullable)
         });
-        let types = types.collect();
-        let given = targets.iter().enumerate().map(|(at, target)| (*target, at)).collect();
-        Ok((Rel::Values { rows, types }, given))
+        let mut types: Vec<ColumnType> = types.collect();
+        let mut order = Vec::new();
+        if rows.len() > 1 {
+            for (number, row) in (0..).zip(&mut rows) {
+                row.push(literal(Datum::Int(number), Type::Int8));
+            }
+            types.push(ColumnType::new(Type::Int8, false));
+            order.push(sort_key(width, (false, false)));
+        }
+        let project = (0..width).collect();
+        let rel = Rel::Values { rows, types };
+        let query = Query { rel, names: Vec::new(), project, order, limit: None, offset: None };
+        Ok((query, targets.to_vec()))
     }
 
     /// A value for a column, or DEFAULT.
@@ -133,7 +144,7 @@ impl Binder<'_> {
         targets: &[usize],
         listed: bool,
         query: &mut ast::Query,
-    ) -> Result<(Rel, Vec<(usize, usize)>), Error> {
+    ) -> Result<(Query, Vec<usize>), Error> {
         let position = query.position;
         let mut bound = self.bind_query(query)?;
         check_width(targets.len(), listed, bound.project.len(), || Some(position))?;
@@ -155,8 +166,7 @@ impl Binder<'_> {
                 position,
             )?;
         }
-        let rel = bound.into_rel();
-        Ok((rel, targets.iter().enumerate().map(|(at, target)| (*target, at)).collect()))
+        Ok((bound, targets.to_vec()))
     }
 
     /// A column's default as an expression of its type; NULL where none is declared.
