@@ -303,9 +303,7 @@ fn context() -> Context {
             .into(),
         user: "ann".to_owned(),
         database: "test".to_owned(),
-        now: None,
-        logical_now: None,
-        parameter_types: vec![],
+        ..Context::default()
     }
 }
 

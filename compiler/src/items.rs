@@ -60,18 +60,13 @@ pub(crate) fn definition_hir(
         Error::new(SqlState::DATA_CORRUPTED, message)
     })?;
     let context = Context {
-        search_path: Vec::new(),
         settings: TextSettings { timezone, now: None },
         parameters: BTreeMap::from([
             ("timezone".to_owned(), definition.time_zone.clone()),
             ("datestyle".to_owned(), definition.date_style.clone()),
             ("intervalstyle".to_owned(), definition.interval_style.clone()),
         ]),
-        user: String::new(),
-        database: String::new(),
-        now: None,
-        logical_now: None,
-        parameter_types: Vec::new(),
+        ..Context::default()
     };
     Binder::new(catalog, &context, Purpose::Maintained(what)).bind_stored(&mut query)
 }

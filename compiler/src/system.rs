@@ -11,7 +11,6 @@ use crate::catalog::builtin::{self, Body, Function};
 use crate::catalog::{Catalog, Column, Item, System};
 use crate::parse;
 use crate::plan::Context;
-use crate::repr::text::TextSettings;
 
 const VALID: &str = "invariant: builtin definitions are valid, as a test shows";
 
@@ -49,7 +48,7 @@ fn query(text: &str) -> crate::ast::Query {
 }
 
 fn bound_view(id: u64, view: crate::ast::CreateView, catalog: &Catalog) -> Item {
-    let context = context();
+    let context = Context::default();
     let mut query = view.query.clone();
     let bound = Binder::new(catalog, &context, Purpose::Once).bind_stored(&mut query);
     let bound = bound.unwrap_or_else(|error| panic!("{VALID}: {:?}: {error:?}", view.name));
@@ -65,19 +64,6 @@ fn bound_view(id: u64, view: crate::ast::CreateView, catalog: &Catalog) -> Item 
     )
 }
 
-fn context() -> Context {
-    Context {
-        search_path: Vec::new(),
-        settings: TextSettings::default(),
-        parameters: Default::default(),
-        user: String::new(),
-        database: String::new(),
-        now: None,
-        logical_now: None,
-        parameter_types: Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::plan::{Plan, Source};
@@ -89,7 +75,7 @@ mod tests {
     fn run(sql: &str) -> (Vec<(crate::repr::Row, i64)>, usize) {
         let catalog = empty_catalog();
         let statement = parse::parse(sql).expect("the query parses").remove(0).node;
-        let compiled = crate::compile(&statement, &catalog, &context());
+        let compiled = crate::compile(&statement, &catalog, &Context::default());
         let compiled = compiled.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
         let Plan::Query(query) = compiled.plan else { panic!("{sql}: a query") };
         let rows = match &query.source {
@@ -137,8 +123,7 @@ mod tests {
     fn a_view_is_refused_over_builtin_relations() {
         let sql = "CREATE VIEW v AS SELECT relname FROM pg_class";
         let statement = parse::parse(sql).expect("the statement parses").remove(0).node;
-        let mut context = context();
-        context.search_path = vec!["public".to_owned()];
+        let context = Context { search_path: vec!["public".to_owned()], ..Context::default() };
         let error = crate::compile(&statement, &empty_catalog(), &context).expect_err("it is refused");
         assert_eq!(error.code, crate::SqlState::FEATURE_NOT_SUPPORTED);
         assert!(error.hint.is_some());

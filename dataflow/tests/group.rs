@@ -1,6 +1,5 @@
 //! A group of processes, here as threads that speak over sockets as processes do: what the workers of another process keep.
 
-use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 
@@ -39,13 +38,9 @@ fn group() -> Engine {
 fn changes(sql: &str, engine: &Engine) -> Vec<Change> {
     let context = Context {
         search_path: vec!["public".to_owned()],
-        settings: Default::default(),
-        parameters: BTreeMap::new(),
         user: "ann".to_owned(),
         database: "d".to_owned(),
-        now: None,
-        logical_now: None,
-        parameter_types: Vec::new(),
+        ..Context::default()
     };
     let statement = compiler::parse::parse(sql).expect("it parses").remove(0);
     match compiler::compile(&statement.node, &engine.catalog(), &context).expect("it compiles").plan {

@@ -13,7 +13,6 @@ use compiler::catalog::Catalog;
 use compiler::lir::{Body, Dataflow};
 use compiler::mir::CollectionId;
 use compiler::plan::{Context, Plan};
-use compiler::repr::text::TextSettings;
 use compiler::repr::{Datum, Row, row};
 use dataflow::render::{self, Bounds, Built, Exports, Sink};
 use dataflow::spine::RowsRef;
@@ -109,13 +108,9 @@ fn plan(statement: &str, catalog: &Catalog) -> Result<Plan, Failure> {
 fn context() -> Context {
     Context {
         search_path: vec!["public".to_owned()],
-        settings: TextSettings::default(),
-        parameters: BTreeMap::new(),
         user: "nexmark".to_owned(),
         database: "nexmark".to_owned(),
-        now: None,
-        logical_now: None,
-        parameter_types: Vec::new(),
+        ..Context::default()
     }
 }
 

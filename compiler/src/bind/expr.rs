@@ -196,9 +196,8 @@ impl Binder<'_> {
     fn find_value(&mut self, name: &ast::Name) -> Option<Expr> {
         let [entry] = name.parts.as_slice() else { return None };
         let visible = |at: &usize| self.frames[*at].visible;
-        let found = (0..self.frames.len()).rev().filter(visible);
-        let found = found.map(|at| (at, self.frames[at].scope.find_value(&entry.name)));
-        let (at, column) = { found }.find_map(|(at, column)| Some((at, column?)))?;
+        let value = |at: usize| Some((at, self.frames[at].scope.find_value(&entry.name)?));
+        let (at, column) = (0..self.frames.len()).rev().filter(visible).find_map(value)?;
         Some(self.reference(at, column, name.position()))
     }
 

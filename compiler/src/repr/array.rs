@@ -113,13 +113,26 @@ impl<'a> Array<'a> {
 
     /// Builds a one-dimensional array with lower bound 1 in the arena; no elements make the empty array.
     pub fn pack_flat_in<'d>(elements: impl IntoIterator<Item = Datum<'d>>, arena: &'a Bump) -> Array<'a> {
+        Array::pack_from_in(1, elements, arena)
+    }
+
+    /// As [`Array::pack_flat_in`], with lower bound 0: an `int2vector` or `oidvector`.
+    pub fn pack_vector_in<'d>(elements: impl IntoIterator<Item = Datum<'d>>, arena: &'a Bump) -> Array<'a> {
+        Array::pack_from_in(0, elements, arena)
+    }
+
+    fn pack_from_in<'d>(
+        lower: i32,
+        elements: impl IntoIterator<Item = Datum<'d>>,
+        arena: &'a Bump,
+    ) -> Array<'a> {
         let mut bytes = Vec::new();
         let mut length = 0;
         for element in elements {
             row::encode(element, &mut bytes);
             length += 1;
         }
-        let dimensions = [Dimension { length, lower: 1 }];
+        let dimensions = [Dimension { length, lower }];
         Array::from_packed(bytes, &dimensions[..(length > 0) as usize], arena)
     }
 

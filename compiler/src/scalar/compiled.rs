@@ -160,7 +160,7 @@ fn compile_like(func: Func, args: Box<[Node]>, typ: &Type, negated: bool, insens
 }
 
 impl Node {
-    /// Leaves without a call, everything else by [`Node::eval_inner`].
+    /// Leaves without a call, everything else by [`Node::compute`].
     #[inline(always)]
     fn eval<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
         match self {
@@ -169,7 +169,7 @@ impl Node {
                 datum => Ok(datum),
             },
             Node::Literal(Literal::Plain(datum)) => Ok(*datum),
-            node => node.eval_inner(slots, arena),
+            node => node.compute(slots, arena),
         }
     }
 
@@ -184,11 +184,12 @@ impl Node {
         match self {
             Node::Literal(Literal::Plain(Datum::Int(value))) => Ok(Some(*value)),
             Node::Column(slot) if let Datum::Int(value) = slots[*slot] => Ok(Some(value)),
-            node => node.eval_int_inner(slots, arena),
+            node => node.compute_int(slots, arena),
         }
     }
 
-    fn eval_int_inner<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Bump) -> Result<Option<i64>, EvalError> {
+    /// What is no leaf, of an integer.
+    fn compute_int<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Bump) -> Result<Option<i64>, EvalError> {
         match self {
             Node::Int(op, width, args) => {
                 match (args[0].eval_int(slots, arena)?, args[1].eval_int(slots, arena)?) {
@@ -199,12 +200,13 @@ impl Node {
             node => match node.eval(slots, arena)? {
                 Datum::Int(value) => Ok(Some(value)),
                 Datum::Null => Ok(None),
-                other => Err(EvalError::internal(format!("an integer operator met {other:?}"))),
+                other => Err(mismatch(&[other])),
             },
         }
     }
 
-    fn eval_inner<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+    /// What is no leaf.
+    fn compute<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
         match self {
             Node::Column(_) => self.eval(slots, arena),
             Node::Literal(literal) => Ok(literal.datum()),
@@ -297,6 +299,12 @@ fn call_many<'a>(
 fn null_or_mismatch<'a>(a: Datum<'a>, b: Datum<'a>) -> Result<Datum<'a>, EvalError> {
     match (a, b) {
         (Datum::Null, _) | (_, Datum::Null) => Ok(Datum::Null),
-        (a, b) => Err(EvalError::internal(format!("an operator met {a:?} and {b:?}"))),
+        (a, b) => Err(mismatch(&[a, b])),
     }
+}
+
+/// An operator was given what the binder never gives it.
+#[cold]
+fn mismatch(operands: &[Datum<'_>]) -> EvalError {
+    EvalError::internal(format!("an operator met {operands:?}"))
 }

@@ -122,10 +122,7 @@ impl Mfp {
 
     /// The input columns that the output depends on.
     pub fn support(&self) -> BTreeSet<usize> {
-        let mut columns = BTreeSet::new();
-        for expr in &self.predicates {
-            columns.extend(self.reaches(expr));
-        }
+        let mut columns = self.read_by_predicates();
         for &column in &self.projection {
             columns.extend(self.reaches(&ScalarExpr::Column(column)));
         }

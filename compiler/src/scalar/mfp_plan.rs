@@ -96,7 +96,7 @@ impl MfpPlan {
         let key_pieces = output.len();
         output.extend(builder.pieces(&mfp.projection[key_columns..]));
         let walk = walked(mfp.input_arity, &builder.decode, &output);
-        let gate_walk = read_by_predicates(&mfp);
+        let gate_walk = mfp.read_by_predicates().last().map_or(0, |column| column + 1);
         let Builder { decode, steps: mut gate, .. } = builder;
         let maps =
             gate.split_off(gated).into_iter().map(|(Step::Map(expr) | Step::Filter(expr))| expr).collect();
@@ -393,11 +393,6 @@ fn walked(input_arity: usize, decode: &[usize], output: &[Piece]) -> usize {
         Piece::Slot(_) => 0,
     });
     copied.max().unwrap_or(0).max(decoded)
-}
-
-/// How many columns must be walked over to decode all that the predicates read.
-fn read_by_predicates(mfp: &Mfp) -> usize {
-    mfp.read_by_predicates().last().map_or(0, |column| column + 1)
 }
 
 /// The same buffer, empty, for datums of another lifetime. The allocation stays: collecting in place is what the standard

@@ -32,8 +32,7 @@ pub fn context() -> Context {
         user: "tester".into(),
         database: "test".into(),
         now: Some(NOW),
-        logical_now: None,
-        parameter_types: Vec::new(),
+        ..Context::default()
     }
 }
 

@@ -80,13 +80,9 @@ mod tests {
         let statement = compiler::parse::parse(statement).expect("it parses").remove(0);
         let context = Context {
             search_path: vec!["public".into()],
-            settings: Default::default(),
-            parameters: Default::default(),
             user: "ann".into(),
             database: "d".into(),
-            now: None,
-            logical_now: None,
-            parameter_types: Vec::new(),
+            ..Context::default()
         };
         let compiled = compiler::compile(&statement.node, &compiler::empty_catalog(), &context);
         match compiled.expect("it compiles").plan {

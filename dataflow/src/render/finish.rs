@@ -246,13 +246,8 @@ fn plan_of(last: &Last, columns: usize, known: usize) -> Option<(MfpPlan, Vec<u8
         Some(mfp) => key_of(mfp, columns),
         None => Mfp::new(known.max(columns)).project(0..columns),
     };
-    let mut read = mfp.projection.clone();
-    while let Some(column) = read.pop() {
-        match column.checked_sub(mfp.input_arity) {
-            Some(map) => read.extend(mfp.maps[map].support()),
-            None if column >= known => return None,
-            None => {}
-        }
+    if mfp.support().last().is_some_and(|column| *column >= known) {
+        return None;
     }
     let others = Row::pack(vec![Datum::Null; mfp.input_arity.saturating_sub(known)]);
     Some((mfp.plan(), others.bytes().to_vec()))

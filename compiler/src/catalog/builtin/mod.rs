@@ -240,12 +240,9 @@ fn oid(id: u64) -> Datum<'static> {
     Datum::Int(id as i64)
 }
 
-/// An array as `int2vector` and `oidvector` have it: its subscripts count from 0.
-fn vector<'a>(elements: impl ExactSizeIterator<Item = i64>, arena: &'a Bump) -> Datum<'a> {
-    let dimension = crate::repr::array::Dimension { length: elements.len() as u32, lower: 0 };
-    let empty = elements.len() == 0;
-    let dimensions = if empty { &[][..] } else { std::slice::from_ref(&dimension) };
-    Datum::Array(Array::pack_in(elements.map(Datum::Int), dimensions, arena))
+/// A value of `int2vector` or `oidvector`.
+fn vector<'a>(elements: impl Iterator<Item = i64>, arena: &'a Bump) -> Datum<'a> {
+    Datum::Array(Array::pack_vector_in(elements.map(Datum::Int), arena))
 }
 
 /// A function over the catalog, defined in SQL.

@@ -39,9 +39,7 @@ pub(super) fn parse_vector<'a>(element: &Type, text: &str, arena: &'a Bump) -> R
     let settings = TextSettings::default();
     let elements = text.split(is_space).filter(|part| !part.is_empty());
     let elements = elements.map(|part| parse(element, part, &settings, arena)).collect::<Result<Vec<_>>>()?;
-    let dimension = Dimension { length: elements.len() as u32, lower: 0 };
-    let dimensions = if elements.is_empty() { &[][..] } else { std::slice::from_ref(&dimension) };
-    Ok(Array::pack_in(elements, dimensions, arena))
+    Ok(Array::pack_vector_in(elements, arena))
 }
 
 fn format_level(
