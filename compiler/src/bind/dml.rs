@@ -483,13 +483,9 @@ fn target_scope(item: &Item, alias: Option<&ast::Ident>) -> Scope {
 
 /// RETURNING's scope over (old row, new row, rows of FROM): names of the target mean the new row.
 fn updated_scope(scope: &Scope, arity: usize) -> Scope {
-    let nameless = scope.columns[..arity].iter().map(|column| ScopeColumn {
-        relation: None,
-        name: String::new(),
-        typ: column.typ.clone(),
-        bare: false,
-        hidden: false,
-    });
+    let nameless = scope.columns[..arity]
+        .iter()
+        .map(|column| ScopeColumn { bare: false, ..ScopeColumn::named("", column.typ.clone()) });
     Scope {
         relations: scope.relations.clone(),
         columns: nameless.chain(scope.columns.iter().cloned()).collect(),

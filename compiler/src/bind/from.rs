@@ -35,7 +35,7 @@ impl Binder<'_> {
         for item in items {
             let position = position_of(&item.first);
             let (right, right_scope, lateral) = self.bind_right(&scope, |binder| binder.bind_joins(item))?;
-            check_distinct(&scope, &right_scope, position)?;
+            check_distinct(&scope, &right_scope.relations, position)?;
             rel = join(JoinKind::Inner, rel, right, Vec::new(), lateral);
             scope = scope.join(right_scope);
         }
@@ -68,7 +68,7 @@ impl Binder<'_> {
             let position = position_of(&clause.right);
             let (right, right_scope, lateral) =
                 self.bind_right(&scope, |binder| binder.bind_source(&mut clause.right))?;
-            check_distinct(&scope, &right_scope, position)?;
+            check_distinct(&scope, &right_scope.relations, position)?;
             let kind = match clause.kind {
                 ast::JoinKind::Inner | ast::JoinKind::Cross => JoinKind::Inner,
                 ast::JoinKind::Left => JoinKind::Left,
@@ -96,14 +96,14 @@ impl Binder<'_> {
         lateral: bool,
         clause: &mut ast::Join,
     ) -> Result<Bound, Error> {
-        let names: Vec<ast::Ident> = match &clause.constraint {
-            JoinConstraint::Using { alias: Some(alias), .. } => {
-                return Err(Error::unsupported("an alias of JOIN USING is not supported").at(alias.position));
-            }
-            JoinConstraint::Using { columns, .. } => columns.clone(),
-            JoinConstraint::Natural => common_names(&left_scope, &right_scope, clause.position),
-            JoinConstraint::None | JoinConstraint::On(_) => Vec::new(),
+        if matches!(clause.constraint, JoinConstraint::Natural) {
+            name_columns(clause, common_names(&left_scope, &right_scope, clause.position));
+        }
+        let names: &[ast::Ident] = match &clause.constraint {
+            JoinConstraint::Using { columns, .. } => columns,
+            _ => &[],
         };
+        let names = names.to_vec();
         let pairs = names
             .iter()
             .map(|name| {
@@ -132,7 +132,12 @@ impl Binder<'_> {
         }
         let hidden = |column: &usize| pairs.iter().any(|(l, r)| *column == *l || *column == *r + offset);
         let rest: Vec<usize> = scope.star.iter().copied().filter(|column| !hidden(column)).collect();
-        scope.star = merged.into_iter().chain(rest).collect();
+        scope.star = merged.iter().copied().chain(rest).collect();
+        if let JoinConstraint::Using { alias: Some(alias), .. } = &clause.constraint {
+            let named = ScopeRelation { merged: Some(merged), ..ScopeRelation::named(&alias.name) };
+            check_distinct(&scope, std::slice::from_ref(&named), alias.position)?;
+            scope.relations.push(named);
+        }
         Ok((rel, scope))
     }
 
@@ -205,13 +210,18 @@ impl Binder<'_> {
             Source::Relation { sample: Some(sample), .. } => {
                 Err(Error::unsupported("TABLESAMPLE is not supported").at(sample.position))
             }
-            Source::Relation { name, only: _, alias, .. } => self.bind_relation(name, alias.as_ref()),
+            Source::Relation { name, only: _, alias, .. } => {
+                let (rel, mut scope) = self.bind_relation(name, alias.as_ref())?;
+                spell_columns(&mut scope, alias, name.position());
+                Ok((rel, scope))
+            }
             Source::Subquery { query, lateral, alias, position } => {
                 let (rel, names) = self.with_lateral(*lateral, |binder| binder.bind_nested(query))?;
                 let columns = names.into_iter().zip(rel.types()).collect();
                 let relation = ScopeRelation::named(UNNAMED);
                 let mut scope = Scope::of_relation(relation, columns);
                 rename(&mut scope, alias.as_ref(), *position)?;
+                spell_columns(&mut scope, alias, *position);
                 Ok((rel, scope))
             }
             Source::Function(function) => self.bind_table_function(function),
@@ -223,6 +233,7 @@ impl Binder<'_> {
                     let rel = Rel::Project { input: Box::new(rel), outputs };
                     scope.star = (0..scope.columns.len()).collect();
                     rename(&mut scope, alias.as_ref(), *position)?;
+                    spell_columns(&mut scope, alias, *position);
                     return Ok((rel, scope));
                 }
                 Ok((rel, scope))
@@ -402,6 +413,7 @@ impl Binder<'_> {
         let relation = ScopeRelation { is_scalar, ..ScopeRelation::named(name) };
         let mut scope = Scope::of_relation(relation, columns);
         rename(&mut scope, alias, position)?;
+        spell_columns(&mut scope, &mut function.alias, position);
         Ok((rel, scope))
     }
 
@@ -544,13 +556,7 @@ fn merged(rel: &mut Rel, scope: &mut Scope, expr: Expr, typ: ColumnType, name: &
     let column = rel.arity();
     let input = Box::new(std::mem::replace(rel, Rel::unit()));
     *rel = Rel::Map { input, exprs: vec![expr] };
-    scope.columns.push(ScopeColumn {
-        relation: None,
-        name: name.name.clone(),
-        typ,
-        bare: true,
-        hidden: false,
-    });
+    scope.columns.push(ScopeColumn::named(&name.name, typ));
     column
 }
 
@@ -579,9 +585,34 @@ fn rename(scope: &mut Scope, alias: Option<&ast::Alias>, position: u32) -> Resul
     Ok(())
 }
 
+/// Columns of one entry that have one name are told apart in canonical text: the entry's alias names them all.
+fn spell_columns(scope: &mut Scope, alias: &mut Option<ast::Alias>, position: u32) {
+    if scope.spell_repeated() {
+        let ident = |name: &str| ast::Ident { name: name.to_owned(), position };
+        let shown = scope.columns.iter().filter(|column| !column.hidden);
+        let columns = shown.map(|column| ident(column.canonical())).collect();
+        *alias = Some(ast::Alias { name: ident(&scope.relations[0].name), columns });
+    }
+}
+
+/// NATURAL as canonical text has it: which columns both sides have may change with them.
+fn name_columns(clause: &mut ast::Join, columns: Vec<ast::Ident>) {
+    clause.constraint = match (columns.is_empty(), clause.kind) {
+        (false, _) => JoinConstraint::Using { columns, alias: None },
+        (true, ast::JoinKind::Inner | ast::JoinKind::Cross) => {
+            clause.kind = ast::JoinKind::Cross;
+            JoinConstraint::None
+        }
+        (true, _) => {
+            let always = ExprKind::Literal(ast::Literal::Bool(true));
+            JoinConstraint::On(ast::Expr::new(always, clause.position))
+        }
+    };
+}
+
 /// `42712` where two entries would have one name.
-fn check_distinct(left: &Scope, right: &Scope, position: u32) -> Result<(), Error> {
-    for entry in &right.relations {
+fn check_distinct(left: &Scope, right: &[ScopeRelation], position: u32) -> Result<(), Error> {
+    for entry in right {
         let same = |other: &&ScopeRelation| {
             other.name == entry.name
                 && (other.schema == entry.schema || other.schema.is_none() || entry.schema.is_none())

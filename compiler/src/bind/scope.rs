@@ -4,6 +4,8 @@
 //! clause being bound may do; frames further down are outer rows, so that a frame's distance from the top is the level of
 //! a column reference.
 
+use std::collections::BTreeSet;
+
 use crate::ast;
 use crate::catalog::nearest;
 use crate::error::{Error, SqlState};
@@ -30,12 +32,14 @@ pub struct ScopeRelation {
     pub is_scalar: bool,
     /// Columns of the scope that together determine the entry's row.
     pub keys: Vec<Vec<usize>>,
+    /// The columns that the name of JOIN USING stands for: they belong to other entries too.
+    pub merged: Option<Vec<usize>>,
 }
 
 impl ScopeRelation {
     pub fn named(name: impl Into<String>) -> ScopeRelation {
         let name = name.into();
-        ScopeRelation { schema: None, name, hidden: None, is_scalar: false, keys: Vec::new() }
+        ScopeRelation { schema: None, name, hidden: None, is_scalar: false, keys: Vec::new(), merged: None }
     }
 }
 
@@ -44,11 +48,25 @@ pub struct ScopeColumn {
     /// The entry it belongs to; none for what FULL JOIN USING merges.
     pub relation: Option<usize>,
     pub name: String,
+    /// What canonical text calls it, where another column of its entry has the name too.
+    pub spelled: Option<String>,
     pub typ: ColumnType,
     /// Whether the bare name can mean it: not the second of the columns that USING merges.
     pub bare: bool,
     /// Only its name means it, no `*`.
     pub hidden: bool,
+}
+
+impl ScopeColumn {
+    /// A column of no entry.
+    pub fn named(name: impl Into<String>, typ: ColumnType) -> ScopeColumn {
+        ScopeColumn { relation: None, name: name.into(), spelled: None, typ, bare: true, hidden: false }
+    }
+
+    /// What canonical text calls the column.
+    pub fn canonical(&self) -> &str {
+        self.spelled.as_ref().unwrap_or(&self.name)
+    }
 }
 
 /// Where an expression stands: what it may hold, and how messages call the place.
@@ -157,22 +175,31 @@ pub enum Found {
 impl Scope {
     /// Adds a column to a scope of one entry that `*` does not name.
     pub fn hide_column(&mut self, name: &str, typ: ColumnType) {
-        self.columns.push(ScopeColumn {
-            relation: Some(0),
-            name: name.to_owned(),
-            typ,
-            bare: true,
-            hidden: true,
-        });
+        self.columns.push(ScopeColumn { relation: Some(0), hidden: true, ..ScopeColumn::named(name, typ) });
     }
 
     /// The scope of one entry with these columns.
     pub fn of_relation(relation: ScopeRelation, columns: Vec<(String, ColumnType)>) -> Scope {
         let columns: Vec<ScopeColumn> = columns
             .into_iter()
-            .map(|(name, typ)| ScopeColumn { relation: Some(0), name, typ, bare: true, hidden: false })
+            .map(|(name, typ)| ScopeColumn { relation: Some(0), ..ScopeColumn::named(name, typ) })
             .collect();
         Scope { relations: vec![relation], star: (0..columns.len()).collect(), columns }
+    }
+
+    /// Gives columns of a scope of one entry whose names repeat names of their own, as [`ScopeColumn::spelled`]. Whether any did.
+    pub fn spell_repeated(&mut self) -> bool {
+        let names: Vec<String> = self.columns.iter().map(|column| column.name.clone()).collect();
+        let mut taken: BTreeSet<String> = names.iter().cloned().collect();
+        for (at, name) in names.iter().enumerate() {
+            if names.iter().filter(|other| *other == name).count() > 1 {
+                let mut numbered = (1..).map(|number| format!("{name}_{number}"));
+                let spelled = numbered.find(|name| !taken.contains(name));
+                taken.extend(spelled.clone());
+                self.columns[at].spelled = spelled;
+            }
+        }
+        self.columns.iter().any(|column| column.spelled.is_some())
     }
 
     /// The scope of a join's row: this one's columns, then the other's.
@@ -180,7 +207,8 @@ impl Scope {
         let (columns, relations) = (self.columns.len(), self.relations.len());
         self.star.extend(right.star.into_iter().map(|column| column + columns));
         self.relations.extend(right.relations.into_iter().map(|mut relation| {
-            relation.keys.iter_mut().flatten().for_each(|column| *column += columns);
+            let own = relation.keys.iter_mut().chain(&mut relation.merged).flatten();
+            own.for_each(|column| *column += columns);
             relation
         }));
         self.columns.extend(right.columns.into_iter().map(|mut column| {
@@ -195,8 +223,14 @@ impl Scope {
     }
 
     /// The columns of one entry, in order.
-    pub fn columns_of(&self, relation: usize) -> impl Iterator<Item = usize> {
-        (0..self.columns.len()).filter(move |column| self.columns[*column].relation == Some(relation))
+    pub fn columns_of(&self, relation: usize) -> Vec<usize> {
+        match &self.relations[relation].merged {
+            Some(columns) => columns.clone(),
+            None => {
+                let own = |column: &usize| self.columns[*column].relation == Some(relation);
+                (0..self.columns.len()).filter(own).collect()
+            }
+        }
     }
 
     /// The entry that a qualifier means.
@@ -216,11 +250,14 @@ impl Scope {
             qualifier => match self.find_relation(qualifier) {
                 None => return Found::Nothing,
                 Some(relation) => {
-                    let found: Vec<usize> = self.columns_of(relation).filter(matches).collect();
-                    if found.is_empty() {
-                        return Found::NoColumn;
+                    let own = self.columns_of(relation);
+                    let found: Vec<usize> = own.iter().copied().filter(matches).collect();
+                    let spelled = |at: &usize| self.columns[*at].spelled.as_ref() == Some(column);
+                    match found.is_empty().then(|| own.into_iter().find(spelled)) {
+                        None => found,
+                        Some(Some(spelled)) => return Found::Column(spelled),
+                        Some(None) => return Found::NoColumn,
                     }
-                    found
                 }
             },
         };
@@ -234,7 +271,7 @@ impl Scope {
     /// The value that the name of a function's entry means.
     pub fn find_value(&self, name: &str) -> Option<usize> {
         let entry = self.relations.iter().position(|relation| relation.is_scalar && relation.name == name)?;
-        self.columns_of(entry).next()
+        self.columns_of(entry).first().copied()
     }
 
     /// The one entry whose name begins with this letter, where a qualifier is a letter that nothing is called.
@@ -290,7 +327,8 @@ pub fn missing_from_entry<'a>(name: &ast::Name, scopes: impl Iterator<Item = &'a
     }
     let error = undefined(format!("missing FROM-clause entry for table \"{relation}\""));
     let names = |scope: &'a Scope| nearest(relation, scope.relations.iter().map(|r| r.name.as_str()));
-    match { scopes }.find_map(names) {
+    let mut scopes = scopes;
+    match scopes.find_map(names) {
         Some(near) => error.hint(format!("did you mean \"{near}\"?")),
         None => error,
     }

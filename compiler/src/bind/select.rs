@@ -205,7 +205,8 @@ impl Binder<'_> {
         let relation = scope.find_relation(&name.parts).or_else(|| scope.find_initial(&name.parts));
         match relation {
             Some(relation) => {
-                Ok(scope.columns_of(relation).filter(|column| !scope.columns[*column].hidden).collect())
+                let columns = scope.columns_of(relation).into_iter();
+                Ok(columns.filter(|column| !scope.columns[*column].hidden).collect())
             }
             None => {
                 let entry = &name.last().name;
@@ -538,9 +539,10 @@ fn column_item(scope: &Scope, column: usize, position: u32) -> SelectItem {
         parts.extend(relation.schema.as_deref().filter(|_| twice).map(ident));
         parts.push(ident(&relation.name));
     }
-    parts.push(ident(&found.name));
+    parts.push(ident(found.canonical()));
+    let alias = found.spelled.is_some().then(|| ident(&found.name));
     let expr = ast::Expr::new(ast::ExprKind::Column(ast::Name { parts }), position);
-    SelectItem::Expr { expr, alias: None }
+    SelectItem::Expr { expr, alias }
 }
 
 fn single(name: &str, position: u32) -> ast::Name {
