@@ -5,36 +5,19 @@
 mod harness;
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
 use std::process::Command;
 
+use harness::scripts::{installed, run};
 use harness::server::{Options, Server};
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::Type;
-
-/// Where `.ci/install` puts drivers.
-fn installed(path: &str, what: &str) -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
-    let path = cache.unwrap_or_default().join("tidewater").join(path);
-    assert!(path.exists(), "{what} is not installed ({} is missing): run `bash .ci/install`", path.display());
-    path
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().expect("the interpreter can be started");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && out.trim() == "ok", "{command:?}\n{out}\n{err}");
-}
 
 #[test]
 fn psycopg() {
     let python = installed("python/bin/python", "psycopg");
     let server = Server::start(Options::default());
-    run(Command::new(python)
-        .arg(harness::repository("tests/drivers/psycopg3.py"))
-        .arg(server.port.to_string()));
+    let script = harness::repository("tests/drivers/psycopg3.py");
+    assert_eq!(run(Command::new(python).arg(script).arg(server.port.to_string())), "ok");
 }
 
 #[test]
@@ -42,7 +25,8 @@ fn node_postgres() {
     let modules = installed("node/node_modules", "node-postgres");
     let server = Server::start(Options::default());
     let script = harness::repository("tests/drivers/node_postgres.js");
-    run(Command::new("node").env("NODE_PATH", modules).arg(script).arg(server.port.to_string()));
+    let mut command = Command::new("node");
+    assert_eq!(run(command.env("NODE_PATH", modules).arg(script).arg(server.port.to_string())), "ok");
 }
 
 #[test]

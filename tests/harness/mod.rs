@@ -9,6 +9,7 @@ pub mod in_process;
 pub mod postgres;
 pub mod random_mir;
 pub mod random_sql;
+pub mod scripts;
 pub mod server;
 pub mod slt;
 pub mod wire;
