@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::mir::{self, CollectionId};
 use crate::repr::{ColumnType, RelationType, Row, Type};
-use crate::scalar::{AggregateFunc, Func, Nulls, ScalarExpr, SortKey, TableFunc};
+use crate::scalar::{AggregateFunc, Func, Nulls, ScalarExpr, SortKey, TableFunc, Volatility};
 
 /// A query: a relation, and how its rows are to be delivered.
 #[derive(Clone, Debug, PartialEq)]
@@ -337,6 +337,12 @@ impl Expr {
 /// Walks. `depth` is how many rows lie between the place where the walk began and the place visited.
 impl Expr {
     /// The direct operands, without the insides of subqueries.
+    /// Whether its value differs from evaluation to evaluation, subqueries aside: they have rows of their own.
+    pub fn is_volatile(&self) -> bool {
+        let own = matches!(self, Expr::Call { func, .. } if func.volatility == Volatility::Volatile);
+        own || grow(|| self.children().into_iter().any(Expr::is_volatile))
+    }
+
     pub fn children(&self) -> Vec<&Expr> {
         match self {
             Expr::Call { args: all, .. } | Expr::And(all) | Expr::Or(all) | Expr::Coalesce(all) => {

@@ -28,6 +28,8 @@ pub struct Context {
     pub now: Option<i64>,
     /// The latest logical time that reads may use, in microseconds since the Unix epoch: what `tw_now()` is. None where there is none.
     pub logical_now: Option<u64>,
+    /// What random numbers are drawn from: another for each statement.
+    pub seed: u64,
     /// The types that the client declared for `$1`, `$2`, …; the others are inferred.
     pub parameter_types: Vec<Option<Type>>,
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, SqlState};
 use crate::hir::Expr;
 use crate::repr::types::Category;
 use crate::repr::{Datum, Type};
-use crate::scalar::{self, ArgType, Func, Volatility};
+use crate::scalar::{self, ArgType, Func, Volatility, special};
 
 /// Something that overloads by its arguments' types.
 pub(super) trait Overload: Copy {
@@ -562,6 +562,14 @@ impl Binder<'_> {
                 let now =
                     self.context.logical_now.and_then(|now| i64::try_from(now).ok()).unwrap_or_default();
                 literal(Datum::Int(now), Type::Int8)
+            }
+            ("random", []) => {
+                self.refuse_in_maintained(name, position)?;
+                self.facts.uses_context = true;
+                self.facts.random_calls += 1;
+                let seed = self.context.seed.wrapping_add(self.facts.random_calls);
+                let seed = literal(Datum::Int(seed as i64), Type::Int8);
+                Expr::Call { func: special::random_of(), args: vec![seed], typ: Type::Float8 }
             }
             ("localtimestamp", []) => self.now(name, Type::Timestamp, position)?,
             ("current_date", []) => self.now(name, Type::Date, position)?,

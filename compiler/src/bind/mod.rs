@@ -48,6 +48,8 @@ pub struct Facts {
     pub notices: Vec<Notice>,
     pub depends_on: BTreeSet<CollectionId>,
     pub uses_context: bool,
+    /// How many calls of `random()` there are.
+    pub random_calls: u64,
 }
 
 /// What a query is bound for.

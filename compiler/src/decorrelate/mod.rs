@@ -12,6 +12,7 @@
 mod outer_join;
 mod pulled;
 mod subquery;
+mod volatile;
 
 use std::collections::{BTreeMap, HashMap};
 

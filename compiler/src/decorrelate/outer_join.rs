@@ -83,6 +83,12 @@ impl Decorrelator {
             };
             return self.filter(product, on, outer);
         }
+        if on.iter().any(Expr::is_volatile) {
+            return Err(Error::unsupported(
+                "a volatile function in the condition of an outer join is not supported",
+            )
+            .hint("Compute its value in a subquery of FROM, and compare that."));
+        }
         let right = self.apply(right, outer)?;
         self.bind(left, |this, left| {
             this.bind(right, |this, right| this.outer_join(kind, left, right, on, outer))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::pulled::{PulledOne, pull, pull_one};
+use super::volatile::placed;
 use super::{Decorrelator, Outer, join_back, semijoin};
 use crate::error::{Error, SqlState};
 use crate::hir::{self, Expr};
@@ -23,18 +24,24 @@ pub(super) struct Branch {
 }
 
 impl Decorrelator {
-    /// The expressions as scalars over the rows; the rows grow by a column for each subquery in them.
+    /// The expressions as scalars over the rows; the rows grow by a column for each subquery in them, and by one for all that is
+    /// volatile.
     pub(super) fn scalars(
         &mut self,
-        mut rows: mir::Rel,
+        rows: mir::Rel,
         exprs: &[Expr],
         outer: &Outer,
     ) -> Result<(mir::Rel, Vec<ScalarExpr>), Error> {
+        let arity = rows.arity();
+        let (mut rows, copy) = self.copies(rows, exprs);
         let mut scalars = Vec::with_capacity(exprs.len());
         for expr in exprs {
             let (grown, scalar) = self.scalar(rows, expr, outer)?;
             rows = grown;
-            scalars.push(scalar);
+            scalars.push(match copy {
+                Some(copy) => placed(scalar, arity, copy),
+                None => scalar,
+            });
         }
         Ok((rows, scalars))
     }
@@ -111,7 +118,8 @@ impl Decorrelator {
         outer: &Outer,
     ) -> Result<mir::Rel, Error> {
         // First what needs no subquery: the keys on which subqueries are evaluated become fewer.
-        let (plain, nested): (Vec<&Expr>, Vec<&Expr>) = predicates.iter().partition(|p| !p.has_subquery());
+        let (plain, nested): (Vec<&Expr>, Vec<&Expr>) =
+            predicates.iter().partition(|p| !p.has_subquery() && !p.is_volatile());
         let plain = plain.into_iter().map(|p| p.to_scalar(&mut |reference| Some(outer.resolve(reference))));
         rows = rows.filter(plain.map(|p| p.expect("invariant: it holds no subquery")));
         for predicate in nested {
@@ -328,7 +336,7 @@ fn appended(rows: mir::Rel, kept: usize, key: &[usize], answers: mir::Rel) -> mi
 
 /// The rows with the forms of those columns whose equal values can print differently: what tells 1.0 from 1.00 where a
 /// subquery is evaluated once for each value that it reads. Returns where the forms are.
-fn with_forms(rows: &mir::Rel, read: &BTreeSet<usize>) -> (mir::Rel, std::ops::Range<usize>) {
+pub(super) fn with_forms(rows: &mir::Rel, read: &BTreeSet<usize>) -> (mir::Rel, std::ops::Range<usize>) {
     let columns = rows.columns();
     let lossy = read.iter().filter(|column| columns[**column].typ.has_lossy_equality());
     let forms: Vec<ScalarExpr> = lossy

@@ -214,7 +214,7 @@ functions! { pub(super) CLOCK;
     "localtimestamp"() -> Timestamp, stable(), errs(), special(): "" => "" = { |_| unbound::<Micros>("localtimestamp") };
     /// The day on which the transaction began; SQL writes it without parentheses.
     "current_date"() -> Date, stable(), errs(), special(): "" => "" = { |_| unbound::<Days>("current_date") };
-    /// A random number from 0 and below 1.
+    /// A random number from 0 and below 1: another for each row.
     "random"() -> Float8, volatile(), errs(): "" => "" = { |_| unbound::<f64>("random()") };
 }
 

@@ -1,9 +1,11 @@
 //! Functions with syntax of their own (`IS NULL`, `NOT`, `IS DISTINCT FROM`) and those that only plans contain.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::comparison::{compare, not_distinct};
 use super::declare::functions;
 use super::fast::{Comparison, Fast};
-use super::function::{Context, Func};
+use super::function::{ArgType, Context, Func};
 use super::{EvalError, native};
 use crate::repr::{Datum, canonical, row};
 
@@ -32,6 +34,10 @@ functions! { pub(super) FUNCTIONS;
     "key"(Any) -> Bytea, never_null(), special(): "NULL" => "\\xfe" = { raw key_bytes };
     /// The bytes of a value as it prints, NULL included: they differ for equal values of different forms, as 1.0 and 1.00.
     "form"(Any) -> Bytea, never_null(), special(): "NULL" => "\\xfe" = { raw form_bytes };
+    /// A random number from 0 and below 1, by a seed: what a call of `random()` is bound to, until its place is known.
+    "random of"(Int8) -> Float8, volatile(), errs(), special(): "" => "" = { |_, _seed: i64| unplaced() };
+    /// The random number of a seed, a copy of a row, and the row.
+    "random at"(Int8, Int8) -> Float8, never_null(), special(), variadic(ArgType::Any): "" => "" = { raw random_number };
     /// The same value under another type that stores it alike.
     "relabel"(Any) -> Any, called_by_cast(), fast(Fast::Relabel): "1" => "1" = { |_, a: Datum<'_>| a };
 }
@@ -54,6 +60,17 @@ fn form_bytes<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, Eval
     Ok(Datum::Bytes(cx.arena.alloc_slice_copy(form.bytes())))
 }
 
+fn unplaced() -> Result<f64, EvalError> {
+    Err(EvalError::internal("a random number was asked for outside of a row"))
+}
+
+/// 53 bits of a hash, as many as a number from 0 and below 1 has evenly.
+fn random_number<'a>(args: &[Datum<'a>], _: Context<'a>) -> Result<Datum<'a>, EvalError> {
+    let mut hasher = DefaultHasher::new();
+    row::Row::pack(args.iter().copied()).bytes().hash(&mut hasher);
+    Ok(Datum::Float((hasher.finish() >> 11) as f64 / (1u64 << 53) as f64))
+}
+
 macro_rules! known {
     ($($(#[$doc:meta])* $name:ident = $id:literal;)*) => {
         $(
@@ -71,6 +88,10 @@ known! {
     key = "key Any";
     /// A value's form, NULL's included.
     form = "form Any";
+    /// A random number by its seed alone.
+    random_of = "random of Int8";
+    /// A random number by its seed and its place.
+    random_at = "random at Int8 Int8";
     /// `a IS NULL`.
     is_null = "is null Any";
     /// `NOT a`.

@@ -85,6 +85,11 @@ impl TableFunc {
         }
     }
 
+    /// `generate_series` of bigints.
+    pub fn int8_series() -> TableFunc {
+        TableFunc::by_id("generate_series Int8 Int8").expect("invariant: it is declared below")
+    }
+
     pub fn with_ordinality(self) -> TableFunc {
         TableFunc { ordinality: true, ..self }
     }

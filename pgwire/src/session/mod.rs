@@ -23,6 +23,7 @@ mod rows;
 mod savepoint;
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
 use compiler::ast::{Spanned, Statement};
@@ -182,6 +183,7 @@ impl Session {
             database: self.database.clone(),
             now: Some(self.transaction.now()),
             logical_now: Some(self.executor.logical_now()),
+            seed: RandomState::new().hash_one(self.transaction.now()),
             parameter_types,
         })
     }
