@@ -40,7 +40,7 @@ pub struct Lines {
     scanned: usize,
     in_quotes: bool,
     after_escape: bool,
-    /// The number of the last line that was begun, from 1; newlines inside quotes count.
+    /// The number of the last line that was begun, from 1; newlines inside quotes count, as PostgreSQL counts them.
     number: u64,
     /// The end marker was there: what follows is not data.
     ended: bool,
@@ -169,8 +169,8 @@ impl Lines {
             self.after_escape = false;
         }
         if self.in_quotes {
-            let newline =
-                if self.ending.is_none_or(|ending| ending == Ending::Newline) { b'\n' } else { b'\r' };
+            // PostgreSQL counts newlines from the first line's end on; before, it does not know yet that they are such.
+            let newline = if self.ending == Some(Ending::Newline) { b'\n' } else { b'\r' };
             self.number += u64::from(byte == newline);
             return Ok(Step::Skip(1));
         }
@@ -279,9 +279,10 @@ mod tests {
     #[test]
     fn backslashes_and_quotes_hide_ends() {
         assert_eq!(lines(Mode::Text, "a\\\nb\\\\\nc").unwrap(), ["1 a\\\nb\\\\", "2 c"]);
-        assert_eq!(lines(CSV, "\"a\nb\",\"\"\"\n\"\nc").unwrap(), ["3 \"a\nb\",\"\"\"\n\"", "4 c"]);
+        assert_eq!(lines(CSV, "\"a\nb\",\"\"\"\n\"\nc").unwrap(), ["1 \"a\nb\",\"\"\"\n\"", "2 c"]);
+        assert_eq!(lines(CSV, "a\n\"b\nc\"\nd").unwrap(), ["1 a", "3 \"b\nc\"", "4 d"]);
         let csv = Mode::Csv { quote: b'\'', escape: b'\\' };
-        assert_eq!(lines(csv, "'a\\'\nb'\nc\\\n").unwrap(), ["2 'a\\'\nb'", "3 c\\"]);
+        assert_eq!(lines(csv, "'a\\'\nb'\nc\\\n").unwrap(), ["1 'a\\'\nb'", "2 c\\"]);
     }
 
     #[test]
