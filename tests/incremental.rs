@@ -287,17 +287,10 @@ fn update(mut line: Line) -> (u64, i64, Line) {
 
 // ---- what a query means ----
 
-fn settings() -> TextSettings {
-    TextSettings {
-        timezone: compiler::repr::datetime::TimeZone::setting("UTC").expect("UTC is known"),
-        now: None,
-    }
-}
-
 fn context() -> Context {
     Context {
         search_path: vec!["public".to_owned()],
-        settings: settings(),
+        settings: TextSettings::default(),
         parameters: [("timezone", "UTC"), ("datestyle", "ISO, MDY"), ("intervalstyle", "postgres")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
@@ -325,7 +318,7 @@ fn meaning(catalog: &Catalog, sql: &str) -> Result<Rel, compiler::Error> {
 }
 
 fn packed(values: &Line, types: &[Type]) -> Row {
-    let (arena, settings) = (Bump::new(), settings());
+    let (arena, settings) = (Bump::new(), TextSettings::default());
     Row::pack(values.iter().zip(types).map(|(value, typ)| match value {
         None => Datum::Null,
         Some(value) => text::parse(typ, value, &settings, &arena).expect("it was printed"),
@@ -333,7 +326,7 @@ fn packed(values: &Line, types: &[Type]) -> Row {
 }
 
 fn shown(row: &Row, types: &[Type]) -> Line {
-    let settings = settings();
+    let settings = TextSettings::default();
     let value = |(datum, typ): (Datum<'_>, &Type)| {
         (!datum.is_null()).then(|| {
             let mut out = String::new();

@@ -11,7 +11,7 @@ use crate::lir::{Body, Dataflow};
 use crate::mir::{self, CollectionId};
 use crate::plan::Context;
 use crate::repr::datetime::TimeZone;
-use crate::repr::text::TextSettings;
+use crate::repr::text::{DateStyle, IntervalStyle, TextSettings};
 use crate::{decorrelate, hir, lower, optimize, parse};
 
 /// The change with everything derived that is not stored: an item's text is parsed, bound and lowered against the catalog
@@ -55,12 +55,8 @@ pub(crate) fn definition_hir(
     catalog: &Catalog,
 ) -> Result<hir::Query, Error> {
     let mut query = parse_definition(&definition.sql)?;
-    let timezone = TimeZone::setting(&definition.time_zone).ok_or_else(|| {
-        let message = format!("the time zone \"{}\" of a stored query is not known", definition.time_zone);
-        Error::new(SqlState::DATA_CORRUPTED, message)
-    })?;
     let context = Context {
-        settings: TextSettings { timezone, now: None },
+        settings: definition_settings(definition)?,
         parameters: BTreeMap::from([
             ("timezone".to_owned(), definition.time_zone.clone()),
             ("datestyle".to_owned(), definition.date_style.clone()),
@@ -69,6 +65,21 @@ pub(crate) fn definition_hir(
         ..Context::default()
     };
     Binder::new(catalog, &context, Purpose::Maintained(what)).bind_stored(&mut query)
+}
+
+fn definition_settings(definition: &Definition) -> Result<TextSettings, Error> {
+    let Definition { time_zone, date_style, interval_style, .. } = definition;
+    let unknown = |what: &str, value: &str| {
+        let message = format!("the {what} \"{value}\" of a stored query is not known");
+        Error::new(SqlState::DATA_CORRUPTED, message)
+    };
+    Ok(TextSettings {
+        timezone: TimeZone::setting(time_zone).ok_or_else(|| unknown("time zone", time_zone))?,
+        date_style: DateStyle::default().set(date_style).map_err(|_| unknown("date style", date_style))?,
+        interval_style: IntervalStyle::named(interval_style)
+            .ok_or_else(|| unknown("interval style", interval_style))?,
+        ..TextSettings::default()
+    })
 }
 
 fn parse_definition(sql: &str) -> Result<ast::Query, Error> {

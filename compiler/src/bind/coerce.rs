@@ -109,7 +109,7 @@ impl Binder<'_> {
         if matches!(from, Type::TimestampTz) || matches!(to, Type::TimestampTz) {
             self.facts.uses_context = true;
         }
-        let call = cast.apply(ScalarExpr::Column(0), self.context.settings.timezone.name());
+        let call = cast.apply(ScalarExpr::Column(0), &self.context.settings);
         Some(over(call, expr))
     }
 

@@ -3,20 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::bound::{Bound, Ddl, Insert, Step};
+use super::bound::{Bound, Ddl, Insert, Step, scalar};
 use super::coerce::Typed;
 use super::dml::item_column;
 use super::scope::{Clause, Scope};
 use super::{Binder, Purpose};
-use crate::ast::{self, ColumnConstraintKind, StreamBody, TableBody, TableConstraintKind};
+use crate::ast::{self, ColumnConstraintKind, ExprKind, StreamBody, TableBody, TableConstraintKind};
 use crate::catalog::{
     Change, Column, Definition, Index, Item, Key, Kind, MaterializedView, SYSTEM_SCHEMAS, Schema, Stream,
     Table, View,
 };
 use crate::error::{Error, SqlState};
-use crate::hir::{Query, Rel};
+use crate::hir::{Expr, Query, Rel};
 use crate::mir::CollectionId;
 use crate::plan::{Notice, Plan};
+use crate::repr::text::{self, TextSettings};
 use crate::repr::{ColumnType, Type};
 
 impl Binder<'_> {
@@ -220,7 +221,10 @@ impl Binder<'_> {
         if bound.has_subquery() {
             return Err(Error::unsupported("cannot use subquery in DEFAULT expression").at(position));
         }
-        self.assign(Typed { expr: bound, position }, &column.typ.typ, &column.name)?;
+        let value = self.assign(Typed { expr: bound, position }, &column.typ.typ, &column.name)?;
+        if let Some(text) = frozen_literal(expr, &value, &column.typ.typ)? {
+            expr.kind = ExprKind::Literal(ast::Literal::String(text));
+        }
         Ok(crate::catalog::Default { sql: ast::print::expr(expr), expr: Some(Arc::new(expr.clone())) })
     }
 
@@ -369,14 +373,12 @@ impl Binder<'_> {
         self.purpose = before;
         let mut bound = bound?;
         self.settle_columns(&mut bound)?;
-        let setting = |name: &str, default: &str| {
-            self.context.parameters.get(name).map_or(default, String::as_str).to_owned()
-        };
+        let settings = &self.context.settings;
         let definition = Definition {
             sql: ast::print::query(query),
-            time_zone: self.context.settings.timezone.name().to_owned(),
-            date_style: setting("datestyle", "ISO, MDY"),
-            interval_style: setting("intervalstyle", "postgres"),
+            time_zone: settings.timezone.name().to_owned(),
+            date_style: settings.date_style.to_string(),
+            interval_style: settings.interval_style.to_string(),
         };
         Ok((definition, bound))
     }
@@ -597,6 +599,20 @@ fn output_columns(query: &Query, names: &[ast::Ident], position: u32) -> Result<
         columns.push(Column::new(name.clone(), types[query.project[at]].clone()));
     }
     Ok(columns)
+}
+
+/// The text by which every session reads the value of a literal, where the settings of this one say what its own text means.
+fn frozen_literal(expr: &ast::Expr, value: &Expr, typ: &Type) -> Result<Option<String>, Error> {
+    let is_literal = match &expr.kind {
+        ExprKind::Literal(ast::Literal::String(_)) => true,
+        ExprKind::Cast { operand, .. } => matches!(operand.kind, ExprKind::Literal(ast::Literal::String(_))),
+        _ => false,
+    };
+    let dated = matches!(typ, Type::Date | Type::Timestamp | Type::TimestampTz | Type::Interval);
+    let Some(value) = scalar(value).filter(|_| is_literal && dated) else { return Ok(None) };
+    let mut out = String::new();
+    text::format(value.eval(&[], &bumpalo::Bump::new())?, typ, &TextSettings::default(), &mut out);
+    Ok(Some(out))
 }
 
 fn serial(typ: &ast::TypeName) -> bool {

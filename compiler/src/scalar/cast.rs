@@ -11,7 +11,7 @@ use smallvec::{SmallVec, smallvec};
 use super::arithmetic::{int2, int4, int8};
 use super::declare::functions;
 use super::function::{ArgType, Context, Func, Syntax, all};
-use super::{EvalError, ScalarExpr, datetime, special};
+use super::{EvalError, ScalarExpr, special};
 use crate::error::SqlState;
 use crate::repr::json::Value;
 use crate::repr::text::{self, TextSettings};
@@ -40,13 +40,23 @@ struct Step {
     /// A further argument: how an array's elements are converted.
     element: Option<Func>,
     typ: Type,
-    /// The session's TimeZone matters.
-    zone: bool,
+    told: Told,
+}
+
+/// What a conversion is told of the session, as its last argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// The name of its TimeZone.
+    Zone,
+    /// How it reads and prints values of this type.
+    TextOf(Type),
 }
 
 impl Cast {
     fn step(func: Func, typ: Type) -> Cast {
-        Cast { steps: smallvec![Step { func, element: None, typ, zone: func.zone }] }
+        let told = if func.zone { Told::Zone } else { Told::Nothing };
+        Cast { steps: smallvec![Step { func, element: None, typ, told }] }
     }
 
     fn then(mut self, next: Cast) -> Cast {
@@ -63,15 +73,17 @@ impl Cast {
         self.steps.iter().any(|step| step.func.can_error)
     }
 
-    /// The converted expression. `zone` is the session's TimeZone, which becomes part of the expression where it matters.
-    pub fn apply(&self, expr: ScalarExpr, zone: &str) -> ScalarExpr {
+    /// The converted expression. The session's settings become part of the expression where they matter.
+    pub fn apply(&self, expr: ScalarExpr, settings: &TextSettings) -> ScalarExpr {
         let text = |text: &str| ScalarExpr::literal(Datum::Text(text), Type::Text);
         self.steps.iter().fold(expr, |expr, step| {
             let mut args = vec![expr];
             args.extend(step.element.map(|element| text(element.id)));
-            if step.zone {
-                args.push(text(zone));
-            }
+            args.extend(match &step.told {
+                Told::Nothing => None,
+                Told::Zone => Some(text(settings.timezone.name())),
+                Told::TextOf(typ) => settings.argument(typ).as_deref().map(text),
+            });
             ScalarExpr::Call { func: step.func, args, typ: step.typ.clone() }
         })
     }
@@ -127,7 +139,7 @@ fn convert(from: &Type, to: &Type, context: CastContext) -> Option<Cast> {
         (_, Type::Text | Type::Varchar(_) | Type::Name) if context >= CastContext::Assignment => {
             let out = Func::known("text Any");
             let mut to_text = Cast::step(out, Type::Text);
-            to_text.steps[0].zone = involves_zone(from);
+            to_text.steps[0].told = Told::TextOf(from.clone());
             let rest = if *to == Type::Text { Cast::default() } else { convert(&Type::Text, to, context)? };
             Some(to_text.then(rest))
         }
@@ -140,20 +152,11 @@ fn convert(from: &Type, to: &Type, context: CastContext) -> Option<Cast> {
 
 fn from_text(to: &Type) -> Cast {
     let mut cast = Cast::step(Func::known("in Text"), to.without_typmod());
-    cast.steps[0].zone = involves_zone(to);
+    cast.steps[0].told = Told::TextOf(to.clone());
     if matches!(to, Type::Numeric(_)) {
         cast.steps[0].typ = to.clone();
     }
     cast
-}
-
-fn involves_zone(typ: &Type) -> bool {
-    match typ {
-        Type::TimestampTz => true,
-        Type::Array(element) => involves_zone(element),
-        Type::Record(fields) => fields.iter().any(involves_zone),
-        _ => false,
-    }
 }
 
 /// The conversion of every element, if it takes at most one call.
@@ -163,7 +166,8 @@ fn element_cast(element: Cast, typ: Type) -> Option<Cast> {
         [step] if step.func == special::relabel() => Some(Cast::step(special::relabel(), typ)),
         [step] if step.element.is_none() => {
             let func = Func::known("array elements AnyArray Text");
-            Some(Cast { steps: smallvec![Step { func, element: Some(step.func), typ, zone: step.zone }] })
+            let (element, told) = (Some(step.func), step.told.clone());
+            Some(Cast { steps: smallvec![Step { func, element, typ, told }] })
         }
         _ => None,
     }
@@ -227,9 +231,9 @@ use CastContext::{Assignment, Explicit, Implicit};
 
 functions! { pub(super) FUNCTIONS;
     /// A value's text form.
-    "text"(Any) -> Text, called_by_cast(), zone(): "12::text" => "12" = { raw out };
+    "text"(Any) -> Text, called_by_cast(): "12::text" => "12" = { raw out };
     /// The value that a text means, of the type that is asked for.
-    "in"(Text) -> Any, errs(), called_by_cast(), zone(): "'12'::text" => "12" = { raw input };
+    "in"(Text) -> Any, errs(), called_by_cast(): "'12'::text" => "12" = { raw input };
     /// Each element converted.
     "array elements"(AnyArray, Text) -> AnyArray, errs(), called_by_cast():
         "'{1,2}'::int4[], 'text Any'" => "{1,2}" = { raw array_elements };
@@ -350,9 +354,11 @@ functions! { pub(super) FUNCTIONS;
         = { |cx, a: Json<'_>| with_typmod(json_number(a, "numeric")?, cx) };
 }
 
-fn settings(zone: Option<Datum<'_>>) -> Result<TextSettings, EvalError> {
-    match zone {
-        Some(Datum::Text(zone)) => Ok(TextSettings { timezone: datetime::zone(zone)?, now: None }),
+/// The settings that a conversion was told of.
+fn settings(told: Option<Datum<'_>>) -> Result<TextSettings, EvalError> {
+    match told {
+        Some(Datum::Text(told)) => TextSettings::of_argument(told)
+            .ok_or_else(|| EvalError::internal(format!("a conversion was told of \"{told}\""))),
         _ => Ok(TextSettings::default()),
     }
 }
@@ -398,8 +404,8 @@ fn array_elements<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, 
     let cx = Context { typ: element, ..cx };
     let mut converted = Vec::new();
     for datum in array.elements() {
-        let zone = args.get(2).copied();
-        let args: SmallVec<[Datum<'a>; 2]> = std::iter::once(datum).chain(zone).collect();
+        let told = args.get(2).copied();
+        let args: SmallVec<[Datum<'a>; 2]> = std::iter::once(datum).chain(told).collect();
         converted.push(super::expr::call(func, &args, cx)?);
     }
     Ok(Datum::Array(Array::pack_in(converted, &array.dimensions(), cx.arena)))

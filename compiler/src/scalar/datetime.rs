@@ -10,6 +10,7 @@ use super::declare::functions;
 use super::native::{Days, Micros, MicrosTz};
 use crate::error::SqlState;
 use crate::repr::datetime::{self, Field, TimeZone};
+use crate::repr::text::IntervalStyle;
 use crate::repr::{Datum, Interval, Numeric};
 
 functions! { pub(super) ARITHMETIC;
@@ -261,7 +262,7 @@ pub(super) fn in_zone<T>(
 fn offset(interval: Interval) -> Result<TimeZone, EvalError> {
     if interval.months != 0 || interval.days != 0 {
         let mut shown = String::new();
-        crate::repr::text::format_interval(interval, &mut shown);
+        crate::repr::text::format_interval(interval, IntervalStyle::default(), &mut shown);
         let message = format!("interval time zone \"{shown}\" must not include months or days");
         return Err(EvalError::new(SqlState::INVALID_PARAMETER_VALUE, message));
     }

@@ -255,6 +255,7 @@ pub struct CopyWriter {
 impl CopyWriter {
     pub fn new(columns: Vec<(String, Type)>, format: CopyFormat, settings: TextSettings) -> CopyWriter {
         let fields = vec![String::new(); columns.len()];
+        let settings = if format == CopyFormat::Json { settings.standard() } else { settings };
         CopyWriter { columns, format, settings, fields, line: Vec::new(), signed: false }
     }
 

@@ -115,7 +115,7 @@ impl Session {
 
     /// How values are read and printed for this client.
     pub fn settings(&self) -> TextSettings {
-        TextSettings { timezone: self.parameters.time_zone().clone(), now: Some(self.transaction.now()) }
+        TextSettings { now: Some(self.transaction.now()), ..self.parameters.text().clone() }
     }
 
     /// How the oids of catalog entries are printed and read for this client.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use compiler::repr::datetime::TimeZone;
+use compiler::repr::text::{BadDateStyle, DateStyle, IntervalStyle, TextSettings};
 use compiler::{Error, SqlState};
 
 /// What is reported as `server_version`: clients choose their catalog queries by it.
@@ -34,8 +35,6 @@ enum Kind {
         unit: Unit,
     },
     OneOf(&'static [&'static str]),
-    /// As [`Kind::OneOf`], of which only the first is what we do.
-    FirstOf(&'static [&'static str]),
     Text,
     DateStyle,
     Encoding,
@@ -81,7 +80,7 @@ const fn reported(
 pub const DEFINITIONS: &[Definition] = &[
     reported("application_name", Kind::Text, "", "Sets the application name to be reported in statistics and logs."),
     parameter("backslash_quote", Kind::OneOf(&["safe_encoding", "on", "off"]), "safe_encoding", "Sets whether \"\\'\" is allowed in string literals."),
-    parameter("bytea_output", Kind::FirstOf(&["hex", "escape"]), "hex", "Sets the output format for bytea."),
+    parameter("bytea_output", Kind::OneOf(&["escape", "hex"]), "hex", "Sets the output format for bytea."),
     parameter("check_function_bodies", Kind::Bool, "on", "Check routine bodies during creation; there are none."),
     reported("client_encoding", Kind::Encoding, "UTF8", "Sets the client's character set encoding."),
     parameter("client_min_messages", MESSAGES, "notice", "Sets the message levels that are sent to the client."),
@@ -92,12 +91,12 @@ pub const DEFINITIONS: &[Definition] = &[
     parameter("default_transaction_isolation", ISOLATION, "serializable", "Sets the transaction isolation level of each new transaction."),
     reported("default_transaction_read_only", Kind::Bool, "off", "Sets the default read-only status of new transactions."),
     parameter("escape_string_warning", Kind::Bool, "on", "Warn about backslash escapes in ordinary string literals."),
-    parameter("extra_float_digits", Kind::Int { min: 1, max: 3, unit: Unit::None }, "1", "Sets the number of digits displayed for floating-point values: the shortest that read back the same."),
+    parameter("extra_float_digits", Kind::Int { min: -15, max: 3, unit: Unit::None }, "1", "Sets the number of digits displayed for floating-point values; above zero, the shortest that read back the same."),
     parameter("idle_in_transaction_session_timeout", TIMEOUT, "0", "Sets the maximum allowed idle time between queries, when in a transaction."),
     parameter("idle_session_timeout", TIMEOUT, "0", "Sets the maximum allowed idle time between queries, when not in a transaction."),
     reported("in_hot_standby", Kind::Fixed, "off", "Shows whether hot standby is currently active."),
     reported("integer_datetimes", Kind::Fixed, "on", "Shows whether datetimes are integer based."),
-    reported("IntervalStyle", Kind::FirstOf(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]), "postgres", "Sets the display format for interval values."),
+    reported("IntervalStyle", Kind::OneOf(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]), "postgres", "Sets the display format for interval values."),
     reported("is_superuser", Kind::Fixed, "on", "Shows whether the current user is a superuser."),
     parameter("jit", Kind::Bool, "off", "Allow JIT compilation; there is none."),
     parameter("lc_collate", Kind::Fixed, "C", "Shows the collation order locale."),
@@ -142,7 +141,15 @@ pub const PORTAL_FILL: usize = index("tw.portal_fill");
 pub const STATEMENT_TIMEOUT: usize = index("statement_timeout");
 pub const IDLE_SESSION_TIMEOUT: usize = index("idle_session_timeout");
 pub const IDLE_IN_TRANSACTION_SESSION_TIMEOUT: usize = index("idle_in_transaction_session_timeout");
+const SEARCH_PATH: usize = index("search_path");
 const TIME_ZONE: usize = index("TimeZone");
+const DATE_STYLE: usize = index("DateStyle");
+const INTERVAL_STYLE: usize = index("IntervalStyle");
+const FLOAT_DIGITS: usize = index("extra_float_digits");
+const BYTEA_OUTPUT: usize = index("bytea_output");
+
+/// What [`Parameters::text`] is made of.
+const TEXT_SETTINGS: [usize; 5] = [TIME_ZONE, DATE_STYLE, INTERVAL_STYLE, FLOAT_DIGITS, BYTEA_OUTPUT];
 
 /// The place of a name that is in the list, found by the compiler.
 const fn index(name: &str) -> usize {
@@ -183,8 +190,10 @@ pub struct Parameters {
     before: Arc<Values>,
     /// What the client has been told.
     reported: Option<Arc<Values>>,
-    /// The zone that `TimeZone` names.
-    zone: TimeZone,
+    /// What the parameters of [`TEXT_SETTINGS`] say.
+    text: TextSettings,
+    /// The values that `text` was read from.
+    text_read: Arc<Values>,
 }
 
 /// The values that the meaning of a statement's text rests on.
@@ -199,10 +208,8 @@ pub struct Mark {
 
 impl Planning {
     pub fn same(&self, other: &Planning) -> bool {
-        let of =
-            |values: &Values, name| Arc::clone(&values.known[find(name).expect("invariant: in DEFINITIONS")]);
-        let names = ["search_path", "TimeZone", "DateStyle"];
-        Arc::ptr_eq(&self.0, &other.0) || names.iter().all(|name| of(&self.0, name) == of(&other.0, name))
+        let mut indexes = TEXT_SETTINGS.iter().chain(&[SEARCH_PATH]);
+        Arc::ptr_eq(&self.0, &other.0) || indexes.all(|index| self.0.known[*index] == other.0.known[*index])
     }
 }
 
@@ -241,28 +248,25 @@ impl Parameters {
             initial: Arc::clone(&values),
             session: Arc::clone(&values),
             current: Arc::clone(&values),
-            before: values,
+            before: Arc::clone(&values),
             reported: None,
-            zone: TimeZone::utc(),
-        }
-        .with_zone()
-    }
-
-    fn with_zone(mut self) -> Parameters {
-        self.read_zone();
-        self
-    }
-
-    /// Called whenever [`Parameters::current`] may have another zone.
-    fn read_zone(&mut self) {
-        let name = &*self.current.known[TIME_ZONE];
-        if self.zone.name() != name {
-            self.zone = zone(name).expect("invariant: a zone was set");
+            text: values.text_settings(),
+            text_read: values,
         }
     }
 
-    pub fn time_zone(&self) -> &TimeZone {
-        &self.zone
+    /// Called whenever [`Parameters::current`] may say something else about text.
+    fn read_text_settings(&mut self) {
+        let (read, now) = (&self.text_read.known, &self.current.known);
+        if TEXT_SETTINGS.iter().any(|index| read[*index] != now[*index]) {
+            self.text = self.current.text_settings();
+            self.text_read = Arc::clone(&self.current);
+        }
+    }
+
+    /// How values are read and printed.
+    pub fn text(&self) -> &TextSettings {
+        &self.text
     }
 
     /// The values that a plan compiled now rests on.
@@ -294,7 +298,9 @@ impl Parameters {
     pub fn set(&mut self, name: &str, value: &str, reach: Reach) -> Result<(), Error> {
         let place = place(name)?;
         let value: Arc<str> = match place {
-            Place::Known(index) => DEFINITIONS[index].kind.normalize(DEFINITIONS[index].name, value)?.into(),
+            Place::Known(index) => {
+                DEFINITIONS[index].kind.normalize(name, value, &self.current.known[index])?.into()
+            }
             Place::Custom(_) => value.into(),
         };
         self.put(&place, Some(value), reach);
@@ -318,7 +324,7 @@ impl Parameters {
     pub fn reset_all(&mut self) {
         self.session = Arc::clone(&self.initial);
         self.current = Arc::clone(&self.initial);
-        self.read_zone();
+        self.read_text_settings();
     }
 
     fn put(&mut self, place: &Place, value: Option<Arc<str>>, reach: Reach) {
@@ -326,7 +332,7 @@ impl Parameters {
             Arc::make_mut(&mut self.session).put(place, value.clone());
         }
         Arc::make_mut(&mut self.current).put(place, value);
-        self.read_zone();
+        self.read_text_settings();
     }
 
     /// A transaction begins, with the modes that are the session's defaults.
@@ -342,13 +348,13 @@ impl Parameters {
 
     pub fn commit(&mut self) {
         self.current = Arc::clone(&self.session);
-        self.read_zone();
+        self.read_text_settings();
     }
 
     pub fn rollback(&mut self) {
         self.session = Arc::clone(&self.before);
         self.current = Arc::clone(&self.before);
-        self.read_zone();
+        self.read_text_settings();
     }
 
     /// The values now, to which [`Parameters::undo_to`] goes back.
@@ -359,7 +365,7 @@ impl Parameters {
     pub fn undo_to(&mut self, mark: &Mark) {
         self.session = Arc::clone(&mark.session);
         self.current = Arc::clone(&mark.current);
-        self.read_zone();
+        self.read_text_settings();
     }
 
     /// Tells `report` each reported parameter that changed since the last call; all of them at the first.
@@ -397,6 +403,19 @@ impl Parameters {
 }
 
 impl Values {
+    /// Values that are kept are valid.
+    fn text_settings(&self) -> TextSettings {
+        let invalid = "invariant: a value that is kept is valid";
+        TextSettings {
+            timezone: TimeZone::setting(&self.known[TIME_ZONE]).expect(invalid),
+            now: None,
+            date_style: DateStyle::default().set(&self.known[DATE_STYLE]).expect(invalid),
+            interval_style: IntervalStyle::named(&self.known[INTERVAL_STYLE]).expect(invalid),
+            float_digits: self.known[FLOAT_DIGITS].parse().expect(invalid),
+            bytes_escaped: &*self.known[BYTEA_OUTPUT] == "escape",
+        }
+    }
+
     fn put(&mut self, place: &Place, value: Option<Arc<str>>) {
         match (place, value) {
             (Place::Known(index), Some(value)) => self.known[*index] = value,
@@ -447,8 +466,9 @@ fn invalid(name: &str, value: &str) -> Error {
 }
 
 impl Kind {
-    /// The form in which SHOW prints `value`.
-    fn normalize(&self, name: &str, value: &str) -> Result<String, Error> {
+    /// The form in which SHOW prints `value`. Of the wrong value of a parameter that is free text, PostgreSQL tells by the parameter's own
+    /// name, of others by the name that was given.
+    fn normalize(&self, name: &str, value: &str, current: &str) -> Result<String, Error> {
         match self {
             Kind::Bool => boolean(name, value).map(str::to_owned),
             Kind::AlwaysBool(only) => match boolean(name, value)? {
@@ -459,17 +479,11 @@ impl Kind {
             },
             Kind::Int { min, max, unit } => integer(name, value, *min, *max, *unit),
             Kind::OneOf(choices) => one_of(name, value, choices),
-            Kind::FirstOf(choices) => match one_of(name, value, choices)? {
-                first if first == choices[0] => Ok(first),
-                other => {
-                    Err(Error::unsupported(format!("parameter \"{name}\" cannot be set to \"{other}\"")))
-                }
-            },
             Kind::Text => Ok(value.to_owned()),
-            Kind::DateStyle => date_style(name, value),
+            Kind::DateStyle => date_style(value, current),
             Kind::Encoding => encoding(value),
             Kind::TimeZone => {
-                let zone = zone(value).ok_or_else(|| invalid(name, value))?;
+                let zone = TimeZone::setting(value).ok_or_else(|| invalid("TimeZone", value))?;
                 Ok(zone.name().to_owned())
             }
             Kind::Fixed => Err(fixed(name)),
@@ -554,35 +568,19 @@ fn print_int(number: i64, unit: Unit) -> String {
     }
 }
 
-/// Only the ISO style is printed; the order of day, month and year is kept, for it says how input is read.
-fn date_style(name: &str, value: &str) -> Result<String, Error> {
-    let mut order = "MDY";
-    for word in value.split([',', ' ']).filter(|word| !word.is_empty()) {
-        order = match word.to_ascii_lowercase().as_str() {
-            "iso" | "default" => order,
-            "mdy" | "us" | "noneuro" | "noneuropean" => "MDY",
-            "dmy" | "euro" | "european" => "DMY",
-            "ymd" => "YMD",
-            "sql" | "postgres" | "german" => {
-                return Err(Error::unsupported(format!("the date style \"{word}\" is not supported"))
-                    .hint("Dates are printed in the ISO style."));
-            }
-            _ => return Err(invalid(name, value)),
-        };
+/// What is not said of format and order stays as it is.
+fn date_style(value: &str, current: &str) -> Result<String, Error> {
+    let name = DEFINITIONS[DATE_STYLE].name;
+    let current = DateStyle::default().set(current).unwrap_or_default();
+    match current.set(value) {
+        Ok(style) => Ok(style.to_string()),
+        Err(BadDateStyle::Unknown(word)) => {
+            Err(invalid(name, value).detail(format!("Unrecognized key word: \"{word}\".")))
+        }
+        Err(BadDateStyle::Conflict) => {
+            Err(invalid(name, value).detail("Conflicting \"datestyle\" specifications."))
+        }
     }
-    Ok(format!("ISO, {order}"))
-}
-
-/// A zone by what SET says, or by the name that a fixed offset is shown as: `<-03:30>+03:30`.
-fn zone(text: &str) -> Option<TimeZone> {
-    let Some((offset, _)) = text.strip_prefix('<').and_then(|rest| rest.split_once('>')) else {
-        return TimeZone::setting(text);
-    };
-    let sign = if offset.starts_with('-') { -1 } else { 1 };
-    let mut parts = offset.get(1..)?.split(':').map(|part| part.parse::<u8>().ok().map(i32::from));
-    let (hours, minutes, seconds) =
-        (parts.next()??, parts.next().unwrap_or(Some(0))?, parts.next().unwrap_or(Some(0))?);
-    Some(TimeZone::fixed(sign * (hours * 3600 + minutes * 60 + seconds))).filter(|zone| zone.name() == text)
 }
 
 fn encoding(value: &str) -> Result<String, Error> {
@@ -615,7 +613,7 @@ mod tests {
     fn definitions_are_sorted_and_their_defaults_valid() {
         assert!(DEFINITIONS.is_sorted_by_key(|d| d.name.to_ascii_lowercase()));
         for d in DEFINITIONS.iter().filter(|d| !matches!(d.kind, Kind::Fixed)) {
-            assert_eq!(d.kind.normalize(d.name, d.default).unwrap(), d.default, "{}", d.name);
+            assert_eq!(d.kind.normalize(d.name, d.default, d.default).unwrap(), d.default, "{}", d.name);
         }
     }
 
@@ -636,7 +634,7 @@ mod tests {
             ("nope", "1", "42704: unrecognized configuration parameter \"nope\""),
             ("jit", "o", "22023: parameter \"jit\" requires a Boolean value"),
             ("server_version", "9", "55P02: parameter \"server_version\" cannot be changed"),
-            ("intervalstyle", "x", "22023: invalid value for parameter \"IntervalStyle\": \"x\""),
+            ("intervalstyle", "x", "22023: invalid value for parameter \"intervalstyle\": \"x\""),
             (
                 "statement_timeout",
                 "-1",
@@ -676,7 +674,7 @@ mod tests {
         for (value, shown) in [("utc", "UTC"), ("europe/paris", "Europe/Paris"), ("-3.5", "<-03:30>+03:30")] {
             let mut parameters = Parameters::default();
             parameters.set("timezone", value, Reach::Session).unwrap();
-            assert_eq!((parameters.known("TimeZone"), parameters.time_zone().name()), (shown, shown));
+            assert_eq!((parameters.known("TimeZone"), parameters.text().timezone.name()), (shown, shown));
         }
         assert_eq!(
             set("timezone", "x").unwrap_err(),

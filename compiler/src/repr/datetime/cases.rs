@@ -111,7 +111,7 @@ impl Session {
 #[test]
 fn dates_timestamps_and_intervals_compute_as_in_postgres() {
     let timezone = TimeZone::setting("America/New_York").unwrap();
-    let settings = TextSettings { timezone, now: None };
+    let settings = TextSettings { timezone, ..TextSettings::default() };
     let session = Session { settings, arena: Bump::new() };
     for (operation, args, expected) in CASES {
         let result = match session.compute(operation, args) {

@@ -78,8 +78,12 @@ impl TimeZone {
         TimeZone { name, zone: Zone::Fixed(seconds) }
     }
 
-    /// The zone that SET TimeZone chooses: plain hours east of UTC (`-8`, `5.5`), or a name but no abbreviation.
+    /// The zone that SET TimeZone chooses: plain hours east of UTC (`-8`, `5.5`), the name that such a zone is shown by, or another name
+    /// but no abbreviation.
     pub fn setting(value: &str) -> Option<TimeZone> {
+        if let Some((offset, _)) = value.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
+            return parse_hours(offset).map(TimeZone::fixed).filter(|zone| zone.name == value);
+        }
         match value.parse::<f64>() {
             Ok(hours) if hours.abs() < MAX_HOURS as f64 => Some(TimeZone::fixed((hours * 3600.0) as i32)),
             Ok(_) => None,
@@ -126,6 +130,27 @@ impl TimeZone {
         let timestamp = jiff::Timestamp::from_microsecond(unix as i64)
             .expect("invariant: within_jiff keeps times in years that jiff knows");
         zone.to_offset(timestamp).seconds()
+    }
+
+    /// Appends what the zone is called at a finite time: `CET`, `UTC`, and an offset where that is all the name there is.
+    pub fn push_abbreviation(&self, utc: i64, out: &mut String) {
+        const ABBREVIATION_MAX: usize = 10;
+        let zone = match &self.zone {
+            Zone::Named(zone) => zone,
+            Zone::Fixed(seconds) => {
+                let letters = self.name.bytes().take_while(u8::is_ascii_alphabetic).count();
+                return match letters {
+                    0 => push_offset(*seconds, out),
+                    letters => out.push_str(&self.name[..letters.min(ABBREVIATION_MAX)]),
+                };
+            }
+        };
+        let unix = within_jiff(utc) as i128 + EPOCH_UNIX_MICROS as i128;
+        let timestamp = jiff::Timestamp::from_microsecond(unix as i64)
+            .expect("invariant: within_jiff keeps times in years that jiff knows");
+        let info = zone.to_offset_info(timestamp);
+        let abbreviation = info.abbreviation();
+        out.push_str(abbreviation.get(..ABBREVIATION_MAX).unwrap_or(abbreviation));
     }
 
     /// Local microseconds of a finite time, if no further off than the range of i64.

@@ -49,7 +49,7 @@ fn zones_shift_what_is_read_and_printed() {
         ("-3.5", "2024-01-01", "2024-01-01 00:00:00-03:30"),
         ("UTC+3", "2024-01-01Z", "2023-12-31 21:00:00-03"),
     ] {
-        let settings = TextSettings { timezone: TimeZone::setting(zone).unwrap(), now: None };
+        let settings = TextSettings { timezone: TimeZone::setting(zone).unwrap(), ..TextSettings::default() };
         assert_eq!(read_and_print(&Type::TimestampTz, text, &settings), expected, "{zone}");
     }
 }
@@ -58,7 +58,7 @@ fn zones_shift_what_is_read_and_printed() {
 fn words_for_the_present_need_a_clock() {
     let now = 762_000_000_000_000;
     let timezone = TimeZone::setting("America/New_York").unwrap();
-    let settings = TextSettings { timezone, now: Some(now) };
+    let settings = TextSettings { timezone, now: Some(now), ..TextSettings::default() };
     for (text, expected) in [
         ("now", "2024-02-23 05:40:00-05"),
         ("today", "2024-02-23 00:00:00-05"),

@@ -1,9 +1,10 @@
-//! Text of dates and timestamps: input in PostgreSQL's common forms (month before day where only order tells), output
-//! in ISO form.
+//! Text of dates and timestamps: input in PostgreSQL's common forms (where only order tells day, month and year apart, the
+//! session's DateStyle says the order), output in the four formats of DateStyle.
 
 use std::fmt::Write;
 
 use super::fields::{self, Field, Name, Refusal, Shape};
+use super::settings::{DateFormat, DateOrder, DateStyle};
 use super::{Result, TextSettings, invalid_syntax};
 use crate::error::SqlState;
 use crate::repr::datetime::{self, *};
@@ -28,6 +29,7 @@ enum Zone {
 /// The fields read so far.
 #[derive(Default)]
 struct Reading {
+    order: DateOrder,
     year: Option<i64>,
     month: Option<i64>,
     day: Option<i64>,
@@ -111,7 +113,7 @@ pub(super) fn explain(refusal: Refusal, typ: &str, text: &str) -> EvalError {
 }
 
 fn interpret(fields: &[Field], settings: &TextSettings) -> Parsed<Moment> {
-    let mut reading = Reading::default();
+    let mut reading = Reading { order: settings.date_style.order, ..Reading::default() };
     let mut before = None;
     let mut special = None;
     for (i, field) in fields.iter().enumerate() {
@@ -267,9 +269,12 @@ impl Reading {
                 set(&mut self.day_of_year, value)?;
                 (self.month, self.day) = (Some(1), Some(1));
             }
-            (false, false, false) if long => self.set_year(text, value),
+            (false, false, false) if long || self.order == DateOrder::Ymd => self.set_year(text, value),
+            (false, false, false) if self.order == DateOrder::Dmy => self.day = Some(value),
             (false, false, false) | (true, false, false) | (false, false, true) => self.month = Some(value),
-            (false, true, false) if self.month_is_text && long => self.set_year(text, value),
+            (false, true, false) if self.month_is_text && (long || self.order == DateOrder::Ymd) => {
+                self.set_year(text, value);
+            }
             // Of `Jan 08 1999` the 08 was taken for the year when two digits could be one.
             (true, true, false) if self.month_is_text && long && self.year_is_short => {
                 self.day = self.year.take();
@@ -427,64 +432,119 @@ impl Reading {
     }
 }
 
-/// Appends a date: `1999-01-08`, `0044-03-15 BC`, `infinity`.
-pub fn format_date(date: i32, out: &mut String) {
+/// Appends a date: `1999-01-08`, `0044-03-15 BC`, `infinity`, or in another format.
+pub fn format_date(date: i32, style: DateStyle, out: &mut String) {
     match date {
         DATE_INFINITY => out.push_str("infinity"),
         DATE_NEG_INFINITY => out.push_str("-infinity"),
         _ => {
             let (year, month, day) = civil_from_days(date as i64);
-            push_date(year, month, day, out);
+            push_date(year, month, day, style, out);
             push_era(year, out);
         }
     }
 }
 
 /// Appends a timestamp: `1999-01-08 04:05:06.789`.
-pub fn format_timestamp(timestamp: i64, out: &mut String) {
-    if let Some(civil) = push_moment(timestamp, out) {
+pub fn format_timestamp(timestamp: i64, style: DateStyle, out: &mut String) {
+    if let Some(civil) = push_moment(timestamp, style, out) {
         push_era(civil.year, out);
     }
 }
 
-/// Appends a timestamp in a zone, with the zone's offset: `1999-01-08 04:05:06.789+01`.
-pub fn format_timestamptz(timestamp: i64, zone: &TimeZone, out: &mut String) {
+/// Appends a timestamp in a zone: with the zone's offset, `1999-01-08 04:05:06.789+01`, or in the older formats its abbreviation.
+pub fn format_timestamptz(timestamp: i64, zone: &TimeZone, style: DateStyle, out: &mut String) {
     if !is_finite_timestamp(timestamp) {
-        return format_timestamp(timestamp, out);
+        return format_timestamp(timestamp, style, out);
     }
     let offset = zone.offset_at(timestamp);
     let local = timestamp.saturating_add(offset as i64 * MICROS_PER_SECOND);
-    if let Some(civil) = push_moment(local, out) {
-        datetime::push_offset(offset, out);
+    if let Some(civil) = push_moment(local, style, out) {
+        match style.format {
+            DateFormat::Iso => datetime::push_offset(offset, out),
+            DateFormat::Postgres | DateFormat::Sql | DateFormat::German => {
+                out.push(' ');
+                zone.push_abbreviation(timestamp, out);
+            }
+        }
         push_era(civil.year, out);
     }
 }
 
 /// Appends date and time, and returns their parts unless the timestamp is infinite.
-fn push_moment(timestamp: i64, out: &mut String) -> Option<Civil> {
+fn push_moment(timestamp: i64, style: DateStyle, out: &mut String) -> Option<Civil> {
     if !is_finite_timestamp(timestamp) {
         out.push_str(if timestamp > 0 { "infinity" } else { "-infinity" });
         return None;
     }
     let civil = Civil::from_timestamp(timestamp);
-    push_date(civil.year, civil.month, civil.day, out);
+    if style.format == DateFormat::Postgres {
+        push_words(&civil, timestamp.div_euclid(MICROS_PER_DAY), style.order, out);
+        return Some(civil);
+    }
+    push_date(civil.year, civil.month, civil.day, style, out);
     out.push(' ');
+    push_clock(&civil, out);
+    Some(civil)
+}
+
+/// `Fri Jan 08 04:05:06.789 1999`; `day` counts from 2000-01-01, a Saturday.
+fn push_words(civil: &Civil, day: i64, order: DateOrder, out: &mut String) {
+    const WEEKDAYS: [&str; 7] = ["Sat", "Sun", "Mon", "Tue", "Wed", "Thu", "Fri"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    out.push_str(WEEKDAYS[day.rem_euclid(7) as usize]);
+    out.push(' ');
+    let month = MONTHS[civil.month as usize - 1];
+    if order == DateOrder::Dmy {
+        push_two(civil.day, out);
+        out.push(' ');
+        out.push_str(month);
+    } else {
+        out.push_str(month);
+        out.push(' ');
+        push_two(civil.day, out);
+    }
+    out.push(' ');
+    push_clock(civil, out);
+    out.push(' ');
+    push_year(civil.year, out);
+}
+
+fn push_clock(civil: &Civil, out: &mut String) {
     push_two(civil.hour, out);
     out.push(':');
     push_two(civil.minute, out);
     out.push(':');
     push_two(civil.second, out);
     push_fraction(civil.micros, out);
-    Some(civil)
 }
 
-fn push_date(year: i64, month: u32, day: u32, out: &mut String) {
+fn push_date(year: i64, month: u32, day: u32, style: DateStyle, out: &mut String) {
+    let separator = match style.format {
+        DateFormat::Iso => {
+            push_year(year, out);
+            out.push('-');
+            push_two(month, out);
+            out.push('-');
+            return push_two(day, out);
+        }
+        DateFormat::Postgres => '-',
+        DateFormat::Sql => '/',
+        DateFormat::German => '.',
+    };
+    let day_first = style.order == DateOrder::Dmy || style.format == DateFormat::German;
+    let (first, second) = if day_first { (day, month) } else { (month, day) };
+    push_two(first, out);
+    out.push(separator);
+    push_two(second, out);
+    out.push(separator);
+    push_year(year, out);
+}
+
+fn push_year(year: i64, out: &mut String) {
     let shown = if year > 0 { year } else { 1 - year };
     write!(out, "{shown:04}").expect("invariant: writing to a string cannot fail");
-    out.push('-');
-    push_two(month, out);
-    out.push('-');
-    push_two(day, out);
 }
 
 fn push_era(year: i64, out: &mut String) {

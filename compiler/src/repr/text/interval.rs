@@ -1,10 +1,11 @@
-//! Text of intervals: input in PostgreSQL's verbose, SQL and ISO 8601 forms, output in the 'postgres' style.
+//! Text of intervals: input in PostgreSQL's verbose, SQL and ISO 8601 forms, output in the four styles.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use super::Result;
 use super::date::{explain, push_fraction};
 use super::fields::{self, Field, Refusal, Shape};
+use super::settings::IntervalStyle;
 use crate::repr::Interval;
 use crate::repr::datetime::{
     Field as Unit, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND,
@@ -12,10 +13,10 @@ use crate::repr::datetime::{
 
 type Parsed<T> = std::result::Result<T, Refusal>;
 
-/// Reads an interval.
-pub fn parse_interval(text: &str) -> Result<Interval> {
+/// Reads an interval. In the SQL style one leading minus is the whole interval's.
+pub fn parse_interval(text: &str, style: IntervalStyle) -> Result<Interval> {
     let fields = fields::split(text).ok_or(Refusal::Syntax);
-    let verbose = fields.and_then(|fields| read_verbose(&fields));
+    let verbose = fields.and_then(|fields| read_verbose(&fields, style));
     let read = match verbose {
         Err(Refusal::Syntax) => read_iso(text.trim_matches(super::is_space)),
         other => other,
@@ -84,6 +85,16 @@ impl Sum {
         self.months += (fraction * years as f64 * 12.0).round_ties_even() as i128;
     }
 
+    /// Every part below zero.
+    fn negative(self) -> Sum {
+        Sum {
+            years: -self.years.abs(),
+            months: -self.months.abs(),
+            days: -self.days.abs(),
+            micros: -self.micros.abs(),
+        }
+    }
+
     fn finish(self, negate: bool) -> Parsed<Interval> {
         let sign = if negate { -1 } else { 1 };
         let part = |value: i128| i32::try_from(sign * value).map_err(|_| Refusal::OutOfRange);
@@ -95,7 +106,7 @@ impl Sum {
 }
 
 /// `1 year 2 mons -3 days 04:05:06.7 ago`, `1-2 3 4:05:06`: read from the end, because units follow their numbers.
-fn read_verbose(fields: &[Field]) -> Parsed<Interval> {
+fn read_verbose(fields: &[Field], style: IntervalStyle) -> Parsed<Interval> {
     let mut sum = Sum::default();
     let mut seen: Vec<Unit> = Vec::new();
     let mut unit = None;
@@ -122,6 +133,13 @@ fn read_verbose(fields: &[Field]) -> Parsed<Interval> {
     }
     if seen.is_empty() {
         return Err(Refusal::Syntax);
+    }
+    let signed = |field: &Field| field.text.starts_with(['+', '-']);
+    if style == IntervalStyle::SqlStandard
+        && fields[0].text.starts_with('-')
+        && !fields[1..].iter().any(signed)
+    {
+        sum = sum.negative();
     }
     sum.finish(ago)
 }
@@ -240,37 +258,182 @@ fn read_designators(text: &str, letters: &[(char, Unit)], sum: &mut Sum) -> Pars
     Ok(())
 }
 
-/// Appends an interval: `1 year 2 mons -3 days +04:05:06.7`.
-pub fn format_interval(interval: Interval, out: &mut String) {
-    let start = out.len();
-    let mut negative = false;
-    let parts = [
-        ((interval.months / 12) as i64, "year"),
-        ((interval.months % 12) as i64, "mon"),
-        (interval.days as i64, "day"),
-    ];
-    for (value, unit) in parts.into_iter().filter(|(value, _)| *value != 0) {
-        let space = if out.len() > start { " " } else { "" };
-        // A plus sign says that the minus before it does not go on.
-        let plus = if negative && value > 0 { "+" } else { "" };
-        let plural = if value == 1 { "" } else { "s" };
-        write!(out, "{space}{plus}{value} {unit}{plural}")
-            .expect("invariant: writing to a string cannot fail");
-        negative = value < 0;
-    }
-    if interval.micros == 0 && out.len() > start {
-        return;
-    }
-    let space = if out.len() > start { " " } else { "" };
-    let sign = match (interval.micros < 0, negative) {
-        (true, _) => "-",
-        (false, true) => "+",
-        (false, false) => "",
+/// An interval taken apart, each part with its sign.
+struct Parts {
+    years: i32,
+    months: i32,
+    days: i32,
+    hours: i64,
+    minutes: i64,
+    seconds: i64,
+    micros: i64,
+}
+
+/// Appends an interval in a style.
+pub fn format_interval(interval: Interval, style: IntervalStyle, out: &mut String) {
+    let parts = Parts {
+        years: interval.months / 12,
+        months: interval.months % 12,
+        days: interval.days,
+        hours: interval.micros / MICROS_PER_HOUR,
+        minutes: interval.micros / MICROS_PER_MINUTE % 60,
+        seconds: interval.micros / MICROS_PER_SECOND % 60,
+        micros: interval.micros % MICROS_PER_SECOND,
     };
-    let time = interval.micros.unsigned_abs();
-    let (hours, minutes) = (time / MICROS_PER_HOUR as u64, time / MICROS_PER_MINUTE as u64 % 60);
-    let seconds = time / MICROS_PER_SECOND as u64 % 60;
-    write!(out, "{space}{sign}{hours:02}:{minutes:02}:{seconds:02}")
-        .expect("invariant: writing to a string cannot fail");
-    push_fraction((time % MICROS_PER_SECOND as u64) as u32, out);
+    match style {
+        IntervalStyle::Postgres => parts.postgres(interval.micros < 0, out),
+        IntervalStyle::Verbose => parts.verbose(out),
+        IntervalStyle::SqlStandard => parts.sql_standard(out),
+        IntervalStyle::Iso => parts.iso(out),
+    }
+    .expect("invariant: writing to a string cannot fail");
+}
+
+impl Parts {
+    fn has_time(&self) -> bool {
+        self.hours != 0 || self.minutes != 0 || self.seconds != 0 || self.micros != 0
+    }
+
+    fn has_months(&self) -> bool {
+        self.years != 0 || self.months != 0
+    }
+
+    /// Seconds without their sign, with two digits if they are `padded`.
+    fn push_seconds(&self, padded: bool, out: &mut String) -> fmt::Result {
+        match padded {
+            true => write!(out, "{:02}", self.seconds.abs())?,
+            false => write!(out, "{}", self.seconds.abs())?,
+        }
+        push_fraction(self.micros.unsigned_abs() as u32, out);
+        Ok(())
+    }
+
+    /// `1 year 2 mons -3 days +04:05:06.7`.
+    fn postgres(&self, negative_time: bool, out: &mut String) -> fmt::Result {
+        let start = out.len();
+        let mut negative = false;
+        let units = [(self.years, "year"), (self.months, "mon"), (self.days, "day")];
+        for (value, unit) in units.into_iter().filter(|(value, _)| *value != 0) {
+            let space = if out.len() > start { " " } else { "" };
+            // A plus sign says that the minus before it does not go on.
+            let plus = if negative && value > 0 { "+" } else { "" };
+            let plural = if value == 1 { "" } else { "s" };
+            write!(out, "{space}{plus}{value} {unit}{plural}")?;
+            negative = value < 0;
+        }
+        if !self.has_time() && out.len() > start {
+            return Ok(());
+        }
+        let space = if out.len() > start { " " } else { "" };
+        let sign = match (negative_time, negative) {
+            (true, _) => "-",
+            (false, true) => "+",
+            (false, false) => "",
+        };
+        write!(out, "{space}{sign}{:02}:{:02}:", self.hours.unsigned_abs(), self.minutes.abs())?;
+        self.push_seconds(true, out)
+    }
+
+    /// `@ 1 year 2 mons -3 days 4 hours 5 mins 6.7 secs`, with `ago` where the first part is below zero.
+    fn verbose(&self, out: &mut String) -> fmt::Result {
+        out.push('@');
+        // What the first part's sign is; None until there is one.
+        let mut ago: Option<bool> = None;
+        let units = [
+            (i64::from(self.years), "year"),
+            (i64::from(self.months), "mon"),
+            (i64::from(self.days), "day"),
+            (self.hours, "hour"),
+            (self.minutes, "min"),
+        ];
+        for (value, unit) in units.into_iter().filter(|(value, _)| *value != 0) {
+            let value = if *ago.get_or_insert(value < 0) { -value } else { value };
+            let plural = if value == 1 { "" } else { "s" };
+            write!(out, " {value} {unit}{plural}")?;
+        }
+        if self.seconds != 0 || self.micros != 0 {
+            let negative = self.seconds < 0 || self.micros < 0;
+            let sign = if negative != *ago.get_or_insert(negative) { " -" } else { " " };
+            out.push_str(sign);
+            self.push_seconds(false, out)?;
+            let plural = if self.seconds.abs() == 1 && self.micros == 0 { "" } else { "s" };
+            write!(out, " sec{plural}")?;
+        }
+        out.push_str(match ago {
+            None => " 0",
+            Some(true) => " ago",
+            Some(false) => "",
+        });
+        Ok(())
+    }
+
+    /// `1-2`, `3 4:05:06.7`, and with all signs (`+1-2 -3 +4:05:06.7`) what the standard has no interval for.
+    fn sql_standard(&self, out: &mut String) -> fmt::Result {
+        let values = [
+            i64::from(self.years),
+            i64::from(self.months),
+            i64::from(self.days),
+            self.hours,
+            self.minutes,
+            self.seconds,
+            self.micros,
+        ];
+        let negative = values.iter().any(|value| *value < 0);
+        let positive = values.iter().any(|value| *value > 0);
+        let (years, months, days) = (self.years.unsigned_abs(), self.months.abs(), self.days.unsigned_abs());
+        let (hours, minutes) = (self.hours.unsigned_abs(), self.minutes.abs());
+        if !negative && !positive {
+            out.push('0');
+            return Ok(());
+        }
+        if negative && positive || self.has_months() && (self.days != 0 || self.has_time()) {
+            let sign = |below: bool| if below { '-' } else { '+' };
+            let (month, day) = (sign(self.years < 0 || self.months < 0), sign(self.days < 0));
+            let time = sign(values[3..].iter().any(|value| *value < 0));
+            write!(out, "{month}{years}-{months} {day}{days} {time}{hours}:{minutes:02}:")?;
+            return self.push_seconds(true, out);
+        }
+        if negative {
+            out.push('-');
+        }
+        if self.has_months() {
+            return write!(out, "{years}-{months}");
+        }
+        if self.days != 0 {
+            write!(out, "{days} ")?;
+        }
+        write!(out, "{hours}:{minutes:02}:")?;
+        self.push_seconds(true, out)
+    }
+
+    /// `P1Y2M-3DT4H5M6.7S`.
+    fn iso(&self, out: &mut String) -> fmt::Result {
+        if !self.has_months() && self.days == 0 && !self.has_time() {
+            out.push_str("PT0S");
+            return Ok(());
+        }
+        out.push('P');
+        for (value, unit) in [(self.years, 'Y'), (self.months, 'M'), (self.days, 'D')] {
+            if value != 0 {
+                write!(out, "{value}{unit}")?;
+            }
+        }
+        if !self.has_time() {
+            return Ok(());
+        }
+        out.push('T');
+        for (value, unit) in [(self.hours, 'H'), (self.minutes, 'M')] {
+            if value != 0 {
+                write!(out, "{value}{unit}")?;
+            }
+        }
+        if self.seconds != 0 || self.micros != 0 {
+            if self.seconds < 0 || self.micros < 0 {
+                out.push('-');
+            }
+            self.push_seconds(false, out)?;
+            out.push('S');
+        }
+        Ok(())
+    }
 }

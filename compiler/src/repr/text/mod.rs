@@ -1,4 +1,4 @@
-//! Text input and output of every type, as PostgreSQL 15 reads and prints them (ISO dates, 'postgres' intervals).
+//! Text input and output of every type, as PostgreSQL 15 reads and prints them under a session's settings.
 //!
 //! What is printed is read back as the same value of the same type. Messages and codes of refusals are PostgreSQL's.
 
@@ -6,7 +6,6 @@ use std::fmt::Write;
 
 use bumpalo::Bump;
 
-use super::datetime::TimeZone;
 use super::numeric::Numeric;
 use super::{Datum, Json, Type};
 use crate::error::SqlState;
@@ -17,6 +16,7 @@ mod date;
 mod fields;
 mod interval;
 mod record;
+mod settings;
 mod simple;
 
 #[cfg(test)]
@@ -26,24 +26,13 @@ pub use date::{
     format_date, format_timestamp, format_timestamptz, parse_date, parse_timestamp, parse_timestamptz,
 };
 pub use interval::{format_interval, parse_interval};
-pub use simple::{format_bytes, format_float, parse_bool, parse_bytes, parse_float, parse_int};
+pub use settings::{BadDateStyle, DateFormat, DateOrder, DateStyle, IntervalStyle, TextSettings};
+pub use simple::{
+    format_bytes, format_bytes_escaped, format_float, format_float_digits, parse_bool, parse_bytes,
+    parse_float, parse_int,
+};
 
 type Result<T> = std::result::Result<T, EvalError>;
-
-/// What text input and output depend on beside the value.
-#[derive(Clone, Debug)]
-pub struct TextSettings {
-    pub timezone: TimeZone,
-    /// What `now`, `today`, `tomorrow` and `yesterday` mean: microseconds since 2000-01-01 UTC. Without it they are
-    /// refused.
-    pub now: Option<i64>,
-}
-
-impl Default for TextSettings {
-    fn default() -> TextSettings {
-        TextSettings { timezone: TimeZone::utc(), now: None }
-    }
-}
 
 /// Reads a value of the type, coercing to its typmod as an assignment does (varchar(n) too long is an error).
 pub fn parse<'a>(typ: &Type, text: &str, settings: &TextSettings, arena: &'a Bump) -> Result<Datum<'a>> {
@@ -73,7 +62,7 @@ pub fn parse<'a>(typ: &Type, text: &str, settings: &TextSettings, arena: &'a Bum
         Type::Date => Datum::Date(parse_date(text, settings)?),
         Type::Timestamp => Datum::Timestamp(parse_timestamp(text, settings)?),
         Type::TimestampTz => Datum::TimestampTz(parse_timestamptz(text, settings)?),
-        Type::Interval => Datum::Interval(parse_interval(text)?),
+        Type::Interval => Datum::Interval(parse_interval(text, settings.interval_style)?),
         Type::Jsonb => Datum::Json(Json::parse(text, arena)?),
         Type::Json => {
             Json::parse(text, arena)?;
@@ -103,14 +92,18 @@ pub fn format(datum: Datum<'_>, typ: &Type, settings: &TextSettings, out: &mut S
         Datum::Null | Datum::Error(_) => {}
         Datum::Bool(value) => out.push(if value { 't' } else { 'f' }),
         Datum::Int(value) => simple::format_int(value, typ, out),
-        Datum::Float(value) => format_float(value, out),
+        Datum::Float(value) if settings.float_digits > 0 => format_float(value, out),
+        Datum::Float(value) => format_float_digits(value, float_digits(typ, settings), out),
         Datum::Numeric(value) => write_display(value, out),
         Datum::Text(value) => out.push_str(value),
+        Datum::Bytes(value) if settings.bytes_escaped => format_bytes_escaped(value, out),
         Datum::Bytes(value) => format_bytes(value, out),
-        Datum::Date(days) => format_date(days, out),
-        Datum::Timestamp(micros) => format_timestamp(micros, out),
-        Datum::TimestampTz(micros) => format_timestamptz(micros, &settings.timezone, out),
-        Datum::Interval(value) => format_interval(value, out),
+        Datum::Date(days) => format_date(days, settings.date_style, out),
+        Datum::Timestamp(micros) => format_timestamp(micros, settings.date_style, out),
+        Datum::TimestampTz(micros) => {
+            format_timestamptz(micros, &settings.timezone, settings.date_style, out)
+        }
+        Datum::Interval(value) => format_interval(value, settings.interval_style, out),
         Datum::Json(value) => write_display(value, out),
         Datum::Array(value) => {
             let element = typ.element().unwrap_or(&Type::Unknown);
@@ -124,6 +117,12 @@ pub fn format(datum: Datum<'_>, typ: &Type, settings: &TextSettings, out: &mut S
             record::format_record(fields, types, settings, out);
         }
     }
+}
+
+/// How many significant digits a float is printed with where not the shortest are.
+fn float_digits(typ: &Type, settings: &TextSettings) -> usize {
+    let own = if matches!(typ, Type::Float4) { 6 } else { 15 };
+    usize::try_from(own + i32::from(settings.float_digits)).unwrap_or(1).max(1)
 }
 
 fn write_display(value: impl std::fmt::Display, out: &mut String) {

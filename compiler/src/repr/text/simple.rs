@@ -139,9 +139,14 @@ pub fn format_float(value: f64, out: &mut String) {
         return out.push('0');
     }
     let (digits, exponent) = shortest_digits(value.abs());
-    let digits = digits.as_str();
+    lay_out(&digits, exponent, 15, out);
+}
+
+/// Appends significant digits, of which the first stands for the power `exponent` of ten; with an exponent below 1e-4 and from
+/// `precision` digits before the point on.
+fn lay_out(digits: &str, exponent: i32, precision: i32, out: &mut String) {
     match exponent {
-        0..=14 => {
+        0.. if exponent < precision => {
             let point = exponent as usize + 1;
             out.push_str(&digits[..point.min(digits.len())]);
             out.extend(std::iter::repeat_n('0', point.saturating_sub(digits.len())));
@@ -282,6 +287,33 @@ fn parse_escaped(text: &[u8]) -> Option<Vec<u8>> {
         }
     }
     Some(bytes)
+}
+
+/// Appends a float8 rounded to so many significant digits, laid out as C's `%g` does.
+pub fn format_float_digits(value: f64, digits: usize, out: &mut String) {
+    if !value.is_finite() || value == 0.0 {
+        return format_float(value, out);
+    }
+    if value.is_sign_negative() {
+        out.push('-');
+    }
+    let fraction = digits - 1;
+    let (rounded, exponent) = split_scientific(&std::format!("{:.fraction$e}", value.abs()));
+    let rounded = rounded.trim_end_matches('0');
+    lay_out(rounded, exponent, digits as i32, out);
+}
+
+/// Appends bytea with what does not print, and backslashes, escaped.
+pub fn format_bytes_escaped(value: &[u8], out: &mut String) {
+    for byte in value {
+        match byte {
+            b'\\' => out.push_str("\\\\"),
+            b' '..=b'~' => out.push(char::from(*byte)),
+            byte => {
+                write!(out, "\\{byte:03o}").expect("invariant: writing to a string cannot fail");
+            }
+        }
+    }
 }
 
 /// Appends bytea in hexadecimal.

@@ -21,7 +21,7 @@ fn convert(from: &Type, text: &str, to: &Type, context: CastContext) -> String {
     let Some(cast) = cast(from, to, context) else { return "no cast".to_owned() };
     let arena = Bump::new();
     let literal = ScalarExpr::literal(parse(from, text, &arena), from.clone());
-    let converted = cast.apply(literal, "UTC");
+    let converted = cast.apply(literal, &crate::repr::text::TextSettings::default());
     assert_eq!(converted.typ(&[]).typ, *to, "{from:?} to {to:?}");
     match converted.eval(&[], &arena) {
         Ok(datum) => format(datum, to),
