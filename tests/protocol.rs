@@ -198,8 +198,8 @@ fn random_message(random: &mut StdRng) -> Vec<u8> {
 /// A length promises nothing: memory is taken for bytes that have come.
 #[test]
 fn a_promised_gigabyte_takes_no_memory() {
-    let mut server = Server::start(Options::default());
-    let before = resident(server.process().id());
+    let server = Server::start(Options::default());
+    let before = server.resident();
     let mut promises = Vec::new();
     for _ in 0..50 {
         let mut wire = Wire::connect(server.port);
@@ -207,7 +207,7 @@ fn a_promised_gigabyte_takes_no_memory() {
         promises.push(wire);
     }
     Wire::connect(server.port);
-    let after = resident(server.process().id());
+    let after = server.resident();
     assert!(after < before + (64 << 20), "{before} bytes before, {after} after");
 }
 
@@ -218,17 +218,17 @@ fn rows_of(lines: &[String]) -> Vec<&str> {
 /// Whoever reads nothing of a large answer waits alone, with little held for it, and can be cancelled.
 #[test]
 fn a_client_that_does_not_read_waits_alone() {
-    let mut server = Server::start(Options::default());
+    let server = Server::start(Options::default());
     let mut other = Wire::connect(server.port);
     other.ask("CREATE TABLE t (a int, b text)");
-    let before = resident(server.process().id());
+    let before = server.resident();
     let mut silent: Vec<_> = (0..20).map(|_| Wire::connect(server.port)).collect();
     for wire in &mut silent {
         wire.say(&["Query SELECT repeat('x', 1000) FROM generate_series(1, 20000)"]);
     }
     std::thread::sleep(std::time::Duration::from_millis(500));
     assert_eq!(rows_of(&other.ask("SELECT count(*) FROM t")), ["'0'"]);
-    let after = resident(server.process().id());
+    let after = server.resident();
     assert!(after < before + (700 << 20), "{before} bytes before, {after} after");
     for wire in &mut silent {
         wire.say(&["Cancel"]);
@@ -397,13 +397,6 @@ fn a_derived_stream_keeps_what_it_could_not_evaluate() {
     wire.ask("INSERT INTO a VALUES (0, 'd'), (4, 'e')");
     let lines = wire.ask("SELECT y FROM s ORDER BY y");
     assert_eq!(rows_of(&lines).last(), Some(&"'e'"), "{lines:?}");
-}
-
-fn resident(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("Linux says it");
-    let kilobytes: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number");
-    kilobytes << 10
 }
 
 /// Silent sockets do not keep others out.

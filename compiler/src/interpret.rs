@@ -1,17 +1,19 @@
 //! What MIR means: an expression and what its collections hold give what the expression holds.
 //!
 //! [`interpret`] is over sequences of updates and is every test's oracle; [`evaluate`] is the same at one time, and is what constants
-//! are folded with and the catalog's own relations are read with. Both are the definition of each operator, written
-//! plainly; only the join looks rows up instead of trying all pairs.
+//! are folded with and, within [`Limits`], the catalog's own relations are read with. Both are the definition of each operator,
+//! written plainly; only the join looks rows up instead of trying all pairs.
 //!
 //! **Errors.** An expression of a map, a group key or an aggregate that fails gives an error cell, which is a value like
 //! others until an expression reads it. One that fails in a filter, a join's equivalences or a table function is an error
 //! of the whole collection. Errors pass through every operator, whatever its other rows are.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bumpalo::Bump;
 
+use crate::error::{Error, SqlState};
 use crate::mir::{CollectionId, Contents, Id, LocalId, Rel, deep};
 use crate::repr::row::{Row, RowBuf};
 use crate::repr::{Datum, Type, encode_canonical, encode_sort_key};
@@ -35,7 +37,7 @@ pub fn interpret(rel: &Rel, inputs: &BTreeMap<CollectionId, Updates>) -> Updates
     let mut before = Collection::default();
     for time in times {
         let at = inputs.iter().map(|(id, updates)| (*id, updates.as_of(time))).collect();
-        let now = Evaluator { inputs: &at, locals: BTreeMap::new() }.eval(rel);
+        let now = Evaluator::new(&at, &Limits::NONE).eval(rel).expect(UNLIMITED);
         let mut rows = now.rows.clone();
         rows.extend(before.rows.into_iter().map(|(row, diff)| (row, -diff)));
         consolidate(&mut rows);
@@ -49,15 +51,98 @@ pub fn interpret(rel: &Rel, inputs: &BTreeMap<CollectionId, Updates>) -> Updates
 
 /// The expression's rows with their multiplicities, in order, or the least of its errors. Error cells stay cells.
 pub fn evaluate(rel: &Rel, inputs: &Contents) -> Result<Vec<(Row, i64)>, EvalError> {
+    let (rows, error) = evaluate_at(rel, inputs, &Limits::NONE).expect(UNLIMITED);
+    error.map_or(Ok(rows), Err)
+}
+
+/// As [`evaluate`], for an expression that a user wrote: it may be stopped, and ends before memory does.
+pub fn evaluate_within(rel: &Rel, inputs: &Contents, limits: &Limits<'_>) -> Result<Vec<(Row, i64)>, Error> {
+    let (rows, error) = evaluate_at(rel, inputs, limits)?;
+    error.map_or(Ok(rows), |error| Err(error.into()))
+}
+
+fn evaluate_at(
+    rel: &Rel,
+    inputs: &Contents,
+    limits: &Limits<'_>,
+) -> Result<(Vec<(Row, i64)>, Option<EvalError>), Error> {
     let mut at = BTreeMap::new();
     for id in rel.depends_on() {
         let rows = inputs.get(&id).cloned().unwrap_or_default();
         at.insert(id, Collection { rows, errs: BTreeSet::new() });
     }
-    let mut result = Evaluator { inputs: &at, locals: BTreeMap::new() }.eval(rel);
-    match result.errs.pop_first() {
-        Some(error) => Err(error),
-        None => Ok(result.rows),
+    let mut result = Evaluator::new(&at, limits).eval(rel)?;
+    Ok((result.rows, result.errs.pop_first()))
+}
+
+const UNLIMITED: &str = "invariant: an evaluation without limits is not stopped";
+
+/// What an evaluation may cost.
+pub struct Limits<'a> {
+    /// The most bytes of rows that all its operators together may make, about.
+    pub bytes_max: usize,
+    /// Asked now and then; its error ends the evaluation.
+    pub check: &'a dyn Fn() -> Result<(), Error>,
+}
+
+impl Limits<'_> {
+    const NONE: Limits<'static> = Limits { bytes_max: usize::MAX, check: &|| Ok(()) };
+}
+
+/// After so many rows or pairs of rows the evaluation asks whether it is to stop.
+const STEPS_PER_CHECK: u32 = 4096;
+
+/// What a row takes besides its bytes.
+const ROW_OVERHEAD: usize = 64;
+
+/// What an evaluation has cost so far.
+struct Meter<'a> {
+    limits: &'a Limits<'a>,
+    bytes: Cell<usize>,
+    steps: Cell<u32>,
+}
+
+impl Meter<'_> {
+    /// Looks at a row, or at a pair of rows.
+    fn step(&self) -> Result<(), Error> {
+        self.steps.set(self.steps.get() + 1);
+        if self.steps.get() < STEPS_PER_CHECK {
+            return Ok(());
+        }
+        self.steps.set(0);
+        (self.limits.check)()
+    }
+
+    /// Makes a row.
+    fn make(&self, row: &Row) -> Result<(), Error> {
+        self.bytes.set(self.bytes.get().saturating_add(row.bytes().len() + ROW_OVERHEAD));
+        if self.bytes.get() > self.limits.bytes_max {
+            let mib = self.limits.bytes_max >> 20;
+            return Err(Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "query makes too many rows")
+                .detail(format!("A query over constants or the catalog makes at most {mib} MiB of rows."))
+                .hint("Filter earlier, or join by keys."));
+        }
+        self.step()
+    }
+}
+
+/// Why a row was not evaluated.
+enum Fault {
+    /// It fails.
+    Data(EvalError),
+    /// The whole evaluation ends.
+    Stopped(Error),
+}
+
+impl From<EvalError> for Fault {
+    fn from(error: EvalError) -> Fault {
+        Fault::Data(error)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Fault {
+        Fault::Stopped(error)
     }
 }
 
@@ -100,11 +185,23 @@ pub struct Collection {
 struct Evaluator<'a> {
     inputs: &'a BTreeMap<CollectionId, Collection>,
     locals: BTreeMap<LocalId, Collection>,
+    meter: Meter<'a>,
 }
 
-impl Evaluator<'_> {
-    fn eval(&mut self, rel: &Rel) -> Collection {
-        let mut result = deep(|| match rel {
+impl<'a> Evaluator<'a> {
+    fn new(inputs: &'a BTreeMap<CollectionId, Collection>, limits: &'a Limits<'a>) -> Evaluator<'a> {
+        let meter = Meter { limits, bytes: Cell::new(0), steps: Cell::new(0) };
+        Evaluator { inputs, locals: BTreeMap::new(), meter }
+    }
+
+    fn eval(&mut self, rel: &Rel) -> Result<Collection, Error> {
+        let mut result = deep(|| self.operator(rel))?;
+        consolidate(&mut result.rows);
+        Ok(result)
+    }
+
+    fn operator(&mut self, rel: &Rel) -> Result<Collection, Error> {
+        Ok(match rel {
             Rel::Constant { rows: Ok(rows), .. } => Collection { rows: rows.clone(), errs: BTreeSet::new() },
             Rel::Constant { rows: Err(error), .. } => {
                 Collection { rows: vec![], errs: BTreeSet::from([error.clone()]) }
@@ -112,78 +209,105 @@ impl Evaluator<'_> {
             Rel::Get { id: Id::Global(id), .. } => self.inputs.get(id).cloned().unwrap_or_default(),
             Rel::Get { id: Id::Local(id), .. } => self.locals[id].clone(),
             Rel::Let { id, value, body } => {
-                let value = self.eval(value);
+                let value = self.eval(value)?;
                 let outer = self.locals.insert(*id, value);
-                let body = self.eval(body);
+                let body = self.eval(body)?;
                 match outer {
                     Some(outer) => self.locals.insert(*id, outer),
                     None => self.locals.remove(id),
                 };
                 body
             }
-            Rel::Project { input, outputs } => each_row(self.eval(input), |row, emit| {
-                emit(Row::pack(outputs.iter().map(|column| row[*column])));
+            Rel::Project { input, outputs } => self.each_row(input, |row, emit| {
+                emit(Row::pack(outputs.iter().map(|column| row[*column])))?;
                 Ok(())
-            }),
-            Rel::Map { input, scalars } => each_row(self.eval(input), |row, emit| {
-                emit(map(row, scalars));
+            })?,
+            Rel::Map { input, scalars } => self.each_row(input, |row, emit| {
+                emit(map(row, scalars))?;
                 Ok(())
-            }),
-            Rel::Filter { input, predicates } => each_row(self.eval(input), |row, emit| {
+            })?,
+            Rel::Filter { input, predicates } => self.each_row(input, |row, emit| {
                 if passes(row, predicates)? {
-                    emit(Row::pack(row.iter().copied()));
+                    emit(Row::pack(row.iter().copied()))?;
                 }
                 Ok(())
-            }),
+            })?,
             Rel::FlatMap { input, func, args } => {
-                each_row(self.eval(input), |row, emit| flat_map(row, func, args, emit))
+                self.each_row(input, |row, emit| flat_map(row, *func, args, emit))?
             }
-            Rel::Join { inputs, equivalences } => self.join(inputs, equivalences),
-            Rel::Reduce { input, group_key, aggregates } => reduce(self.eval(input), group_key, aggregates),
+            Rel::Join { inputs, equivalences } => self.join(inputs, equivalences)?,
+            Rel::Reduce { input, group_key, aggregates } => {
+                reduce(self.eval(input)?, group_key, aggregates, &self.meter)?
+            }
             Rel::TopK { input, group_key, order, limit, offset } => {
-                top_k(self.eval(input), group_key, order, *limit, *offset)
+                top_k(self.eval(input)?, group_key, order, *limit, *offset, &self.meter)?
             }
             Rel::Negate { input } => {
-                let mut negated = self.eval(input);
+                let mut negated = self.eval(input)?;
                 negated.rows.iter_mut().for_each(|(_, diff)| *diff = -*diff);
                 negated
             }
             Rel::Threshold { input } => {
-                let mut kept = self.eval(input);
+                let mut kept = self.eval(input)?;
                 kept.rows.retain(|(_, diff)| *diff > 0);
                 kept
             }
             Rel::Union { inputs } => {
                 let mut sum = Collection::default();
                 for input in inputs {
-                    let input = self.eval(input);
+                    let input = self.eval(input)?;
                     sum.rows.extend(input.rows);
                     sum.errs.extend(input.errs);
                 }
                 sum
             }
-        });
-        consolidate(&mut result.rows);
-        result
+        })
+    }
+
+    /// A function of each row, which may fail.
+    fn each_row(
+        &mut self,
+        input: &Rel,
+        mut f: impl FnMut(&[Datum<'_>], &mut Emit<'_>) -> Result<(), Fault>,
+    ) -> Result<Collection, Error> {
+        let input = self.eval(input)?;
+        let mut output = Collection { rows: Vec::new(), errs: input.errs };
+        for (row, diff) in &input.rows {
+            let rows = &mut output.rows;
+            let mut emit = |row: Row| {
+                self.meter.make(&row)?;
+                rows.push((row, *diff));
+                Ok(())
+            };
+            match self.meter.step().map_err(Fault::Stopped).and_then(|()| f(&row.unpack(), &mut emit)) {
+                Ok(()) => {}
+                Err(Fault::Data(error)) => drop(output.errs.insert(error)),
+                Err(Fault::Stopped(error)) => return Err(error),
+            }
+        }
+        Ok(output)
     }
 
     /// The inputs joined one after the other: each row meets the rows whose expressions, in the classes that both sides have
     /// members of, have equal values.
-    fn join(&mut self, inputs: &[Rel], equivalences: &[Vec<ScalarExpr>]) -> Collection {
+    fn join(&mut self, inputs: &[Rel], equivalences: &[Vec<ScalarExpr>]) -> Result<Collection, Error> {
         let mut joined = Collection { rows: vec![(Row::default(), 1)], errs: BTreeSet::new() };
         let mut arity = 0;
         for input in inputs {
-            let right = self.eval(input);
+            let right = self.eval(input)?;
             let columns = arity..arity + input.arity();
-            joined = join_two(joined, right, arity, &stage(equivalences, arity, columns.end));
+            joined = join_two(joined, right, &stage(equivalences, arity, columns.end), &self.meter)?;
             arity = columns.end;
         }
         if inputs.is_empty() {
-            joined = join_two(joined, unit(), 0, &stage(equivalences, 0, 0));
+            joined = join_two(joined, unit(), &stage(equivalences, 0, 0), &self.meter)?;
         }
-        joined
+        Ok(joined)
     }
 }
+
+/// Takes each row; may end the evaluation.
+type Emit<'e> = dyn FnMut(Row) -> Result<(), Error> + 'e;
 
 fn unit() -> Collection {
     Collection { rows: vec![(Row::default(), 1)], errs: BTreeSet::new() }
@@ -221,7 +345,12 @@ fn stage(equivalences: &[Vec<ScalarExpr>], arity: usize, end: usize) -> Stage {
     stage
 }
 
-fn join_two(left: Collection, right: Collection, arity: usize, stage: &Stage) -> Collection {
+fn join_two(
+    left: Collection,
+    right: Collection,
+    stage: &Stage,
+    meter: &Meter<'_>,
+) -> Result<Collection, Error> {
     let mut errs: BTreeSet<EvalError> = left.errs.union(&right.errs).cloned().collect();
     let mut by_key: HashMap<Vec<u8>, Vec<&(Row, i64)>> = HashMap::new();
     for entry in &right.rows {
@@ -241,20 +370,24 @@ fn join_two(left: Collection, right: Collection, arity: usize, stage: &Stage) ->
                 None
             }
         };
+        meter.step()?;
         for (other, other_diff) in matches.into_iter().flatten() {
+            meter.step()?;
             let mut packed = RowBuf::default();
             packed.extend(row.bytes());
             packed.extend(other.bytes());
             let row = packed.into_row();
             match stage.checks.iter().try_fold(true, |all, class| Ok(all && key_agrees(&row, class)?)) {
-                Ok(true) => rows.push((row, diff * other_diff)),
+                Ok(true) => {
+                    meter.make(&row)?;
+                    rows.push((row, diff * other_diff));
+                }
                 Ok(false) => {}
                 Err(error) => drop(errs.insert(error)),
             }
         }
     }
-    debug_assert!(arity == 0 || !left.rows.is_empty() || rows.is_empty(), "invariant: rows come from rows");
-    Collection { rows, errs }
+    Ok(Collection { rows, errs })
 }
 
 /// The canonical values of expressions on a row; nothing if one is NULL.
@@ -288,21 +421,6 @@ fn key_agrees(row: &Row, class: &[ScalarExpr]) -> Result<bool, EvalError> {
     Ok(true)
 }
 
-/// A function of each row, which may fail.
-fn each_row(
-    input: Collection,
-    mut f: impl FnMut(&[Datum<'_>], &mut dyn FnMut(Row)) -> Result<(), EvalError>,
-) -> Collection {
-    let mut output = Collection { rows: Vec::new(), errs: input.errs };
-    for (row, diff) in &input.rows {
-        let rows = &mut output.rows;
-        if let Err(error) = f(&row.unpack(), &mut |row| rows.push((row, *diff))) {
-            output.errs.insert(error);
-        }
-    }
-    output
-}
-
 fn map(row: &[Datum<'_>], scalars: &[ScalarExpr]) -> Row {
     let arena = Bump::new();
     let mut datums = row.to_vec();
@@ -333,26 +451,38 @@ fn passes(row: &[Datum<'_>], predicates: &[ScalarExpr]) -> Result<bool, EvalErro
 
 fn flat_map(
     row: &[Datum<'_>],
-    func: &TableFunc,
+    func: TableFunc,
     args: &[ScalarExpr],
-    emit: &mut dyn FnMut(Row),
-) -> Result<(), EvalError> {
+    emit: &mut Emit<'_>,
+) -> Result<(), Fault> {
     let arena = Bump::new();
     let args = args.iter().map(|arg| arg.eval(row, &arena)).collect::<Result<Vec<_>, _>>()?;
-    let context = Context { arena: &arena, typ: &Type::Unknown };
-    func.eval(&args, context, &mut |produced| {
-        emit(Row::pack(row.iter().chain(produced).copied()));
-        Ok(())
-    })
+    let mut call = func.call(&args, Context { arena: &arena, typ: &Type::Unknown })?;
+    let row = Row::pack(row.iter().copied());
+    let mut produced = RowBuf::default();
+    loop {
+        produced.clear();
+        produced.extend(row.bytes());
+        if !call.next(&mut produced)? {
+            return Ok(());
+        }
+        emit(produced.to_row())?;
+    }
 }
 
 /// Groups by equality. Of equal keys that print differently, each column prints its least.
-fn reduce(input: Collection, group_key: &[ScalarExpr], aggregates: &[AggregateExpr]) -> Collection {
+fn reduce(
+    input: Collection,
+    group_key: &[ScalarExpr],
+    aggregates: &[AggregateExpr],
+    meter: &Meter<'_>,
+) -> Result<Collection, Error> {
     let arena = Bump::new();
     let rows: Vec<(Vec<Datum<'_>>, i64)> =
         input.rows.iter().map(|(row, diff)| (row.unpack(), *diff)).collect();
     let mut groups: BTreeMap<Vec<u8>, (Vec<Row>, Vec<(Vec<Datum<'_>>, i64)>)> = BTreeMap::new();
     for (row, diff) in rows {
+        meter.step()?;
         if diff < 0 {
             continue;
         }
@@ -364,16 +494,19 @@ fn reduce(input: Collection, group_key: &[ScalarExpr], aggregates: &[AggregateEx
         least.iter_mut().zip(printed).for_each(|(least, printed)| *least = printed.min(least.clone()));
         members.push((row, diff));
     }
-    let rows = groups.into_values().map(|(least, members)| {
+    let mut rows = Vec::with_capacity(groups.len());
+    for (least, members) in groups.into_values() {
         let mut packed = RowBuf::default();
         least.iter().for_each(|value| packed.extend(value.bytes()));
         for aggregate in aggregates {
             let value = aggregate.evaluate(&members, &arena);
             packed.push(value.unwrap_or_else(|error| error.to_cell(&arena)));
         }
-        (packed.into_row(), 1)
-    });
-    Collection { rows: rows.collect(), errs: input.errs }
+        let row = packed.into_row();
+        meter.make(&row)?;
+        rows.push((row, 1));
+    }
+    Ok(Collection { rows, errs: input.errs })
 }
 
 /// A row whose place cannot be computed is an error of the whole.
@@ -383,10 +516,12 @@ fn top_k(
     order: &[SortKey],
     limit: Option<u64>,
     offset: u64,
-) -> Collection {
+    meter: &Meter<'_>,
+) -> Result<Collection, Error> {
     let arena = Bump::new();
     let mut groups: BTreeMap<Vec<u8>, Vec<(Vec<u8>, Row, i64)>> = BTreeMap::new();
     for (row, diff) in input.rows {
+        meter.step()?;
         if diff < 0 {
             continue;
         }
@@ -424,5 +559,5 @@ fn top_k(
             }
         }
     }
-    Collection { rows, errs: input.errs }
+    Ok(Collection { rows, errs: input.errs })
 }

@@ -169,11 +169,11 @@ impl Compiler<'_> {
     /// Where the rows of an optimized relation come from.
     fn source(&self, rel: mir::Rel, finishing: &Finishing) -> Result<Source, Error> {
         let reads = rel.depends_on();
-        if reads.is_empty() {
+        if reads.is_empty() && rel.is_small() {
             return Ok(Source::Constant { rel });
         }
         let contents = self.system_contents(&reads);
-        if contents.len() == reads.len() {
+        if !reads.is_empty() && contents.len() == reads.len() {
             return Ok(Source::Interpret { rel, contents });
         }
         let mut rel = rel;

@@ -6,6 +6,7 @@
 
 mod keys;
 pub mod predicate;
+mod size;
 
 use std::collections::{BTreeMap, BTreeSet};
 

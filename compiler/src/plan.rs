@@ -185,7 +185,8 @@ pub struct Finishing {
 
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// Rows that are known without reading anything. Parameters may stand in `rel`, which reads no collection: it is interpreted.
+    /// Rows that are known without reading anything, and that nothing makes many. Parameters may stand in `rel`, which reads no
+    /// collection: it is interpreted.
     Constant { rel: mir::Rel },
     /// Read from one published arrangement on the session's own thread.
     FastPath(FastPath),

@@ -21,6 +21,7 @@ pub mod coordinator;
 pub mod engine;
 pub mod exchange;
 pub mod failures;
+mod fuel;
 pub mod output;
 pub mod peeks;
 pub mod published;

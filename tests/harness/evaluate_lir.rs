@@ -86,10 +86,16 @@ impl<'d> Evaluator<'d> {
                     let args =
                         args.iter().map(|arg| arg.eval(datums, &arena)).collect::<Result<Vec<_>, _>>()?;
                     let context = Context { arena: &arena, typ: &Type::Unknown };
-                    func.eval(&args, context, &mut |produced| {
-                        emit(Row::pack(datums.iter().chain(produced).copied()));
-                        Ok(())
-                    })
+                    let mut call = func.call(&args, context)?;
+                    let row = Row::pack(datums.iter().copied());
+                    loop {
+                        let mut produced = RowBuf::default();
+                        produced.extend(row.bytes());
+                        if !call.next(&mut produced)? {
+                            return Ok(());
+                        }
+                        emit(produced.into_row());
+                    }
                 });
                 run(rows, mfp)
             }

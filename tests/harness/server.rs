@@ -76,6 +76,16 @@ impl Server {
         &mut self.processes[0]
     }
 
+    /// The bytes of memory that this process has.
+    pub fn resident(&self) -> u64 {
+        let process = self.processes[0].id();
+        let status =
+            std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("Linux says it");
+        let kilobytes: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number");
+        kilobytes << 10
+    }
+
     /// kill -9, at once.
     pub fn kill(&mut self) {
         for process in &mut self.processes {

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::repr::row::{self, ROW_BYTES_MAX};
     use crate::repr::{Row, RowBuf};
-    use crate::scalar::{AggregateFunc, Mfp, Scratch, TableFunc};
+    use crate::scalar::{AggregateFunc, Call, Mfp, Scratch, TableFunc};
 
     fn code<T: std::fmt::Debug>(outcome: Result<T, EvalError>) -> SqlState {
         outcome.expect_err("it is too large").code
@@ -87,18 +87,26 @@ mod tests {
         assert_eq!(AggregateFunc::StringAgg.fold(&absent[..0], &arena), Ok(Datum::Null));
     }
 
-    #[test]
-    fn a_table_function_ends_before_memory_does() {
-        let series = TableFunc::by_id("generate_series Int8 Int8").expect("it is declared");
+    fn call(id: &str, args: &[Datum<'_>]) -> Result<Call, EvalError> {
         let arena = Bump::new();
         let context = crate::scalar::Context { arena: &arena, typ: &crate::repr::Type::Unknown };
-        let mut rows = 0u64;
-        let outcome = series.eval(&[Datum::Int(1), Datum::Int(i64::MAX)], context, &mut |_| {
-            rows += 1;
-            Ok(())
-        });
-        assert_eq!(code(outcome), SqlState::PROGRAM_LIMIT_EXCEEDED);
-        assert!(rows > 500_000, "ended after {rows}");
+        TableFunc::by_id(id).expect("it is declared").call(args, context)
+    }
+
+    #[test]
+    fn a_table_function_whose_rows_are_there_all_at_once_ends_before_memory_does() {
+        let long = "x".repeat(TABLE_BYTES_MAX / TABLE_ROW_BYTES);
+        let outcome = call("regexp_split_to_table Text Text", &[Datum::Text(&long), Datum::Text("")]);
+        assert_eq!(code(outcome.map(drop)), SqlState::PROGRAM_LIMIT_EXCEEDED);
+    }
+
+    #[test]
+    fn of_a_series_only_what_was_read_is_there() {
+        let mut series =
+            call("generate_series Int8 Int8", &[Datum::Int(1), Datum::Int(i64::MAX)]).expect("it is legal");
+        let mut rows = RowBuf::default();
+        (0..3).for_each(|_| assert_eq!(series.next(&mut rows), Ok(true)));
+        assert_eq!(rows.into_row(), Row::pack([1, 2, 3].map(Datum::Int)));
     }
 
     /// The columns that fit stay, in their places; what does not is an error cell, in the key as well as behind it.

@@ -36,6 +36,7 @@ mod number_format;
 mod pattern;
 pub mod print;
 mod regex_syntax;
+mod series;
 pub mod special;
 mod string;
 mod table;
@@ -61,7 +62,7 @@ pub use lanes::Lane;
 pub use mfp::Mfp;
 pub use mfp_plan::{MfpPlan, Scratch};
 pub use string::{quote_ident, quote_literal};
-pub use table::{Emit, TableFunc, TableFunction, all_table_functions, table_functions_named};
+pub use table::{Call, TableFunc, TableFunction, all_table_functions, table_functions_named};
 
 /// Every table of declarations.
 static TABLES: &[&[&[Function]]] = &[

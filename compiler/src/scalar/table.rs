@@ -9,22 +9,26 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::LazyLock;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use smallvec::SmallVec;
-
-use super::datetime::in_zone;
 use super::function::Context;
 use super::limit;
-use super::native::{FromDatum, Micros, MicrosTz};
+use super::native::FromDatum;
+use super::series::Series;
 use super::{ArgType, EvalError, pattern};
 use crate::error::SqlState;
 use crate::repr::json::Value;
-use crate::repr::{Datum, Interval, Json, Numeric, Type, datetime};
+use crate::repr::{Datum, Json, RowBuf, Type, row};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Takes each row; may refuse more.
-pub type Emit<'e> = dyn FnMut(&[Datum<'_>]) -> Result<(), EvalError> + 'e;
+type Emit<'e> = dyn FnMut(&[Datum<'_>]) -> Result<(), EvalError> + 'e;
 
-pub type TableEvalFn = for<'a> fn(&[Datum<'a>], Context<'a>, &mut Emit<'_>) -> Result<(), EvalError>;
+/// How a function gives its rows.
+enum Gives {
+    /// As many as its arguments have parts: all at once.
+    Parts(for<'a> fn(&[Datum<'a>], Context<'a>, &mut Emit<'_>) -> Result<(), EvalError>),
+    /// As many as its arguments say: one after the other.
+    Series(for<'a> fn(&[Datum<'a>]) -> Result<Series, EvalError>),
+}
 
 /// One table function.
 pub struct TableFunction {
@@ -40,7 +44,7 @@ pub struct TableFunction {
     doc: &'static str,
     /// An expression, and its rows as the text of their first column.
     pub example: (&'static str, &'static [&'static str]),
-    pub eval: TableEvalFn,
+    gives: Gives,
 }
 
 impl TableFunction {
@@ -110,29 +114,80 @@ impl TableFunc {
         types
     }
 
-    /// Emits the rows for evaluated arguments; none if one is NULL.
-    pub fn eval<'a>(self, args: &[Datum<'a>], cx: Context<'a>, emit: &mut Emit<'_>) -> Result<(), EvalError> {
-        if args.iter().any(Datum::is_null) {
-            return Ok(());
+    /// How many rows a call gives at most, found without making them; `None` if that is not known.
+    pub fn rows_max(self, args: &[Datum<'_>]) -> Option<usize> {
+        match &self.declared.0.gives {
+            _ if args.iter().any(Datum::is_null) => Some(0),
+            Gives::Series(series) => series(args).map_or(Some(0), |series| series.rows_max()),
+            // Each part but one takes a byte.
+            Gives::Parts(_) => args.iter().try_fold(1usize, |sum, arg| sum.checked_add(limit::size(*arg))),
         }
-        let (mut bytes, mut number) = (0, 0);
-        (self.declared.0.eval)(args, cx, &mut |row| {
-            bytes += limit::TABLE_ROW_BYTES + row.iter().map(|value| limit::size(*value)).sum::<usize>();
-            if bytes > limit::TABLE_BYTES_MAX {
-                return Err(too_many(self.name));
+    }
+
+    /// The rows for evaluated arguments; none if one is NULL.
+    pub fn call(self, args: &[Datum<'_>], cx: Context<'_>) -> Result<Call, EvalError> {
+        let rows = match &self.declared.0.gives {
+            _ if args.iter().any(Datum::is_null) => CallRows::Packed { bytes: Vec::new(), next: 0 },
+            Gives::Series(series) => CallRows::Series(series(args)?),
+            Gives::Parts(parts) => {
+                let (mut packed, mut cost) = (RowBuf::default(), 0);
+                parts(args, cx, &mut |row| {
+                    cost +=
+                        limit::TABLE_ROW_BYTES + row.iter().map(|value| limit::size(*value)).sum::<usize>();
+                    if cost > limit::TABLE_BYTES_MAX {
+                        return Err(too_many(self.name));
+                    }
+                    row.iter().for_each(|value| packed.push(*value));
+                    Ok(())
+                })?;
+                CallRows::Packed { bytes: packed.into_row().into_bytes(), next: 0 }
             }
-            if !self.ordinality {
-                return emit(row);
-            }
-            number += 1;
-            let numbered: SmallVec<[Datum<'_>; 4]> =
-                row.iter().copied().chain([Datum::Int(number)]).collect();
-            emit(&numbered)
-        })
+        };
+        Ok(Call { rows, columns: self.columns.len(), number: self.ordinality.then_some(1) })
     }
 }
 
-/// The rows of a call are there all at once.
+/// The rows of a call that are left. It owns what it needs, so that it can be put aside between two rows.
+pub struct Call {
+    rows: CallRows,
+    columns: usize,
+    /// Of the next row, where rows are numbered.
+    number: Option<i64>,
+}
+
+enum CallRows {
+    Series(Series),
+    /// Rows one after the other, and where the next begins.
+    Packed {
+        bytes: Vec<u8>,
+        next: usize,
+    },
+}
+
+impl Call {
+    /// Appends the next row's columns; false if there is none.
+    pub fn next(&mut self, out: &mut RowBuf) -> Result<bool, EvalError> {
+        let there = match &mut self.rows {
+            CallRows::Series(series) => series.next(out)?,
+            CallRows::Packed { bytes, next } if *next == bytes.len() => false,
+            CallRows::Packed { bytes, next } => {
+                let rest = &bytes[*next..];
+                let after = (0..self.columns).fold(rest, |rest, _| row::split_first(rest).1);
+                let length = rest.len() - after.len();
+                out.extend(&rest[..length]);
+                *next += length;
+                true
+            }
+        };
+        if let Some(number) = self.number.as_mut().filter(|_| there) {
+            out.push(Datum::Int(*number));
+            *number += 1;
+        }
+        Ok(there)
+    }
+}
+
+/// The rows of a call that are parts are there all at once.
 #[cold]
 fn too_many(name: &str) -> EvalError {
     EvalError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("function {name} returns too many rows"))
@@ -212,7 +267,7 @@ macro_rules! table_functions {
     ($(
         $(#[doc = $doc:literal])+
         $name:literal ( $($arg:tt),* ) -> ( $($column:literal: $typ:tt),+ ) $(, $flag:ident)*
-            : $example:literal => [$($result:literal),*] = $eval:expr;
+            : $example:literal => [$($result:literal),*] = $gives:expr;
     )*) => {
         static TABLE_FUNCTIONS: &[TableFunction] = &[$(TableFunction {
             id: concat!($name, $(" ", stringify!($arg)),*),
@@ -223,7 +278,7 @@ macro_rules! table_functions {
             zone: false $(|| table_functions!(@zone $flag))*,
             doc: concat!($($doc),+),
             example: ($example, &[$($result),*]),
-            eval: $eval,
+            gives: $gives,
         }),*];
     };
     (@errs errs) => { true };
@@ -235,145 +290,90 @@ macro_rules! table_functions {
 table_functions! {
     /// The relations of which one is a partition: none are.
     "pg_partition_ancestors"(Regclass) -> ("relid": Regclass): "pg_partition_ancestors(1259::regclass)" => []
-        = |_, _, _| Ok(());
+        = Gives::Parts(|_, _, _| Ok(()));
     /// The integers from the first to the second.
     "generate_series"(Int4, Int4) -> ("generate_series": Int4): "generate_series(1, 3)" => ["1", "2", "3"]
-        = |args, _, emit| int_series(args, emit);
+        = Gives::Series(Series::ints);
     /// The integers from the first to the second, by steps.
     "generate_series"(Int4, Int4, Int4) -> ("generate_series": Int4), errs: "generate_series(3, 1, -2)" => ["3", "1"]
-        = |args, _, emit| int_series(args, emit);
+        = Gives::Series(Series::ints);
     /// The integers from the first to the second.
     "generate_series"(Int8, Int8) -> ("generate_series": Int8): "generate_series(bigint '1', bigint '2')" => ["1", "2"]
-        = |args, _, emit| int_series(args, emit);
+        = Gives::Series(Series::ints);
     /// The integers from the first to the second, by steps.
     "generate_series"(Int8, Int8, Int8) -> ("generate_series": Int8), errs:
-        "generate_series(bigint '1', bigint '4', bigint '2')" => ["1", "3"] = |args, _, emit| int_series(args, emit);
+        "generate_series(bigint '1', bigint '4', bigint '2')" => ["1", "3"] = Gives::Series(Series::ints);
     /// The numbers from the first to the second, by ones.
     "generate_series"(Numeric, Numeric) -> ("generate_series": Numeric), errs:
-        "generate_series(1.5, 3)" => ["1.5", "2.5"] = |args, cx, emit| numeric_series(args, cx, emit);
+        "generate_series(1.5, 3)" => ["1.5", "2.5"] = Gives::Series(Series::numerics);
     /// The numbers from the first to the second, by steps.
     "generate_series"(Numeric, Numeric, Numeric) -> ("generate_series": Numeric), errs:
-        "generate_series(1.0, 2.0, 0.5)" => ["1.0", "1.5", "2.0"] = |args, cx, emit| numeric_series(args, cx, emit);
+        "generate_series(1.0, 2.0, 0.5)" => ["1.0", "1.5", "2.0"] = Gives::Series(Series::numerics);
     /// The times from the first to the second, by steps.
     "generate_series"(Timestamp, Timestamp, Interval) -> ("generate_series": Timestamp), errs:
         "generate_series(timestamp '2024-01-30', timestamp '2024-03-30', interval '1 month')"
         => ["2024-01-30 00:00:00", "2024-02-29 00:00:00", "2024-03-29 00:00:00"]
-        = |args, _, emit| {
-            let (at, stop) = (Micros::from_datum(args[0])?, Micros::from_datum(args[1])?);
-            time_series(at.0, stop.0, args[2], &mut datetime::timestamp_add, &mut |at| emit(&[Datum::Timestamp(at)]))
-        };
+        = Gives::Series(Series::timestamps);
     /// The times from the first to the second, by steps in the session's time zone.
     "generate_series"(TimestampTz, TimestampTz, Interval) -> ("generate_series": TimestampTz), errs, zone:
         "generate_series(timestamptz '2024-01-01 00:00Z', timestamptz '2024-01-01 02:00Z', interval '1 hour')"
         => ["2024-01-01 00:00:00+00", "2024-01-01 01:00:00+00", "2024-01-01 02:00:00+00"]
-        = |args, _, emit| {
-            let (at, stop) = (MicrosTz::from_datum(args[0])?, MicrosTz::from_datum(args[1])?);
-            let zone = args.get(3).map_or(Ok(None), |zone| Option::<&str>::from_datum(*zone))?;
-            in_zone(zone, |zone| {
-                let mut add = |at, step| datetime::timestamptz_add(at, step, zone);
-                time_series(at.0, stop.0, args[2], &mut add, &mut |at| emit(&[Datum::TimestampTz(at)]))
-            })
-        };
+        = Gives::Series(Series::timestamptzs);
     /// The subscripts of a dimension of an array.
     "generate_subscripts"(AnyArray, Int4) -> ("generate_subscripts": Int4):
         "generate_subscripts('{7,8}'::int4[], 1)" => ["1", "2"]
-        = |args, _, emit| {
+        = Gives::Series(|args| {
             let array: crate::repr::Array<'_> = FromDatum::from_datum(args[0])?;
             let at = usize::try_from(i64::from_datum(args[1])?).ok().and_then(|d| d.checked_sub(1));
-            let Some(dimension) = at.and_then(|at| array.dimensions().get(at).copied()) else { return Ok(()) };
-            let lower = dimension.lower as i64;
-            (lower..lower + dimension.length as i64).try_for_each(|at| emit(&[Datum::Int(at)]))
-        };
+            Ok(Series::range(match at.and_then(|at| array.dimensions().get(at).copied()) {
+                Some(dimension) => dimension.lower as i64..dimension.lower as i64 + dimension.length as i64,
+                None => 0..0,
+            }))
+        });
     /// The parts of a text between matches of a regular expression.
     "regexp_split_to_table"(Text, Text) -> ("regexp_split_to_table": Text), errs:
         "regexp_split_to_table('a, b,c', ',\\s*')" => ["a", "b", "c"]
-        = |args, _, emit| split_by_regex(args, "", emit);
+        = Gives::Parts(|args, _, emit| split_by_regex(args, "", emit));
     /// The parts of a text between matches of a regular expression under flags.
     "regexp_split_to_table"(Text, Text, Text) -> ("regexp_split_to_table": Text), errs:
         "regexp_split_to_table('aXbxc', 'x', 'i')" => ["a", "b", "c"]
-        = |args, _, emit| split_by_regex(args, <&str>::from_datum(args[2])?, emit);
+        = Gives::Parts(|args, _, emit| split_by_regex(args, <&str>::from_datum(args[2])?, emit));
     /// The groups of the first match of a regular expression, or the match if it has none.
     "regexp_matches"(Text, Text) -> ("regexp_matches": [Text]), errs:
-        "regexp_matches('foobar', '(o)(b)')" => ["{o,b}"] = |args, cx, emit| matches(args, "", cx, emit);
+        "regexp_matches('foobar', '(o)(b)')" => ["{o,b}"] = Gives::Parts(|args, cx, emit| matches(args, "", cx, emit));
     /// The groups of the first match of a regular expression, or under the flag g of all.
     "regexp_matches"(Text, Text, Text) -> ("regexp_matches": [Text]), errs:
         "regexp_matches('foobar', 'o', 'g')" => ["{o}", "{o}"]
-        = |args, cx, emit| matches(args, <&str>::from_datum(args[2])?, cx, emit);
+        = Gives::Parts(|args, cx, emit| matches(args, <&str>::from_datum(args[2])?, cx, emit));
     /// The parts of a text between delimiters.
     "string_to_table"(Text, Text) -> ("string_to_table": Text): "string_to_table('a,b', ',')" => ["a", "b"]
-        = |args, cx, emit| {
+        = Gives::Parts(|args, cx, emit| {
             let (text, delimiter) = (<&str>::from_datum(args[0])?, <&str>::from_datum(args[1])?);
             let parts = super::array::split(text, Some(delimiter), None, cx);
             parts.elements().try_for_each(|part| emit(&[part]))
-        };
+        });
     /// The elements of an array.
-    "unnest"(AnyArray) -> ("unnest": AnyElement): "unnest('{1,2}'::int4[])" => ["1", "2"] = |args, _, emit| {
+    "unnest"(AnyArray) -> ("unnest": AnyElement): "unnest('{1,2}'::int4[])" => ["1", "2"] = Gives::Parts(|args, _, emit| {
         let array: crate::repr::Array<'_> = FromDatum::from_datum(args[0])?;
         array.elements().try_for_each(|element| emit(&[element]))
-    };
+    });
     /// The elements of a jsonb array.
     "jsonb_array_elements"(Jsonb) -> ("value": Jsonb), errs: "jsonb_array_elements(jsonb '[1, \"a\"]')" => ["1", "\"a\""]
-        = |args, _, emit| json_elements(args, &mut |element| emit(&[Datum::Json(element)]));
+        = Gives::Parts(|args, _, emit| json_elements(args, &mut |element| emit(&[Datum::Json(element)])));
     /// The elements of a jsonb array, as text.
     "jsonb_array_elements_text"(Jsonb) -> ("value": Text), errs: "jsonb_array_elements_text(jsonb '[1, \"a\"]')" => ["1", "a"]
-        = |args, cx, emit| json_elements(args, &mut |element| emit(&[super::json::as_text(element, cx.arena)]));
+        = Gives::Parts(|args, cx, emit| json_elements(args, &mut |element| emit(&[super::json::as_text(element, cx.arena)])));
     /// The keys of a jsonb object.
     "jsonb_object_keys"(Jsonb) -> ("jsonb_object_keys": Text), errs: "jsonb_object_keys(jsonb '{\"a\": 1, \"b\": 2}')" => ["a", "b"]
-        = |args, _, emit| json_pairs(args, "jsonb_object_keys", &mut |key, _| emit(&[Datum::Text(key)]));
+        = Gives::Parts(|args, _, emit| json_pairs(args, "jsonb_object_keys", &mut |key, _| emit(&[Datum::Text(key)])));
     /// The pairs of a jsonb object.
     "jsonb_each"(Jsonb) -> ("key": Text, "value": Jsonb), errs: "jsonb_each(jsonb '{\"a\": 1}')" => ["a"]
-        = |args, _, emit| json_pairs(args, "jsonb_each", &mut |key, value| emit(&[Datum::Text(key), Datum::Json(value)]));
+        = Gives::Parts(|args, _, emit| json_pairs(args, "jsonb_each", &mut |key, value| emit(&[Datum::Text(key), Datum::Json(value)])));
     /// The pairs of a jsonb object, values as text.
     "jsonb_each_text"(Jsonb) -> ("key": Text, "value": Text), errs: "jsonb_each_text(jsonb '{\"a\": 1}')" => ["a"]
-        = |args, cx, emit| json_pairs(args, "jsonb_each_text", &mut |key, value| {
+        = Gives::Parts(|args, cx, emit| json_pairs(args, "jsonb_each_text", &mut |key, value| {
             emit(&[Datum::Text(key), super::json::as_text(value, cx.arena)])
-        });
-}
-
-fn zero_step() -> EvalError {
-    EvalError::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero")
-}
-
-/// Ends at the type's bounds too: what would overflow is past the end.
-fn int_series(args: &[Datum<'_>], emit: &mut Emit<'_>) -> Result<(), EvalError> {
-    let (mut at, stop) = (i64::from_datum(args[0])?, i64::from_datum(args[1])?);
-    let step = args.get(2).map_or(Ok(1), |step| i64::from_datum(*step))?;
-    if step == 0 {
-        return Err(zero_step());
-    }
-    while if step > 0 { at <= stop } else { at >= stop } {
-        emit(&[Datum::Int(at)])?;
-        match at.checked_add(step) {
-            Some(next) => at = next,
-            None => break,
-        }
-    }
-    Ok(())
-}
-
-/// Times by steps, which must lead somewhere.
-fn time_series(
-    mut at: i64,
-    stop: i64,
-    step: Datum<'_>,
-    add: &mut dyn FnMut(i64, Interval) -> Result<i64, EvalError>,
-    emit: &mut dyn FnMut(i64) -> Result<(), EvalError>,
-) -> Result<(), EvalError> {
-    let step = Interval::from_datum(step)?;
-    let forward = match step.length().cmp(&0) {
-        Ordering::Equal => return Err(zero_step()),
-        ordering => ordering.is_gt(),
-    };
-    while if forward { at <= stop } else { at >= stop } {
-        emit(at)?;
-        let next = add(at, step)?;
-        // An infinity leads nowhere.
-        if next == at {
-            break;
-        }
-        at = next;
-    }
-    Ok(())
+        }));
 }
 
 fn split_by_regex(args: &[Datum<'_>], flags: &str, emit: &mut Emit<'_>) -> Result<(), EvalError> {
@@ -395,27 +395,6 @@ fn matches<'a>(
         let mut found = regex.captures_iter(text).take(count);
         found.try_for_each(|found| emit(&[Datum::Array(pattern::groups(&found, cx.arena))]))
     })?
-}
-
-fn numeric_series<'a>(args: &[Datum<'a>], cx: Context<'a>, emit: &mut Emit<'_>) -> Result<(), EvalError> {
-    let (mut at, stop) = (Numeric::from_datum(args[0])?, Numeric::from_datum(args[1])?);
-    let step = args.get(2).map_or(Ok(Numeric::from_int(1)), |step| Numeric::from_datum(*step))?;
-    for (value, what) in [(at, "start"), (stop, "stop"), (step, "step")] {
-        let not_finite = if value.is_nan() { "NaN" } else { "infinity" };
-        if !value.is_finite() {
-            let what = if what == "step" { "step size" } else { what };
-            let message = format!("{what} value cannot be {not_finite}").replace("size value", "size");
-            return Err(EvalError::new(SqlState::INVALID_PARAMETER_VALUE, message));
-        }
-    }
-    if step.is_zero() {
-        return Err(zero_step());
-    }
-    while if step.is_negative() { at >= stop } else { at <= stop } {
-        emit(&[Datum::Numeric(at)])?;
-        at = at.add(step, cx.arena)?;
-    }
-    Ok(())
 }
 
 fn json_elements<'a>(

@@ -1,45 +1,150 @@
 //! Table functions: for each row, the rows of a function of it.
+//!
+//! A call may give any number of rows, so it is not carried out at once: the operator keeps the call that it is at and goes on where
+//! it was, a millisecond at a time. Whoever drops the dataflow drops the call.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
 
 use bumpalo::Bump;
 use compiler::repr::{Datum, RowBuf, Type, row};
-use compiler::scalar::{Context, Mfp, MfpPlan, ScalarExpr, Scratch, TableFunc};
+use compiler::scalar::{Call, Context, EvalError, Mfp, MfpPlan, ScalarExpr, Scratch, TableFunc};
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::progress::operate::FrontierInterest;
 
-use super::finish::Last;
-use super::linear::Logic;
+use super::bounds::Bounds;
+use super::bundle::{Collection, Emit, Outputs, Todo};
+use super::finish::{Finisher, Last};
+use crate::fuel::Fuel;
+use crate::spine::{RowStream, Rows};
 
-/// The logic of a table function of a row's arguments. `last` is over the row's columns, then the function's.
-pub fn flat_map_logic(arity: usize, func: TableFunc, args: &[ScalarExpr], last: &Last) -> Logic {
-    let mut finisher = last.finisher();
-    let count = args.len();
-    let plan = MfpPlan::new(&Mfp::new(arity).map(args.iter().cloned()).project(arity..arity + count));
-    let (mut scratch, mut packed, mut columns) = (Scratch::default(), RowBuf::default(), RowBuf::default());
-    let mut arena = Bump::new();
-    Box::new(move |parts, time, diff, emit| {
-        packed.clear();
-        arena.reset();
-        match plan.evaluate_parts(parts, &mut scratch, &mut packed) {
-            Ok(_) => {}
-            Err(error) => return emit.err(&[], &error, time, diff),
+/// Applies a table function to each row of `arity` columns. `last` is over the row's columns, then the function's.
+pub fn flat_map<'s>(
+    stream: RowStream<'s>,
+    arity: usize,
+    (func, args): (TableFunc, &[ScalarExpr]),
+    last: &Last,
+    bounds: Bounds,
+) -> Collection<'s> {
+    let scope = stream.scope();
+    let mut builder = OperatorBuilder::new("FlatMap".to_owned(), scope);
+    let mut input = builder.new_input(stream, Pipeline);
+    builder.set_notify_for(0, FrontierInterest::Never);
+    let (mut outputs, collection) = Outputs::new(&mut builder, true);
+    let activator = scope.activator_for(Rc::clone(&builder.operator_info().address));
+    let mut calls = Calls::new(arity, func, args, last, bounds);
+    builder.build(move |_| {
+        let mut todo: Todo<Progress> = VecDeque::new();
+        move |_| {
+            input.for_each(|capability, rows| {
+                if let Some(held) = outputs.retain(&capability) {
+                    let rows = std::mem::take(rows);
+                    todo.push_back((held, Progress { rows, next: 0, call: None }));
+                }
+            });
+            let mut fuel = Fuel::for_backlog(todo.len());
+            while let Some((held, progress)) = todo.front_mut() {
+                let done = calls.work(progress, &mut fuel, &mut outputs.emit);
+                outputs.flush(held);
+                if !done {
+                    activator.activate();
+                    break;
+                }
+                todo.pop_front();
+            }
         }
-        let mut datums = Vec::with_capacity(count);
-        row::decode_into(packed.bytes(), &mut datums);
+    });
+    collection
+}
+
+/// A container of rows, and how far it was worked off.
+struct Progress {
+    rows: Rows,
+    /// The row whose call is at hand, or is made next.
+    next: usize,
+    call: Option<Call>,
+}
+
+/// What makes calls of rows, and rows of calls.
+struct Calls {
+    func: TableFunc,
+    args: MfpPlan,
+    scratch: Scratch,
+    packed: RowBuf,
+    columns: RowBuf,
+    arena: Bump,
+    finisher: Finisher,
+    bounds: Bounds,
+}
+
+impl Calls {
+    fn new(arity: usize, func: TableFunc, args: &[ScalarExpr], last: &Last, bounds: Bounds) -> Calls {
+        let count = args.len();
+        Calls {
+            func,
+            args: MfpPlan::new(&Mfp::new(arity).map(args.iter().cloned()).project(arity..arity + count)),
+            scratch: Scratch::default(),
+            packed: RowBuf::default(),
+            columns: RowBuf::default(),
+            arena: Bump::new(),
+            finisher: last.finisher(),
+            bounds,
+        }
+    }
+
+    /// Goes on with a container until fuel is spent; true when all of it is done.
+    fn work(&mut self, progress: &mut Progress, fuel: &mut Fuel, emit: &mut Emit) -> bool {
+        let rows = progress.rows.borrow();
+        while progress.next < rows.len() {
+            let (row, diff) = (rows.row(progress.next), rows.diffs[progress.next]);
+            let time = self.bounds.clip(rows.times[progress.next]);
+            let outcome = match (&mut progress.call, time) {
+                (_, None) => Ok(false),
+                (Some(call), Some(_)) => self.next_row(row, call),
+                (None, Some(_)) => {
+                    self.call(row).and_then(|call| self.next_row(row, progress.call.insert(call)))
+                }
+            };
+            match (outcome, time) {
+                (Ok(true), Some(time)) => self.finisher.emit(time, diff, emit),
+                (Err(error), Some(time)) => {
+                    emit.err(&[], &error, time, diff);
+                    progress.call = None;
+                    progress.next += 1;
+                }
+                _ => {
+                    progress.call = None;
+                    progress.next += 1;
+                }
+            }
+            if !fuel.spend() {
+                return progress.next == rows.len();
+            }
+        }
+        true
+    }
+
+    /// The call for a row.
+    fn call(&mut self, row: &[u8]) -> Result<Call, EvalError> {
+        self.packed.clear();
+        self.arena.reset();
+        self.args.evaluate_parts(&[row], &mut self.scratch, &mut self.packed)?;
+        let mut datums = Vec::new();
+        row::decode_into(self.packed.bytes(), &mut datums);
         if let Some(Datum::Error(error)) = datums.iter().copied().find(Datum::is_error) {
-            return emit.err(&[], &error.to_owned(), time, diff);
+            return Err(error.to_owned());
         }
-        let mut inputs: [&[u8]; 4] = [&[]; 4];
-        inputs[..parts.len()].copy_from_slice(parts);
-        let context = Context { arena: &arena, typ: &Type::Unknown };
-        let outcome = func.eval(&datums, context, &mut |row| {
-            columns.clear();
-            row.iter().for_each(|datum| columns.push(*datum));
-            let mut inputs = inputs;
-            inputs[parts.len()] = columns.bytes();
-            finisher.run(&inputs[..parts.len() + 1]);
-            finisher.emit(time, diff, emit);
-            Ok(())
-        });
-        if let Err(error) = outcome {
-            emit.err(&[], &error, time, diff);
+        self.func.call(&datums, Context { arena: &self.arena, typ: &Type::Unknown })
+    }
+
+    /// Finishes the next row of a call; false if there is none.
+    fn next_row(&mut self, row: &[u8], call: &mut Call) -> Result<bool, EvalError> {
+        self.columns.clear();
+        let there = call.next(&mut self.columns)?;
+        if there {
+            self.finisher.run(&[row, self.columns.bytes()]);
         }
-    })
+        Ok(there)
+    }
 }

@@ -20,8 +20,8 @@ use timely::progress::operate::FrontierInterest;
 use super::bounds::Bounds;
 use super::bundle::{Collection, Emit, Outputs, Todo};
 use super::finish::Last;
-use super::fuel::Fuel;
 use crate::failures;
+use crate::fuel::Fuel;
 use crate::spine::{Diff, RowBatch, RowStorage, RowStream, Rows, RowsBuilder, Timestamp};
 use crate::storage::Updates;
 
@@ -183,7 +183,7 @@ pub fn transform<'s, C: Walk>(
                     todo.push_back((held, (std::mem::take(container), Place::default())));
                 }
             });
-            let mut fuel = Fuel::new();
+            let mut fuel = Fuel::for_backlog(todo.len());
             while let Some((held, (container, place))) = todo.front_mut() {
                 let emit = &mut outputs.emit;
                 let done = container

@@ -3,9 +3,9 @@
 //! [`build`] makes one dataflow, from a plan in which every decision is made, the traces that it is lent and the times it is to
 //! compute. It gives back what the worker feeds, lends on, and drops: nothing else keeps the dataflow alive.
 //!
-//! Two roads lead through an operator. What changes nothing but rows (`linear`, `flat_map`) has no memory and is not run
-//! when time passes. What remembers does so either in a hash table (`reduce`'s sums) or in an arrangement, and works
-//! on what is complete, a millisecond at a time (`fuel`).
+//! Two roads lead through an operator. What changes nothing but rows (`linear`, `flat_map`) has no memory but of what it is at, and
+//! is not run when time passes. What remembers does so either in a hash table (`reduce`'s sums) or in an arrangement, and works
+//! on what is complete, a millisecond at a time ([`fuel`](crate::fuel)).
 
 mod bounds;
 mod bundle;
@@ -13,7 +13,6 @@ mod counters;
 mod export;
 mod finish;
 mod flat_map;
-mod fuel;
 mod import;
 mod join;
 mod linear;
@@ -235,8 +234,8 @@ impl<'s> Context<'s, '_> {
             Op::FlatMap { input, func, args, mfp } => {
                 let arity = mfp.input_arity - func.arity();
                 let input = self.node(input, Last::keyed(Keyed::Whole));
-                let logic = flat_map::flat_map_logic(arity, *func, args, &last.after(mfp));
-                transform(input.oks, "FlatMap", self.bounds, true, logic).with_errs([input.errs])
+                let (call, last) = ((*func, &args[..]), last.after(mfp));
+                flat_map::flat_map(input.oks, arity, call, &last, self.bounds).with_errs([input.errs])
             }
             Op::Join(Join::Linear { first, stages }) => self.linear_join(first, stages, last),
             Op::Join(Join::Delta { paths }) => self.delta_join(paths, last),

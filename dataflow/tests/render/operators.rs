@@ -8,7 +8,7 @@ use compiler::lir::{Body, Dataflow, Form, Join, JoinInput, LinearStage, Node, Op
 use compiler::lower::{self, Lifetime};
 use compiler::mir::{CollectionId, Rel};
 use compiler::repr::{ColumnType, Datum, RelationType, Row, Type};
-use compiler::scalar::{AggregateExpr, AggregateFunc, Mfp, ScalarExpr, SortKey};
+use compiler::scalar::{AggregateExpr, AggregateFunc, Mfp, ScalarExpr, SortKey, TableFunc};
 use dataflow::render::{self, Bounds, Built, Exports};
 use dataflow::spine::{Snapshot, Timestamp};
 use dataflow::storage::Updates;
@@ -264,6 +264,66 @@ fn a_hot_key_is_joined_in_pieces() {
         assert_eq!(stream.rows(0), vec![(ints(&[1, 350 * 350]), 1)]);
         assert_eq!(stream.rows(1), vec![(ints(&[1, 700 * 700]), 1)]);
         stream.built.close(worker);
+    });
+}
+
+/// The integers from 1 to a last one.
+fn series(last: i64) -> Node {
+    let func = TableFunc::by_id("generate_series Int8 Int8").expect("it is declared");
+    let literal = |value| ScalarExpr::literal(Datum::Int(value), Type::Int8);
+    let input = Box::new(node(Op::Constant { rows: Ok(vec![(Row::default(), 1)]) }));
+    node(Op::FlatMap { input, func, args: vec![literal(1), literal(last)], mfp: Mfp::new(1) })
+}
+
+/// However many rows a call gives, others have their turn while they come, and nothing is left of them once nobody wants them.
+#[test]
+fn a_call_of_a_table_function_is_carried_out_a_piece_at_a_time() {
+    alone(|worker| {
+        let endless = Stream::new(worker, &series(i64::MAX), &[], EVER);
+        let come = || endless.outcome.lock().expect("no panic with the lock").rows.len();
+        while come() < 10_000 {
+            let before = come();
+            worker.step();
+            assert!(come() - before < 1_000_000, "{} rows in one step", come() - before);
+        }
+        endless.built.close(worker);
+    });
+}
+
+/// An update that meets very many rows: linear and half joins alike put the key aside.
+#[test]
+fn a_product_is_made_a_piece_at_a_time() {
+    alone(|worker| {
+        let of = |last: i64| JoinInput::Collection {
+            node: Box::new(series(last)),
+            form: Form { mfp: Mfp::new(1), key: 0 },
+        };
+        let product = node(Op::Join(Join::Linear {
+            first: of(1_000_000_000),
+            stages: vec![LinearStage { left: None, right: of(20_000), closure: Mfp::new(2) }],
+        }));
+        // The first is never whole: what is sorted so far is let go with the rest.
+        let endless = Stream::new(worker, &product, &[], EVER);
+        for _ in 0..200 {
+            worker.step();
+        }
+        endless.built.close(worker);
+
+        let product = node(Op::Join(Join::Linear {
+            first: of(20_000),
+            stages: vec![LinearStage { left: None, right: of(20_000), closure: Mfp::new(2) }],
+        }));
+        let large = Stream::new(worker, &product, &[], EVER);
+        let come = || large.outcome.lock().expect("no panic with the lock").rows.len();
+        while come() < 100_000 {
+            let before = come();
+            worker.step();
+            assert!(come() - before < 1_000_000, "{} rows in one step", come() - before);
+        }
+        let rows = std::mem::take(&mut large.outcome.lock().expect("no panic with the lock").rows);
+        let distinct: BTreeSet<_> = rows.iter().map(|(row, ..)| row.clone()).collect();
+        assert_eq!(distinct.len(), rows.len(), "no pair is given twice");
+        large.built.close(worker);
     });
 }
 

@@ -49,8 +49,10 @@ impl Executor {
         let cut = Cut::of(&query.finishing)?;
         let needed = cut.needed(&query.finishing);
         let rows = match &query.source {
-            Source::Constant { rel } => interpreted(rel, &BTreeMap::new(), needed)?,
-            Source::Interpret { rel, contents } => interpreted(rel, contents, needed)?,
+            Source::Constant { rel } => interpreted(rel, &BTreeMap::new(), needed, interrupt)?,
+            Source::Interpret { rel, contents } => {
+                tokio::task::block_in_place(|| interpreted(rel, contents, needed, interrupt))?
+            }
             Source::FastPath(path) => self.fast_path(path, needed, transaction, interrupt).await?,
             Source::Dataflow(dataflow) => {
                 let dataflow = self.with_own_changes(dataflow, transaction)?;
@@ -203,14 +205,19 @@ impl Executor {
     }
 }
 
+/// The most bytes of rows that an expression over constants or the catalog may make on its way: it is computed in one piece, on
+/// the session's thread.
+const INTERPRETED_BYTES_MAX: usize = 1 << 30;
+
 fn interpreted(
     rel: &Rel,
     contents: &compiler::mir::Contents,
     needed: Option<usize>,
+    interrupt: &Interrupt,
 ) -> Result<RowSet, Error> {
-    let interrupt = Interrupt::default();
-    let mut gather = Gather::new(needed, &interrupt);
-    for (row, diff) in interpret::evaluate(rel, contents)? {
+    let limits = interpret::Limits { bytes_max: INTERPRETED_BYTES_MAX, check: &|| interrupt.check() };
+    let mut gather = Gather::new(needed, interrupt);
+    for (row, diff) in interpret::evaluate_within(rel, contents, &limits)? {
         if gather.push(row.bytes(), diff).is_break() {
             break;
         }

@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 
 use super::{format, parse};
-use crate::repr::{Datum, Type};
+use crate::repr::{Datum, RowBuf, Type, row};
 use crate::scalar::{
     AggregateExpr, ArgType, Context, ScalarExpr, Volatility, all, all_aggregates, all_table_functions,
 };
@@ -186,13 +186,13 @@ fn every_table_function_does_what_its_example_says() {
         let (sql, expected) = func.example;
         let (args, types) = arguments(sql, &|i| func.args.get(i).copied(), &arena);
         let typ = func.column_types(&types).remove(0);
-        let mut rows = Vec::new();
-        let mut emit = |row: &[Datum<'_>]| {
-            rows.push(format(row[0], &typ));
-            Ok(())
-        };
-        func.eval(&args, Context { arena: &arena, typ: &typ }, &mut emit)
-            .unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+        let context = Context { arena: &arena, typ: &typ };
+        let mut call = func.call(&args, context).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+        let (mut rows, mut row) = (Vec::new(), RowBuf::default());
+        while call.next(&mut row).unwrap_or_else(|e| panic!("{sql}: {e:?}")) {
+            rows.push(format(row::decode_first(row.bytes()).0, &typ));
+            row.clear();
+        }
         assert_eq!(rows, expected, "{sql}");
     }
 }

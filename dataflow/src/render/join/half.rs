@@ -13,10 +13,10 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::Antichain;
 use timely::progress::frontier::MutableAntichain;
 
+use crate::fuel::Fuel;
 use crate::render::bounds::Bounds;
 use crate::render::bundle::{Collection, Held, Outputs};
 use crate::render::finish::{Finisher, Last};
-use crate::render::fuel::Fuel;
 use crate::spine::{Arrangement, Keys, RowBatch, RowStream, RowTrace, Rows, Timestamp, by_key};
 
 /// Looks up keyed rows in an arrangement. `inclusive`: updates of the arrangement at a row's own time are seen.
@@ -81,6 +81,8 @@ struct Current {
     chunks: Vec<Rows>,
     order: Vec<u32>,
     next: usize,
+    /// The next value of the arrangement that the next update meets, if it has met some already.
+    value: Option<Vec<u8>>,
 }
 
 impl Waiting {
@@ -121,7 +123,7 @@ impl Waiting {
                     break true;
                 };
                 let (time, chunks) = entry.remove_entry();
-                self.current = Some((time, Current { chunks, order: Vec::new(), next: 0 }));
+                self.current = Some((time, Current { chunks, order: Vec::new(), next: 0, value: None }));
             }
             let Some((time, current)) = &mut self.current else { break true };
             if !lookups.look_up(*time, current, &mut fuel, outputs, &held) {
@@ -181,19 +183,23 @@ impl Lookups {
             let mut keys = Keys::new(batches.iter().map(|batch| &*batch.0));
             while current.next < current.order.len() {
                 let (key, kept, time, diff) = rows.borrow().get(current.order[current.next] as usize);
-                current.next += 1;
                 keys.seek(key);
                 let mut values = keys.values(key);
-                let mut read = 1;
-                while let Some((value, sum)) = values.next(limit) {
-                    read += 1;
+                if let Some(value) = current.value.take() {
+                    values.seek(&value);
+                }
+                let mut going = fuel.spend();
+                while going && let Some((value, sum)) = values.next(limit) {
                     if sum != 0 {
                         self.finisher.run(&[key, kept, value]);
                         self.finisher.emit(time, diff.wrapping_mul(sum), &mut outputs.emit);
                     }
+                    going = fuel.spend();
                 }
                 outputs.send_full(held);
-                if !fuel.spend_many(read) && current.next < current.order.len() {
+                current.value = values.least().map(<[u8]>::to_vec);
+                current.next += usize::from(current.value.is_none());
+                if !going && current.next < current.order.len() {
                     return false;
                 }
             }

@@ -5,8 +5,8 @@
 
 use smallvec::SmallVec;
 
+use crate::fuel::Fuel;
 use crate::render::bounds::Bounds;
-use crate::render::fuel::Fuel;
 use crate::spine::{Diff, Keys, RowBatch, Timestamp, Values};
 
 /// How often a value is there, by time: sorted, consolidated, never empty.
@@ -14,6 +14,9 @@ type History = SmallVec<[(Timestamp, Diff); 2]>;
 
 /// Values of one key with their histories.
 type Histories<'a> = SmallVec<[(&'a [u8], History); 4]>;
+
+/// How many fresh values meet the other ones at a time. What a key has is not gathered: it may be all there is, as in a cross join.
+const BLOCK: usize = 256;
 
 /// Called with key, left value, right value, time and diff of a match.
 pub type OnMatch<'m> = dyn FnMut(&[u8], &[u8], &[u8], Timestamp, Diff) + 'm;
@@ -29,11 +32,12 @@ pub struct Matches {
     resume: Option<Resume>,
 }
 
-/// Where to go on: the key, the fresh value and how many of the other values were matched with it.
+/// Where to go on: the key, the first of the fresh values at hand, and the next of the other values that they meet. No bytes are
+/// the first value.
 struct Resume {
     key: Vec<u8>,
     fresh: Vec<u8>,
-    others: usize,
+    other: Vec<u8>,
 }
 
 impl Matches {
@@ -78,7 +82,7 @@ impl Matches {
 
 impl Resume {
     fn at(key: &[u8]) -> Resume {
-        Resume { key: key.to_vec(), fresh: Vec::new(), others: 0 }
+        Resume { key: key.to_vec(), fresh: Vec::new(), other: Vec::new() }
     }
 }
 
@@ -99,28 +103,54 @@ impl<'a> Pairs<'_, 'a> {
         fresh_is_left: bool,
         on_match: &mut OnMatch<'_>,
     ) -> Option<Resume> {
-        let mut others: Histories<'a> = SmallVec::new();
-        while let Some(other) = next_history(&mut self.other, self.bounds) {
-            others.push(other);
-        }
-        let mut skip = 0;
+        let mut from = Vec::new();
         if let Some(resume) = resume {
             self.fresh.seek(&resume.fresh);
-            skip = resume.others;
+            from = resume.other;
         }
-        while let Some((value, history)) = next_history(&mut self.fresh, self.bounds) {
-            for (index, (other, other_history)) in others.iter().enumerate().skip(skip) {
-                let (left, right) = if fresh_is_left { (value, *other) } else { (*other, value) };
-                for (time, diff) in product(&history, other_history) {
-                    on_match(self.key, left, right, time, diff);
+        loop {
+            let block = self.block();
+            let (first, _) = block.first()?;
+            let next = self.fresh.least();
+            let mut again;
+            let others = match next {
+                None => &mut self.other,
+                Some(_) => {
+                    again = self.other.clone();
+                    &mut again
                 }
-                if !self.fuel.spend() {
-                    return Some(Resume { key: self.key.to_vec(), fresh: value.to_vec(), others: index + 1 });
+            };
+            if !from.is_empty() {
+                others.seek(&std::mem::take(&mut from));
+            }
+            while let Some((other, other_history)) = next_history(others, self.bounds) {
+                for (value, history) in &block {
+                    let (left, right) = if fresh_is_left { (*value, other) } else { (other, *value) };
+                    for (time, diff) in product(history, &other_history) {
+                        on_match(self.key, left, right, time, diff);
+                    }
+                }
+                if !self.fuel.spend_many(block.len() as u32) {
+                    let (fresh, other) = match others.least() {
+                        Some(other) => (first, other),
+                        None => (&next?, &[][..]),
+                    };
+                    let [key, fresh, other] = [self.key, fresh, other].map(<[u8]>::to_vec);
+                    return Some(Resume { key, fresh, other });
                 }
             }
-            skip = 0;
         }
-        None
+    }
+
+    /// The next fresh values.
+    fn block(&mut self) -> Histories<'a> {
+        let mut block = Histories::new();
+        while block.len() < BLOCK
+            && let Some(value) = next_history(&mut self.fresh, self.bounds)
+        {
+            block.push(value);
+        }
+        block
     }
 }
 

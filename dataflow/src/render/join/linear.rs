@@ -15,10 +15,10 @@ use timely::progress::frontier::MutableAntichain;
 use timely::progress::{Antichain, Timestamp as _};
 
 use super::history::Matches;
+use crate::fuel::Fuel;
 use crate::render::bounds::Bounds;
 use crate::render::bundle::{Collection, Held, Outputs};
 use crate::render::finish::{Finisher, Last};
-use crate::render::fuel::Fuel;
 use crate::spine::{Arrangement, RowBatch, RowTrace, Timestamp};
 
 /// One input of the join.

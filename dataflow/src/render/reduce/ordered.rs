@@ -26,10 +26,10 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::Antichain;
 
 use super::gaps::{Gaps, Learner};
+use crate::fuel::Fuel;
 use crate::render::bundle::{Collection, Emit, Held, Outputs};
 use crate::render::counters::Counters;
 use crate::render::finish::Finisher;
-use crate::render::fuel::Fuel;
 use crate::spine::{Arrangement, Diff, Keys, RowBatch, RowStorage, RowTrace, Timestamp, Values};
 
 /// Which of a group's rows a rule looks at.

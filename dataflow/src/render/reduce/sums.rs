@@ -16,8 +16,8 @@ use timely::progress::frontier::MutableAntichain;
 use timely::progress::operate::FrontierInterest;
 
 use super::groups::{Hash, State, Table, Wide};
+use crate::fuel::Fuel;
 use crate::render::bundle::{Collection, Emit, Held, Outputs};
-use crate::render::fuel::Fuel;
 use crate::spine::{Diff, RowStream, Rows, RowsRef, Timestamp};
 
 /// A group's sums at one time.

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 /// How long one operator works at a time.
 const BUDGET: Duration = Duration::from_millis(1);
 
+/// The longest that an operator works at a time, whatever has piled up before it.
+const BUDGET_MAX: Duration = Duration::from_millis(16);
+
 /// How many units of work (a row, a key) are done between looks at the clock.
 const UNITS_PER_LOOK: u32 = 64;
 
@@ -20,7 +23,19 @@ pub struct Fuel {
 impl Fuel {
     /// A turn that begins now. Some work is always done, however short the turn.
     pub fn new() -> Fuel {
-        Fuel { until: Instant::now() + BUDGET, units: UNITS_PER_LOOK }
+        Fuel::for_backlog(0)
+    }
+
+    /// A turn of an operator before which so many messages wait. It is the longer the more there are: if each operator had the same
+    /// share, one that is slower than the one before it would be sent more than it can take, and memory would hold the rest.
+    pub fn for_backlog(messages: usize) -> Fuel {
+        let budget = BUDGET.saturating_mul(1 + (messages / 4).min(64) as u32).min(BUDGET_MAX);
+        Fuel::lasting(budget)
+    }
+
+    /// A turn of this length.
+    pub fn lasting(budget: Duration) -> Fuel {
+        Fuel { until: Instant::now() + budget, units: UNITS_PER_LOOK }
     }
 
     /// Counts one unit of work; false when the turn is over.
