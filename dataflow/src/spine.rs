@@ -9,27 +9,27 @@
 //! * Identity is all bytes, so equal bytes cancel whatever they mean.
 //! * Updates of one batch are sorted by (key, value, time) and consolidated.
 
+mod arrange;
 mod batch;
 mod bytes;
 mod chunk;
+mod ladder;
 mod merge;
 mod rows;
 mod snapshot;
 
-use differential_dataflow::batcher::merge::MergeBatcher;
-use differential_dataflow::operators::arrange::TraceAgent;
-use differential_dataflow::operators::arrange::arrangement::{Arranged, arrange_core};
+use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::Span;
 use differential_dataflow::trace::implementations::OffsetList;
 use differential_dataflow::trace::implementations::ord_neu::{OrdValBatch, OrdValBuilder};
 use differential_dataflow::trace::implementations::spine_fueled::Spine;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
-use timely::dataflow::channels::pact::{ExchangeCore, Pipeline};
+use timely::dataflow::channels::pact::ExchangeCore;
 
+pub use arrange::arrange;
 pub use batch::ArcBatch;
 pub use bytes::BytesContainer;
-pub use chunk::{RowChunker, RowMerger};
 pub use merge::{Keys, Values};
 pub use rows::{Columns, Rows, RowsRef};
 pub use snapshot::{Snapshot, upper};
@@ -46,8 +46,8 @@ pub type RowBatch = ArcBatch<RowStorage>;
 pub type RowSpine = Spine<RowBatch>;
 /// What a dataflow keeps of an arrangement, and lends to others. It holds compaction back until it is advanced or dropped.
 pub type RowTrace = TraceAgent<RowSpine>;
-/// Sorts, consolidates and holds updates until their time is complete.
-pub type RowBatcher = MergeBatcher<RowChunker, RowMerger, OrdValBuilder<RowLayout, Rows>>;
+/// Makes a batch of sorted updates.
+type RowBuilder = OrdValBuilder<RowLayout, Rows>;
 /// Fills edge containers.
 pub type RowsBuilder = CapacityContainerBuilder<Rows>;
 /// A stream of packed updates.
@@ -94,19 +94,6 @@ fn route_update(update: &Update<'_>) -> u64 {
 /// Sends each row to the worker that owns its key.
 pub fn by_key() -> ExchangeCore<RowsBuilder, fn(&Update<'_>) -> u64> {
     ExchangeCore::new_core(route_update)
-}
-
-/// Arranges rows by their key, on the worker that owns it.
-pub fn arrange<'s>(stream: RowStream<'s>, name: &str) -> Arrangement<'s> {
-    if stream.scope().peers() == 1 {
-        return arrange_core::<_, _, RowBatcher, RowSpine>(stream, Pipeline, name, RowBatcher::new);
-    }
-    arrange_core::<_, _, RowBatcher, RowSpine>(stream, by_key(), name, RowBatcher::new)
-}
-
-/// Arranges rows that are with the owner of their key already.
-pub fn arrange_here<'s>(stream: RowStream<'s>, name: &str) -> Arrangement<'s> {
-    arrange_core::<_, _, RowBatcher, RowSpine>(stream, Pipeline, name, RowBatcher::new)
 }
 
 #[cfg(test)]

@@ -199,10 +199,6 @@ impl Rows {
         self.columns.bytes.len() + ROW_OVERHEAD * self.columns.times.len()
     }
 
-    pub(super) fn capacity(&self) -> usize {
-        self.columns.bytes.capacity() + ROW_OVERHEAD * self.columns.times.capacity()
-    }
-
     /// Empty, with room for so many rows and bytes.
     pub fn with_capacity(rows: usize, bytes: usize) -> Rows {
         let columns = Columns {
