@@ -9,7 +9,7 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::lir;
 use crate::mir::{CollectionId, Id, Rel, deep};
-use crate::scalar::{AggregateExpr, Mfp, ScalarExpr, SortKey};
+use crate::scalar::{AggregateExpr, Mfp, ScalarExpr, SortKey, WindowExpr};
 
 /// A node's line and what is indented under it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,6 +122,7 @@ fn mir_line(rel: &Rel, names: &dyn Names) -> String {
         Rel::TopK { group_key, order: keys, limit, offset, .. } => {
             top_k_line(group_key, keys, *limit, *offset)
         }
+        Rel::Window { partition, order: keys, functions, .. } => window_line(partition, keys, functions),
         Rel::Negate { .. } => "Negate".to_owned(),
         Rel::Threshold { .. } => "Threshold".to_owned(),
         Rel::Union { .. } => "Union".to_owned(),
@@ -176,6 +177,17 @@ fn top_k_line(group_key: &[usize], keys: &[SortKey], limit: Option<u64>, offset:
         line += &format!(" offset {offset}");
     }
     line
+}
+
+fn window_line(partition: &[usize], keys: &[SortKey], functions: &[WindowExpr]) -> String {
+    let mut line = "Window".to_owned();
+    if !partition.is_empty() {
+        line += &format!(" by {}", columns(partition));
+    }
+    if !keys.is_empty() {
+        line += &format!(" order {}", order(keys));
+    }
+    format!("{line}: {}", list(functions))
 }
 
 /// The trees of a dataflow: one for each fragment that it builds or finds, then its body.
@@ -251,6 +263,12 @@ fn node_tree(node: &lir::Node, names: &dyn Names) -> Tree {
                 }
                 line += &mfp_text(&top_k.finish);
                 Tree::new(line, vec![formed(&top_k.input, &top_k.form, names)])
+            }
+            Op::Window(window) => {
+                let partition: Vec<usize> = (0..window.form.key).collect();
+                let mut line = window_line(&partition, &window.order, &window.functions);
+                line += &mfp_text(&window.finish);
+                Tree::new(line, vec![formed(&window.input, &window.form, names)])
             }
             Op::Negate { input } => Tree::new("Negate", vec![child(input)]),
             Op::Threshold { input } => Tree::new("Threshold", vec![child(input)]),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::mir::{self, CollectionId};
 use crate::repr::{ColumnType, RelationType, Row, Type};
+use crate::scalar::window::{Frame, WindowFunc};
 use crate::scalar::{AggregateFunc, Func, Nulls, ScalarExpr, SortKey, TableFunc, Volatility};
 
 /// A query: a relation, and how its rows are to be delivered.
@@ -124,6 +125,13 @@ pub enum Rel {
         limit: Option<Expr>,
         offset: Option<Expr>,
     },
+    /// The input's columns, then those of functions of each row's partition. Expressions see the input's columns only.
+    Window {
+        input: Box<Rel>,
+        partition: Vec<Expr>,
+        order: Vec<OrderKey>,
+        functions: Vec<WindowCall>,
+    },
     /// UNION ALL.
     Union {
         inputs: Vec<Rel>,
@@ -159,6 +167,16 @@ pub struct Aggregate {
     pub filter: Option<Expr>,
     /// ORDER BY within the call.
     pub order: Vec<OrderKey>,
+    pub typ: ColumnType,
+}
+
+/// A call over a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowCall {
+    pub func: WindowFunc,
+    pub args: Vec<Expr>,
+    pub filter: Option<Expr>,
+    pub frame: Frame<Expr>,
     pub typ: ColumnType,
 }
 
@@ -454,6 +472,16 @@ impl Aggregate {
     }
 }
 
+impl WindowCall {
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.args.iter().chain(&self.filter).chain(self.frame.exprs())
+    }
+
+    pub fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        self.args.iter_mut().chain(&mut self.filter).chain(self.frame.exprs_mut())
+    }
+}
+
 impl Rel {
     /// One row, no columns.
     pub fn unit() -> Rel {
@@ -468,6 +496,7 @@ impl Rel {
             Rel::Project { outputs, .. } => outputs.len(),
             Rel::Map { input, exprs } => input.arity() + exprs.len(),
             Rel::FlatMap { input, types, .. } => input.arity() + types.len(),
+            Rel::Window { input, functions, .. } => input.arity() + functions.len(),
             Rel::Filter { input, .. } | Rel::Distinct { input } | Rel::TopK { input, .. } => input.arity(),
             Rel::Join { left, right, .. } => left.arity() + right.arity(),
             Rel::Reduce { key, aggregates, .. } => key.len() + aggregates.len(),
@@ -492,6 +521,9 @@ impl Rel {
                 input.types().into_iter().chain(exprs.iter().map(Expr::column_type)).collect()
             }
             Rel::FlatMap { input, types, .. } => input.types().into_iter().chain(types.clone()).collect(),
+            Rel::Window { input, functions, .. } => {
+                input.types().into_iter().chain(functions.iter().map(|call| call.typ.clone())).collect()
+            }
             Rel::Filter { input, .. } | Rel::Distinct { input } | Rel::TopK { input, .. } => input.types(),
             Rel::Join { kind, left, right, .. } => {
                 let (left, right) = (left.types(), right.types());
@@ -529,6 +561,7 @@ impl Rel {
             | Rel::Filter { input, .. }
             | Rel::FlatMap { input, .. }
             | Rel::Reduce { input, .. }
+            | Rel::Window { input, .. }
             | Rel::Distinct { input }
             | Rel::TopK { input, .. } => vec![(0, input)],
             Rel::Join { left, right, lateral, .. } => vec![(0, left), (usize::from(*lateral), right)],
@@ -546,6 +579,7 @@ impl Rel {
             | Rel::Filter { input, .. }
             | Rel::FlatMap { input, .. }
             | Rel::Reduce { input, .. }
+            | Rel::Window { input, .. }
             | Rel::Distinct { input }
             | Rel::TopK { input, .. } => vec![(0, input)],
             Rel::Join { left, right, lateral, .. } => vec![(0, left), (usize::from(*lateral), right)],
@@ -566,6 +600,10 @@ impl Rel {
             Rel::Reduce { key, aggregates, .. } => {
                 key.iter().chain(aggregates.iter().flat_map(Aggregate::exprs)).collect()
             }
+            Rel::Window { partition, order, functions, .. } => {
+                let order = order.iter().map(|key| &key.expr);
+                partition.iter().chain(order).chain(functions.iter().flat_map(WindowCall::exprs)).collect()
+            }
             Rel::TopK { limit, offset, .. } => limit.iter().chain(offset).collect(),
             _ => Vec::new(),
         }
@@ -580,6 +618,11 @@ impl Rel {
             | Rel::Join { on: own, .. } => own.iter_mut().collect(),
             Rel::Reduce { key, aggregates, .. } => {
                 key.iter_mut().chain(aggregates.iter_mut().flat_map(Aggregate::exprs_mut)).collect()
+            }
+            Rel::Window { partition, order, functions, .. } => {
+                let order = order.iter_mut().map(|key| &mut key.expr);
+                let functions = functions.iter_mut().flat_map(WindowCall::exprs_mut);
+                partition.iter_mut().chain(order).chain(functions).collect()
             }
             Rel::TopK { limit, offset, .. } => limit.iter_mut().chain(offset).collect(),
             _ => Vec::new(),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mir::{CollectionId, LocalId};
 use crate::repr::{RelationType, Row};
-use crate::scalar::{AggregateExpr, EvalError, Mfp, ScalarExpr, SortKey, TableFunc};
+use crate::scalar::{AggregateExpr, EvalError, Mfp, ScalarExpr, SortKey, TableFunc, WindowExpr};
 
 /// What a statement asks the engine to run. `fragments` are in topological order: each refers only to earlier ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +119,7 @@ pub enum Op {
     Join(Join),
     Reduce(Reduce),
     TopK(TopK),
+    Window(Window),
     Negate {
         input: Box<Node>,
     },
@@ -232,6 +233,20 @@ pub struct TopK {
     pub finish: Mfp,
 }
 
+/// Functions of each row's partition, which is recomputed as a whole when one of its rows changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    pub input: Box<Node>,
+    /// partition ++ row.
+    pub form: Form,
+    /// Over the form's record. Ties fall to the record's bytes.
+    pub order: Vec<SortKey>,
+    /// Over the form's record.
+    pub functions: Vec<WindowExpr>,
+    /// Over the form's record ++ one column per function.
+    pub finish: Mfp,
+}
+
 impl Node {
     /// A node that has not been numbered yet.
     pub fn new(op: Op) -> Node {
@@ -247,6 +262,7 @@ impl Node {
             | Op::FlatMap { input, .. }
             | Op::Reduce(Reduce { input, .. })
             | Op::TopK(TopK { input, .. })
+            | Op::Window(Window { input, .. })
             | Op::Negate { input }
             | Op::Threshold { input } => vec![input],
             Op::Union { inputs } => inputs.iter().collect(),
@@ -266,6 +282,7 @@ impl Node {
             | Op::FlatMap { input, .. }
             | Op::Reduce(Reduce { input, .. })
             | Op::TopK(TopK { input, .. })
+            | Op::Window(Window { input, .. })
             | Op::Negate { input }
             | Op::Threshold { input } => vec![input],
             Op::Union { inputs } => inputs.iter_mut().collect(),
@@ -380,6 +397,13 @@ impl Node {
                 scalars_of(&mut top_k.form.mfp, f);
                 top_k.order.iter_mut().for_each(|key| f(&mut key.expr));
                 scalars_of(&mut top_k.finish, f);
+            }
+            Op::Window(window) => {
+                window.input.for_each_scalar_mut(f);
+                scalars_of(&mut window.form.mfp, f);
+                window.order.iter_mut().for_each(|key| f(&mut key.expr));
+                window.functions.iter_mut().flat_map(WindowExpr::exprs_mut).for_each(&mut *f);
+                scalars_of(&mut window.finish, f);
             }
             Op::Negate { input } | Op::Threshold { input } => input.for_each_scalar_mut(f),
             Op::Union { inputs } => inputs.iter_mut().for_each(|input| input.for_each_scalar_mut(f)),

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::repr::{ColumnType, RelationType, Row, Type};
-use crate::scalar::{AggregateExpr, EvalError, ScalarExpr, SortKey, TableFunc};
+use crate::scalar::{AggregateExpr, EvalError, ScalarExpr, SortKey, TableFunc, WindowExpr};
 
 /// The id of a catalog collection (table, stream, view, index target). Assigned once, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,6 +56,9 @@ pub enum Rel {
     /// Of each group, `limit` rows after the first `offset` in the given order (ties by the whole row's bytes). Memory: the input, in
     /// hierarchies; append-only input: the kept rows.
     TopK { input: Box<Rel>, group_key: Vec<usize>, order: Vec<SortKey>, limit: Option<u64>, offset: u64 },
+    /// The input's columns, then one per function of the row's partition in the given order (ties by the whole row's bytes).
+    /// Multiplicities kept, but the copies of a row may get different results. Not append-only. Memory: the input, by partition.
+    Window { input: Box<Rel>, partition: Vec<usize>, order: Vec<SortKey>, functions: Vec<WindowExpr> },
     /// Multiplicities negated. Not append-only.
     Negate { input: Box<Rel> },
     /// Rows whose multiplicity is positive, with it; the others vanish. Memory: the input, by whole row.
@@ -154,6 +157,13 @@ impl Rel {
         Rel::TopK { input: Box::new(self), group_key, order, limit, offset }
     }
 
+    pub fn window(self, partition: Vec<usize>, order: Vec<SortKey>, functions: Vec<WindowExpr>) -> Rel {
+        match self {
+            input if functions.is_empty() => input,
+            input => Rel::Window { input: Box::new(input), partition, order, functions },
+        }
+    }
+
     pub fn negate(self) -> Rel {
         match self {
             Rel::Negate { input } => *input,
@@ -209,6 +219,7 @@ impl Rel {
             | Rel::FlatMap { input, .. }
             | Rel::Reduce { input, .. }
             | Rel::TopK { input, .. }
+            | Rel::Window { input, .. }
             | Rel::Negate { input }
             | Rel::Threshold { input } => f(input),
             Rel::Join { inputs, .. } | Rel::Union { inputs } => inputs.iter().for_each(f),
@@ -228,6 +239,7 @@ impl Rel {
             | Rel::FlatMap { input, .. }
             | Rel::Reduce { input, .. }
             | Rel::TopK { input, .. }
+            | Rel::Window { input, .. }
             | Rel::Negate { input }
             | Rel::Threshold { input } => f(input),
             Rel::Join { inputs, .. } | Rel::Union { inputs } => inputs.iter_mut().for_each(f),
@@ -267,6 +279,10 @@ impl Rel {
                 aggregates.iter().flat_map(AggregateExpr::exprs).for_each(f);
             }
             Rel::TopK { order, .. } => order.iter().map(|key| &key.expr).for_each(f),
+            Rel::Window { order, functions, .. } => {
+                order.iter().map(|key| &key.expr).for_each(&mut f);
+                functions.iter().flat_map(WindowExpr::exprs).for_each(f);
+            }
             _ => {}
         }
     }
@@ -282,6 +298,10 @@ impl Rel {
                 aggregates.iter_mut().flat_map(AggregateExpr::exprs_mut).for_each(f);
             }
             Rel::TopK { order, .. } => order.iter_mut().map(|key| &mut key.expr).for_each(f),
+            Rel::Window { order, functions, .. } => {
+                order.iter_mut().map(|key| &mut key.expr).for_each(&mut f);
+                functions.iter_mut().flat_map(WindowExpr::exprs_mut).for_each(f);
+            }
             _ => {}
         }
     }
@@ -332,6 +352,7 @@ impl Rel {
             | Rel::Negate { input }
             | Rel::Threshold { input } => input.arity(),
             Rel::FlatMap { input, func, .. } => input.arity() + func.arity(),
+            Rel::Window { input, functions, .. } => input.arity() + functions.len(),
             Rel::Join { inputs, .. } => inputs.iter().map(Rel::arity).sum(),
             Rel::Reduce { group_key, aggregates, .. } => group_key.len() + aggregates.len(),
             Rel::Union { inputs } => inputs[0].arity(),
@@ -366,6 +387,13 @@ impl Rel {
                 let mut columns = input.columns();
                 let args: Vec<Type> = args.iter().map(|arg| arg.typ(&columns).typ).collect();
                 columns.extend(func.column_types(&args).into_iter().map(|typ| ColumnType::new(typ, true)));
+                columns
+            }
+            Rel::Window { input, functions, .. } => {
+                let mut columns = input.columns();
+                let results: Vec<ColumnType> =
+                    functions.iter().map(|function| function.typ(&columns)).collect();
+                columns.extend(results);
                 columns
             }
             Rel::Join { inputs, equivalences } => {

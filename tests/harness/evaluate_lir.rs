@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use bumpalo::Bump;
 use compiler::interpret::{Collection, Updates, consolidate};
 use compiler::lir::{
-    Body, Dataflow, DeltaPath, FragmentIndex, Join, JoinInput, Node, Op, Reduce, ReducePlan, TopK,
+    Body, Dataflow, DeltaPath, FragmentIndex, Join, JoinInput, Node, Op, Reduce, ReducePlan, TopK, Window,
 };
 use compiler::mir::{CollectionId, LocalId};
 use compiler::repr::row::{self, RowBuf};
 use compiler::repr::{Datum, Row, Type, encode_sort_key};
+use compiler::scalar::window::{self, PartitionRow};
 use compiler::scalar::{AggregateExpr, Context, EvalError, Mfp};
 
 /// The result at each of the times, given in order.
@@ -114,6 +115,7 @@ impl<'d> Evaluator<'d> {
             Op::Join(Join::Delta { paths }) => self.delta(node, paths, at, locals),
             Op::Reduce(reduce) => self.reduce(reduce, at, locals),
             Op::TopK(top_k) => self.top_k(top_k, at, locals),
+            Op::Window(window) => self.window(window, at, locals),
             Op::Negate { input } => {
                 let mut negated = self.node(input, at, locals);
                 negated.rows.iter_mut().for_each(|(_, diff)| *diff = -*diff);
@@ -210,6 +212,52 @@ impl<'d> Evaluator<'d> {
         kept.retain(|(_, diff)| *diff != 0);
         run(Collection { rows: kept, errs: records.errs }, &top_k.finish)
     }
+
+    fn window(&self, window: &'d Window, at: usize, locals: &Locals<'d>) -> Collection {
+        let records = run(self.node(&window.input, at, locals), &window.form.mfp);
+        let arena = Bump::new();
+        let mut partitions: BTreeMap<&[u8], Partition<'_>> = BTreeMap::new();
+        for (row, diff) in &records.rows {
+            let datums = row.unpack();
+            let partition = partitions.entry(split(row, window.form.key).0).or_default();
+            let mut rank = Vec::new();
+            let mut place = datums[..window.form.key].to_vec();
+            for key in &window.order {
+                let value = key.expr.eval(&datums, &arena).unwrap_or_else(|error| error.to_cell(&arena));
+                encode_sort_key(value, key.desc, key.nulls_first, &mut rank);
+                place.push(value);
+            }
+            let errors = place.into_iter().filter_map(|datum| match datum {
+                Datum::Error(error) => Some(error.to_owned()),
+                _ => None,
+            });
+            partition.failed = errors.chain(partition.failed.take()).min();
+            partition.rows.push((rank, row, *diff));
+        }
+        let mut rows = Vec::new();
+        for Partition { rows: mut members, failed } in partitions.into_values() {
+            members.sort();
+            let placed: Vec<PartitionRow<'_, '_>> = members
+                .iter()
+                .map(|(rank, row, copies)| PartitionRow { rank, datums: row.unpack(), copies: *copies })
+                .collect();
+            window::evaluate(&window.functions, &placed, failed, &arena, &mut |number, results, copies| {
+                let mut packed = RowBuf::default();
+                packed.extend(members[number].1.bytes());
+                packed.extend(results);
+                rows.push((packed.into_row(), copies));
+            });
+        }
+        consolidate(&mut rows);
+        run(Collection { rows, errs: records.errs.clone() }, &window.finish)
+    }
+}
+
+/// A partition's rows, each after its place in the order.
+#[derive(Default)]
+struct Partition<'r> {
+    rows: Vec<(Vec<u8>, &'r Row, i64)>,
+    failed: Option<EvalError>,
 }
 
 /// Key ++ one column per aggregate.

@@ -11,6 +11,7 @@ use compiler::mir::{CollectionId, LocalId, Rel};
 use compiler::optimize::analysis::errors::{Fallible, fails};
 use compiler::repr::types::NumericTypmod;
 use compiler::repr::{ColumnType, Datum, Numeric, RelationType, Row, Type};
+use compiler::scalar::window::{Bound, Exclude, Frame, FrameUnits, Offset, WindowExpr, WindowFunc};
 use compiler::scalar::{
     AggregateExpr, AggregateFunc, ScalarExpr, SortKey, operators_named, table_functions_named,
 };
@@ -183,7 +184,7 @@ impl Generator {
         if depth == 0 {
             return self.leaf();
         }
-        match self.rng.below(16) {
+        match self.rng.below(18) {
             0 => self.project(depth),
             1 | 2 => self.map(depth),
             3..=5 => self.filter(depth),
@@ -193,6 +194,7 @@ impl Generator {
             12 => self.difference(depth),
             13 => self.union(depth),
             14 => self.definition(depth),
+            15 | 16 => self.window(depth),
             _ => self.flat_map(depth),
         }
     }
@@ -322,15 +324,96 @@ impl Generator {
             return input;
         }
         let group_key = (0..self.rng.below(2)).map(|_| self.rng.below(arity)).collect();
-        let order = (0..self.rng.below(3)).map(|_| SortKey {
-            expr: ScalarExpr::Column(self.rng.below(arity)),
-            desc: self.rng.one_in(2),
-            nulls_first: self.rng.one_in(2),
-        });
-        let order = order.collect();
+        let order = (0..self.rng.below(3)).map(|_| self.sort_key(arity)).collect();
         let limit = (!self.rng.one_in(6)).then(|| self.rng.below(3) as u64);
         let offset = if self.rng.one_in(3) { 1 } else { 0 };
         input.top_k(group_key, order, limit, offset)
+    }
+
+    /// Functions of partitions, with frames of every kind; sometimes only the first rows of each.
+    fn window(&mut self, depth: usize) -> Rel {
+        let input = self.sub(depth - 1);
+        let columns = input.columns();
+        let arity = columns.len();
+        if arity == 0 {
+            return input;
+        }
+        let partition = (0..self.rng.below(2)).map(|_| self.rng.below(arity)).collect();
+        let order: Vec<SortKey> = (0..self.rng.below(3)).map(|_| self.sort_key(arity)).collect();
+        let functions = (0..1 + self.rng.below(3)).map(|_| self.window_function(&columns, &order)).collect();
+        let window = input.window(partition, order, functions);
+        match window.columns().iter().rposition(|column| column.typ == Type::Int8) {
+            Some(number) if self.rng.one_in(2) => {
+                let bound = ScalarExpr::literal(Datum::Int(self.rng.below(3) as i64), Type::Int8);
+                let name = *self.rng.pick(&["<=", "<", "="]);
+                window.filter([operator(name, &Type::Int8, ScalarExpr::Column(number), bound)])
+            }
+            _ => window,
+        }
+    }
+
+    fn sort_key(&mut self, arity: usize) -> SortKey {
+        SortKey {
+            expr: ScalarExpr::Column(self.rng.below(arity)),
+            desc: self.rng.one_in(2),
+            nulls_first: self.rng.one_in(2),
+        }
+    }
+
+    fn window_function(&mut self, columns: &[ColumnType], order: &[SortKey]) -> WindowExpr {
+        use WindowFunc::*;
+        let value = ScalarExpr::Column(self.rng.below(columns.len()));
+        let number = ScalarExpr::literal(Datum::Int(self.rng.below(3) as i64), Type::Int4);
+        let funcs = [RowNumber, RowNumber, Rank, Rank, DenseRank, PercentRank, CumeDist, Ntile, Lag, Lead];
+        let func = *self.rng.pick(&funcs);
+        let framed = [FirstValue, LastValue, NthValue];
+        let (func, args, filter) = match self.rng.below(3) {
+            0 => {
+                let aggregate = self.aggregate(columns);
+                (Aggregate(aggregate.func), aggregate.args, aggregate.filter)
+            }
+            1 => (*self.rng.pick(&framed), vec![value, number], None),
+            _ => (func, vec![value, number], None),
+        };
+        let args = match func {
+            RowNumber | Rank | DenseRank | PercentRank | CumeDist => vec![],
+            Ntile => args[1..].to_vec(),
+            FirstValue | LastValue => args[..1].to_vec(),
+            _ => args,
+        };
+        let frame = if func.uses_frame() { self.frame(order) } else { Frame::default_frame() };
+        WindowExpr { func, args, filter, frame }
+    }
+
+    fn frame(&mut self, order: &[SortKey]) -> Frame {
+        if self.rng.one_in(3) {
+            return Frame::default_frame();
+        }
+        let units = match order {
+            [] => FrameUnits::Rows,
+            _ => *self.rng.pick(&[FrameUnits::Rows, FrameUnits::Groups, FrameUnits::Range]),
+        };
+        let offset = |this: &mut Generator| Offset {
+            size: ScalarExpr::literal(Datum::Int(this.rng.below(3) as i64), Type::Int8),
+            limit: None,
+            invalid: None,
+        };
+        let by_offset = units != FrameUnits::Range;
+        let start = match self.rng.below(if by_offset { 4 } else { 2 }) {
+            0 => Bound::UnboundedPreceding,
+            1 => Bound::CurrentRow,
+            2 => Bound::Preceding(offset(self)),
+            _ => Bound::Following(offset(self)),
+        };
+        let end = match self.rng.below(if by_offset { 4 } else { 2 }) {
+            0 => Bound::UnboundedFollowing,
+            1 => Bound::CurrentRow,
+            2 => Bound::Preceding(offset(self)),
+            _ => Bound::Following(offset(self)),
+        };
+        let exclude =
+            *self.rng.pick(&[Exclude::NoOthers, Exclude::CurrentRow, Exclude::Group, Exclude::Ties]);
+        Frame { units, start, end, exclude, value: None }
     }
 
     /// EXCEPT, EXCEPT ALL, or what an outer join leaves over.

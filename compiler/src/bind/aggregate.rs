@@ -3,7 +3,7 @@
 use super::Binder;
 use super::coerce::{Cast, Typed};
 use super::function::{Resolved, no_function};
-use super::scope::{AGGREGATES, Frame, SETS};
+use super::scope::{AGGREGATES, Frame, WINDOWS};
 use crate::ast;
 use crate::error::{Error, SqlState};
 use crate::hir::{Aggregate, ColumnRef, Expr, OrderKey};
@@ -45,7 +45,7 @@ impl Binder<'_> {
         Ok(Expr::Column(ColumnRef { level, column: AGGREGATES + at }, typ))
     }
 
-    fn bind_aggregate_inputs(
+    pub(super) fn bind_aggregate_inputs(
         &mut self,
         name: &str,
         call: &mut ast::Call,
@@ -95,7 +95,10 @@ impl Binder<'_> {
         Ok(Aggregate { func: found.func, args, distinct: call.distinct, filter, order, typ })
     }
 
-    fn bind_aggregate_order(&mut self, order_by: &mut [ast::OrderBy]) -> Result<Vec<OrderKey>, Error> {
+    pub(super) fn bind_aggregate_order(
+        &mut self,
+        order_by: &mut [ast::OrderBy],
+    ) -> Result<Vec<OrderKey>, Error> {
         let mut keys = Vec::with_capacity(order_by.len());
         for key in order_by {
             let position = key.expr.start();
@@ -156,7 +159,7 @@ fn check_place(owner: &Frame, aggregate: &Aggregate, level: usize) -> Result<(),
     let mut nested = owner.in_aggregate;
     for expr in aggregate.exprs() {
         expr.for_each_column(0, &mut |depth, reference| {
-            let of_group = (AGGREGATES..SETS).contains(&reference.column);
+            let of_group = (AGGREGATES..WINDOWS).contains(&reference.column);
             nested |= of_group && reference.level == level + depth;
         });
     }

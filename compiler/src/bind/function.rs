@@ -34,6 +34,12 @@ impl Overload for &'static scalar::Aggregate {
     }
 }
 
+impl Overload for &'static scalar::window::WindowFunction {
+    fn arg(&self, index: usize) -> ArgType {
+        self.args[index]
+    }
+}
+
 /// What resolving gave.
 pub(super) enum Resolved<F> {
     One(F),
@@ -91,13 +97,14 @@ impl Binder<'_> {
 
     /// `name(args)`: an aggregate, a value of the session, a set-returning function or an ordinary one.
     pub(super) fn bind_call(&mut self, call: &mut ast::Call, position: u32) -> Result<Expr, Error> {
-        if let Some(over) = &call.over {
-            let _ = over;
-            return Err(Error::unsupported("window functions are not supported")
-                .hint("A subquery with GROUP BY or ORDER BY … LIMIT often says the same.")
-                .at(position));
-        }
         let name = self.function_name(call)?;
+        if call.over.is_some() {
+            return self.bind_window_call(&name, call, position);
+        }
+        if scalar::window_functions_named(&name).next().is_some() {
+            let message = format!("window function {name} requires an OVER clause");
+            return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(position));
+        }
         if self.is_aggregate(&name, call) {
             return self.bind_aggregate(&name, call, position);
         }
@@ -231,6 +238,12 @@ impl Binder<'_> {
 
     fn bind_set_call(&mut self, name: &str, args: Vec<Typed>, position: u32) -> Result<Expr, Error> {
         let clause = self.frame().clause;
+        if self.frame().in_window.is_some() {
+            let message = "window function calls cannot contain set-returning function calls";
+            return Err(Error::unsupported(message)
+                .hint("You might be able to move the set-returning function into a LATERAL FROM item.")
+                .at(position));
+        }
         if !clause.takes_sets() || self.frame().in_aggregate {
             let message = format!("set-returning functions are not allowed in {}", clause.name());
             return Err(Error::unsupported(message).at(position));
@@ -494,6 +507,7 @@ pub(super) fn no_function(name: &str, types: &[Type]) -> Error {
         let scalars = scalar::all().map(|f| f.name);
         scalars
             .chain(scalar::all_aggregates().map(|f| f.name))
+            .chain(scalar::all_window_functions().map(|f| f.name))
             .chain(scalar::all_table_functions().map(|f| f.name))
     };
     let exists = known().any(|other| other == name);

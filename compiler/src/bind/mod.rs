@@ -37,6 +37,7 @@ mod session;
 mod sets;
 mod subquery;
 mod types;
+mod window;
 
 pub use bound::Bound;
 use scope::{Clause, Frame, Scope};

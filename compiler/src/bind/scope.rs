@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use super::window::Windows;
 use crate::ast;
 use crate::catalog::nearest;
 use crate::error::{Error, SqlState};
@@ -87,6 +88,9 @@ pub enum Clause {
     Returning,
     Default,
     AsOf,
+    FrameRows,
+    FrameRange,
+    FrameGroups,
 }
 
 impl Clause {
@@ -107,11 +111,18 @@ impl Clause {
             Clause::Returning => "RETURNING",
             Clause::Default => "DEFAULT expressions",
             Clause::AsOf => "AS OF",
+            Clause::FrameRows => "window ROWS",
+            Clause::FrameRange => "window RANGE",
+            Clause::FrameGroups => "window GROUPS",
         }
     }
 
     pub fn takes_aggregates(self) -> bool {
         matches!(self, Clause::Items | Clause::Having | Clause::OrderBy | Clause::DistinctOn)
+    }
+
+    pub fn takes_windows(self) -> bool {
+        matches!(self, Clause::Items | Clause::OrderBy | Clause::DistinctOn)
     }
 
     /// Whether a set-returning function may stand there.
@@ -122,8 +133,17 @@ impl Clause {
 
 /// Columns from here on stand, until the query is grouped, for its aggregates in order.
 pub const AGGREGATES: usize = 1 << 40;
+/// Columns from here on stand, until the query's windows are computed, for its window calls in order.
+pub const WINDOWS: usize = 1 << 41;
 /// Columns from here on stand, until the query is projected, for the results of set-returning functions in order.
-pub const SETS: usize = 1 << 41;
+pub const SETS: usize = 1 << 42;
+
+/// Where in a window call an expression stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InWindow {
+    Arguments,
+    Definition,
+}
 
 #[derive(Debug)]
 pub struct Frame {
@@ -132,10 +152,13 @@ pub struct Frame {
     /// False for the left side of a join while a right side that is not LATERAL is bound.
     pub visible: bool,
     pub aggregates: Vec<hir::Aggregate>,
+    pub windows: Windows,
     /// Set-returning calls of the select list.
     pub sets: Vec<TableCall>,
     /// Inside an aggregate's arguments.
     pub in_aggregate: bool,
+    /// Inside a window call.
+    pub in_window: Option<InWindow>,
     /// Which columns were named where, outside aggregates: for the error about one that is not grouped.
     pub references: Vec<(usize, u32)>,
 }
@@ -156,8 +179,10 @@ impl Frame {
             clause,
             visible: true,
             aggregates: Vec::new(),
+            windows: Windows::default(),
             sets: Vec::new(),
             in_aggregate: false,
+            in_window: None,
             references: Vec::new(),
         }
     }

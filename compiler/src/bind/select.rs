@@ -1,7 +1,7 @@
 //! One SELECT: the select list, grouping, DISTINCT, and ORDER BY in sight of the select list and FROM.
 //!
 //! ```text
-//! FROM -> WHERE -> GROUP BY, aggregates -> HAVING -> set-returning calls -> select list, sort keys -> DISTINCT
+//! FROM -> WHERE -> GROUP BY, aggregates -> HAVING -> windows -> set-returning calls -> select list, sort keys -> DISTINCT
 //! ```
 //! Expressions are bound over FROM's row with aggregates as further columns of it ([`AGGREGATES`]); grouping then renumbers
 //! what they refer to.
@@ -12,8 +12,9 @@ use super::Binder;
 use super::aggregate::sort_direction;
 use super::coerce::{Cast, Typed};
 use super::query::{bare_name, sort_key};
-use super::scope::{AGGREGATES, Clause, Frame, SETS, Scope, TableCall};
+use super::scope::{AGGREGATES, Clause, Frame, Scope, TableCall, WINDOWS};
 use super::subquery::conditions;
+use super::window::{Windows, expand_windows};
 use crate::ast::{self, Distinct, GroupItem, SelectItem};
 use crate::error::{Error, SqlState};
 use crate::hir::{self, ColumnRef, Expr, Rel};
@@ -29,6 +30,7 @@ pub(super) struct Parts {
     having: Vec<Expr>,
     distinct_on: Vec<OrderItem>,
     order: Vec<(OrderItem, (bool, bool), u32)>,
+    windows: Windows,
     /// Set-returning calls of the select list.
     sets: Vec<TableCall>,
 }
@@ -42,7 +44,8 @@ impl Parts {
             OrderItem::Item(_) => None,
         });
         let sets = self.sets.iter_mut().flat_map(|call| &mut call.args);
-        self.items.iter_mut().map(|item| &mut item.expr).chain(&mut self.having).chain(sets).chain(ordering)
+        let listed = self.items.iter_mut().map(|item| &mut item.expr).chain(&mut self.having);
+        listed.chain(self.windows.exprs_mut()).chain(sets).chain(ordering)
     }
 }
 
@@ -70,12 +73,17 @@ impl Binder<'_> {
         let bound = self.with_frame(scope, Clause::Where, |binder| binder.bind_parts(select, order_by));
         self.from_base = base;
         let (mut parts, mut frame) = bound?;
+        parts.windows = std::mem::take(&mut frame.windows);
         parts.sets = std::mem::take(&mut frame.sets);
         let mut rel = filter(rel, std::mem::take(&mut parts.predicates));
         if parts.grouped || !frame.aggregates.is_empty() || !parts.having.is_empty() {
             rel = group(rel, &mut parts, &frame)?;
         }
         let mut rel = filter(rel, std::mem::take(&mut parts.having));
+        if !parts.windows.is_empty() {
+            let windows = std::mem::take(&mut parts.windows);
+            rel = expand_windows(rel, windows, &mut parts);
+        }
         if !parts.sets.is_empty() {
             let calls = std::mem::take(&mut parts.sets);
             rel = self.expand_sets(rel, calls, &mut parts)?;
@@ -100,6 +108,7 @@ impl Binder<'_> {
         };
         self.frame().references.clear();
         self.frame().clause = Clause::Items;
+        self.bind_named_windows(&mut select.windows)?;
         let mut items = Vec::with_capacity(select.items.len());
         for item in &mut select.items {
             let SelectItem::Expr { expr, alias } = item else {
@@ -131,7 +140,8 @@ impl Binder<'_> {
                 position,
             ));
         }
-        Ok(Parts { predicates, keys, grouped, items, having, distinct_on, order, sets: Vec::new() })
+        let (windows, sets) = (Windows::default(), Vec::new());
+        Ok(Parts { predicates, keys, grouped, items, having, distinct_on, order, windows, sets })
     }
 
     fn bind_having(&mut self, select: &mut ast::Select) -> Result<Vec<Expr>, Error> {
@@ -486,7 +496,7 @@ fn regroup(expr: &mut Expr, keys: &[Expr], frame: &Frame) -> Result<(), Error> {
             && reference.level == depth
         {
             match reference.column {
-                column if column >= SETS => {}
+                column if column >= WINDOWS => {}
                 column if column >= AGGREGATES => reference.column = keys.len() + column - AGGREGATES,
                 column => failed = failed.or(Some((column, depth))),
             }
@@ -554,9 +564,6 @@ fn refuse_clauses(select: &ast::Select) -> Result<(), Error> {
         return Err(Error::unsupported("WINDOW TUMBLING, HOPPING and SESSION are not supported")
             .hint("GROUP BY date_bin('1 minute', …, timestamp '1970-01-01') makes tumbling windows.")
             .at(window.position));
-    }
-    if let Some(window) = select.windows.first() {
-        return Err(Error::unsupported("window functions are not supported").at(window.name.position));
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ use crate::hir::{self, Expr, SetOp};
 use crate::mir::{self, Id, LocalId};
 use crate::repr::row::Datums;
 use crate::repr::{ColumnType, Datum, RelationType, Row};
-use crate::scalar::{AggregateExpr, ScalarExpr, SortKey, special};
+use crate::scalar::{AggregateExpr, ScalarExpr, SortKey, WindowExpr, special};
 
 /// What the relation means as an algebra of collections. It reads no outer row.
 pub fn decorrelate(rel: &hir::Rel) -> Result<mir::Rel, Error> {
@@ -152,6 +152,9 @@ impl Decorrelator {
                 let order = order.iter().map(|key| shifted(key, outer.arity)).collect();
                 Ok(input.top_k(group, order, limit, offset.unwrap_or(0)))
             }
+            hir::Rel::Window { input, partition, order, functions } => {
+                self.window(input, partition, order, functions, outer)
+            }
             hir::Rel::Union { inputs } => {
                 let inputs: Result<Vec<_>, Error> =
                     inputs.iter().map(|input| self.apply(input, outer)).collect();
@@ -194,6 +197,53 @@ impl Decorrelator {
         let group_key = outer.own_columns().map(ScalarExpr::Column).chain(scalars).collect();
         let aggregates = aggregates.iter().map(|aggregate| aggregate_expr(aggregate, &mut rest)).collect();
         Ok(input.reduce(group_key, aggregates))
+    }
+
+    /// Each outer row has partitions of its own.
+    fn window(
+        &mut self,
+        input: &hir::Rel,
+        partition: &[Expr],
+        order: &[hir::OrderKey],
+        functions: &[hir::WindowCall],
+        outer: &Outer,
+    ) -> Result<mir::Rel, Error> {
+        let input = self.apply(input, outer)?;
+        let arity = input.arity();
+        let order_exprs = order.iter().map(|key| &key.expr);
+        let exprs =
+            partition.iter().chain(order_exprs).chain(functions.iter().flat_map(hir::WindowCall::exprs));
+        let exprs: Vec<Expr> = exprs.cloned().collect();
+        let (mut rows, mut scalars) = self.scalars(input, &exprs, outer)?;
+        let mut rest = scalars.split_off(partition.len()).into_iter();
+        let mut columns: Vec<usize> = outer.own_columns().collect();
+        let mut computed = Vec::new();
+        for scalar in scalars {
+            columns.push(match scalar {
+                ScalarExpr::Column(column) => column,
+                scalar => {
+                    computed.push(scalar);
+                    rows.arity() + computed.len() - 1
+                }
+            });
+        }
+        rows = rows.map(computed);
+        let mut next = || rest.next().expect("invariant: one scalar for each expression");
+        let order = order.iter().map(|key| SortKey {
+            expr: next(),
+            desc: key.descending,
+            nulls_first: key.nulls_first,
+        });
+        let order = order.collect();
+        let functions = functions.iter().map(|call| WindowExpr {
+            func: call.func,
+            args: call.args.iter().map(|_| next()).collect(),
+            filter: call.filter.as_ref().map(|_| next()),
+            frame: call.frame.map(&mut |_| next()),
+        });
+        let functions: Vec<WindowExpr> = functions.collect();
+        let results = rows.arity()..rows.arity() + functions.len();
+        Ok(rows.window(columns, order, functions).project((0..arity).chain(results).collect()))
     }
 
     /// Without GROUP BY, an empty group has a row too: the aggregates of nothing.

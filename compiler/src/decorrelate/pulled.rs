@@ -105,6 +105,25 @@ fn pull_correlated(rel: &Rel) -> Option<Pulled> {
             let rel = Rel::TopK { input: Box::new(pulled.rel), group, order, limit, offset };
             Some(Pulled { rel, ties: pulled.ties })
         }
+        Rel::Window { input, partition, order, functions } => {
+            let mut exprs = partition.iter().chain(order.iter().map(|key| &key.expr));
+            if exprs.any(reads_outer) || functions.iter().flat_map(hir::WindowCall::exprs).any(reads_outer) {
+                return None;
+            }
+            let arity = input.arity();
+            let pulled = pull(input)?;
+            let (all, count) = (pulled.rel.arity(), functions.len());
+            let types = pulled.rel.types();
+            let ties = pulled.ties.iter().map(|tie| Expr::column(tie.column, types[tie.column].clone()));
+            let window = Rel::Window {
+                partition: partition.iter().cloned().chain(ties).collect(),
+                order: order.clone(),
+                functions: functions.clone(),
+                input: Box::new(pulled.rel),
+            };
+            let outputs = (0..arity).chain(all..all + count).chain(arity..all).collect();
+            Some(Pulled { rel: project(window, outputs), ties: moved(pulled.ties, arity, count) })
+        }
         Rel::With { id, name, value, body } => {
             let pulled = pull(body)?;
             let (value, body) = (value.clone(), Box::new(pulled.rel));

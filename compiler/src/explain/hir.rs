@@ -74,6 +74,20 @@ fn line<'e>(node: &'e Rel, names: &dyn Names, subqueries: &mut Vec<&'e Rel>) -> 
             parts.extend(offset.as_ref().map(|offset| format!("offset {}", expr(offset, subqueries))));
             format!("TopK: {}", parts.join(", "))
         }
+        Rel::Window { partition, order, functions, .. } => {
+            let order: Vec<&Expr> = order.iter().map(|key| &key.expr).collect();
+            let order: Vec<String> = order.into_iter().map(|e| expr(e, subqueries)).collect();
+            let functions: Vec<String> = functions
+                .iter()
+                .map(|call| format!("{}({})", call.func, exprs(&call.args, subqueries)))
+                .collect();
+            format!(
+                "Window: by ({}), order by ({}): {}",
+                exprs(partition, subqueries),
+                list(order),
+                list(functions)
+            )
+        }
         Rel::Union { .. } => "Union".to_owned(),
         Rel::SetOp { op, all, .. } => {
             let op = match op {

@@ -14,6 +14,7 @@ mod join;
 mod lookup;
 mod reduce;
 mod top_k;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -207,6 +208,9 @@ impl<'a> Lowerer<'a> {
             }
             Rel::TopK { input, group_key, order, limit, offset } => {
                 self.lower_top_k(input, group_key, order, (*limit, *offset), mfp)
+            }
+            Rel::Window { input, partition, order, functions } => {
+                self.lower_window(input, partition, order, functions, mfp)
             }
             // A function of each row is the same before and after the sign.
             Rel::Negate { input } => Node::new(Op::Negate { input: Box::new(self.lower(input, mfp)) }),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::predicate::{as_equality, is_constant};
 use super::{Rel, deep};
-use crate::scalar::ScalarExpr;
+use crate::scalar::{ScalarExpr, WindowFunc};
 
 /// More keys than this are not worth the time that passes spend on them.
 const MAX_KEYS: usize = 12;
@@ -46,6 +46,13 @@ impl Rel {
             Rel::TopK { input, group_key, limit, .. } => {
                 let first = limit.is_some_and(|limit| limit <= 1).then(|| group_key.clone());
                 minimal(input.keys().into_iter().chain(first))
+            }
+            Rel::Window { input, partition, functions, .. } => {
+                let arity = input.arity();
+                let number = functions.iter().position(|function| function.func == WindowFunc::RowNumber);
+                let numbered =
+                    number.map(|number| partition.iter().copied().chain([arity + number]).collect());
+                minimal(input.keys().into_iter().chain(numbered))
             }
             Rel::Threshold { input } => input.keys(),
             Rel::Union { inputs } => {

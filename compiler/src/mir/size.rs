@@ -33,6 +33,7 @@ fn rows_max(rel: &Rel, locals: &mut BTreeMap<LocalId, usize>) -> Option<usize> {
         | Rel::Filter { input, .. }
         | Rel::Reduce { input, .. }
         | Rel::TopK { input, .. }
+        | Rel::Window { input, .. }
         | Rel::Negate { input }
         | Rel::Threshold { input } => rows_max(input, locals),
         Rel::FlatMap { input, func, args } => {

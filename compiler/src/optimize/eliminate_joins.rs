@@ -80,7 +80,9 @@ fn columns_in(rel: &Rel, source: &Rel, wanted: &[usize]) -> Option<Vec<usize>> {
         Rel::Map { input, .. } | Rel::Filter { input, .. } | Rel::Threshold { input } => {
             columns_in(input, source, wanted)
         }
-        Rel::TopK { input, .. } | Rel::FlatMap { input, .. } => columns_in(input, source, wanted),
+        Rel::TopK { input, .. } | Rel::FlatMap { input, .. } | Rel::Window { input, .. } => {
+            columns_in(input, source, wanted)
+        }
         // A project that only narrows the source is still the source.
         _ => None,
     }

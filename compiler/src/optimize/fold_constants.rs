@@ -87,6 +87,7 @@ fn is_empty(rel: &Rel) -> bool {
         | Rel::FlatMap { input, .. }
         | Rel::Reduce { input, .. }
         | Rel::TopK { input, .. }
+        | Rel::Window { input, .. }
         | Rel::Negate { input }
         | Rel::Threshold { input } => is_constant_empty(input),
     }

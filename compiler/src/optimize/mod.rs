@@ -13,6 +13,7 @@ mod flatten_joins;
 mod fold_constants;
 mod fuse;
 mod join_equivalences;
+mod limit_windows;
 mod prune_columns;
 mod push_filters;
 mod share;
@@ -66,6 +67,14 @@ pub const PASSES: &[Pass] = &[
         breaks: "SELECT * FROM (SELECT DISTINCT x FROM t) s WHERE x::text = '1.0': equal numerics print differently, so the \
                  filter must see the group's print; SELECT * FROM a JOIN b USING (k) WHERE 1/a.x > 0: rows without a partner \
                  must not fail.",
+    },
+    Pass {
+        name: "limit_windows",
+        run: limit_windows::limit_windows,
+        sound: "A row's number follows from the rows before it: those behind the last that is asked for change no number and no \
+                function that looks back only.",
+        breaks: "SELECT * FROM (SELECT x, row_number() OVER (ORDER BY x) AS n, count(*) OVER () AS c FROM t) s WHERE n <= 3: the \
+                 count is of all rows.",
     },
     Pass {
         name: "flatten_joins",

@@ -1,13 +1,13 @@
 //! Columns that nobody reads are not carried.
 //!
-//! Each operator is asked for the columns that are wanted of it and asks its inputs for those that it reads. Top-k breaks ties
-//! by the whole row and threshold compares whole rows: both read all of their input.
+//! Each operator is asked for the columns that are wanted of it and asks its inputs for those that it reads. Threshold
+//! compares whole rows and reads all of its input; so do top-k and windows that break ties by the whole row, if there can be any.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::analysis::columns::Columns;
 use crate::mir::{Id, LocalId, Rel, deep};
-use crate::scalar::{AggregateExpr, ScalarExpr};
+use crate::scalar::{AggregateExpr, ScalarExpr, SortKey, WindowExpr};
 
 type Wanted = BTreeSet<usize>;
 
@@ -69,9 +69,18 @@ impl Pruner {
             Rel::Reduce { input, group_key, aggregates } => {
                 self.narrow_reduce(*input, group_key, aggregates, wanted)
             }
-            Rel::TopK { input, group_key, order, limit, offset } => {
-                let all = (0..input.arity()).collect();
-                keep(self.narrow(*input, &all).top_k(group_key, order, limit, offset), wanted)
+            Rel::TopK { input, mut group_key, mut order, limit, offset } => {
+                let below = match is_total(&input, &group_key, &order) {
+                    true => wanted.iter().copied().chain(placing(&group_key, &order)).collect(),
+                    false => (0..input.arity()).collect(),
+                };
+                let place = Places::of(&below);
+                place.renumber(&mut group_key, &mut order);
+                let input = self.narrow(*input, &below);
+                input.top_k(group_key, order, limit, offset).project(place.all(wanted))
+            }
+            Rel::Window { input, partition, order, functions } => {
+                self.narrow_window(*input, partition, order, functions, wanted)
             }
             Rel::Threshold { input } => {
                 let all = (0..input.arity()).collect();
@@ -123,6 +132,36 @@ impl Pruner {
         Rel::join(inputs, equivalences).project(place.all(wanted))
     }
 
+    /// Functions that nobody reads go. What ties leave open is decided by whole rows: columns go only where no function tells ties apart.
+    fn narrow_window(
+        &mut self,
+        input: Rel,
+        mut partition: Vec<usize>,
+        mut order: Vec<SortKey>,
+        functions: Vec<WindowExpr>,
+        wanted: &Wanted,
+    ) -> Rel {
+        let arity = input.arity();
+        let read = |(number, _): &(usize, WindowExpr)| wanted.contains(&(arity + number));
+        let (numbers, mut functions): (Vec<usize>, Vec<WindowExpr>) =
+            functions.into_iter().enumerate().filter(read).unzip();
+        let mut below: Wanted = wanted.iter().copied().filter(|column| *column < arity).collect();
+        if !functions.is_empty() {
+            below.extend(placing(&partition, &order));
+            below.extend(functions.iter().flat_map(WindowExpr::support));
+            if !functions.iter().all(WindowExpr::ignores_ties) && !is_total(&input, &partition, &order) {
+                below.extend(0..arity);
+            }
+        }
+        let place = Places::of(&below.iter().copied().chain(numbers.iter().map(|n| arity + n)).collect());
+        if !functions.is_empty() {
+            place.renumber(&mut partition, &mut order);
+            let exprs = functions.iter_mut().flat_map(WindowExpr::exprs_mut);
+            exprs.for_each(|expr| expr.permute_with(|column| place.get(column)));
+        }
+        self.narrow(input, &below).window(partition, order, functions).project(place.all(wanted))
+    }
+
     fn narrow_reduce(
         &mut self,
         input: Rel,
@@ -143,6 +182,19 @@ impl Pruner {
             Places::of(&(0..keys).chain(wanted.iter().copied().filter(|column| *column >= keys)).collect());
         self.narrow(input, &below).reduce(group_key, aggregates).project(place.all(wanted))
     }
+}
+
+/// The columns that say in which group a row is, and at which place.
+fn placing(group: &[usize], order: &[SortKey]) -> Wanted {
+    group.iter().copied().chain(order.iter().flat_map(|key| key.expr.support())).collect()
+}
+
+/// Whether no two rows of a group have the same place.
+fn is_total(input: &Rel, group: &[usize], order: &[SortKey]) -> bool {
+    let decides = |column: &usize| {
+        group.contains(column) || order.iter().any(|key| key.expr == ScalarExpr::Column(*column))
+    };
+    input.keys().iter().any(|key| key.iter().all(decides))
 }
 
 /// `rel`'s wanted columns.
@@ -172,6 +224,11 @@ impl Places {
 
     fn get(&self, column: usize) -> usize {
         self.0[&column]
+    }
+
+    fn renumber(&self, group: &mut [usize], order: &mut [SortKey]) {
+        group.iter_mut().for_each(|column| *column = self.get(*column));
+        order.iter_mut().for_each(|key| key.expr.permute_with(|column| self.get(column)));
     }
 
     fn all(&self, columns: &Wanted) -> Vec<usize> {

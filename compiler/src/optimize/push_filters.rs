@@ -74,6 +74,15 @@ impl Pusher {
                 let (below, above) = self.split(&input, predicates, chooses);
                 self.push(*input, below).top_k(group_key, order, limit, offset).filter(above)
             }
+            // A predicate over the partition's columns chooses partitions.
+            Rel::Window { input, partition, order, functions } => {
+                let columns = input.columns();
+                let of_partition: BTreeSet<usize> = partition.iter().copied().collect();
+                let chooses =
+                    |p: &ScalarExpr| p.support().is_subset(&of_partition) && !tells_equals_apart(p, &columns);
+                let (below, above) = self.split(&input, predicates, chooses);
+                self.push(*input, below).window(partition, order, functions).filter(above)
+            }
             Rel::Let { id, value, body } => {
                 let value = self.push(*value, Vec::new());
                 self.locals.define(id, &value);

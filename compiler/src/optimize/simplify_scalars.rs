@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::mir::predicate::{as_is_null, as_not, is_constant};
 use crate::mir::{Rel, predicate};
 use crate::repr::{ColumnType, Type};
-use crate::scalar::{AggregateExpr, Nulls, ScalarExpr, Volatility};
+use crate::scalar::{AggregateExpr, Nulls, ScalarExpr, Volatility, WindowExpr};
 
 pub fn simplify_scalars(rel: Rel) -> Rel {
     rel.transform(&mut |rel| match rel {
@@ -40,6 +40,18 @@ pub fn simplify_scalars(rel: Rel) -> Rel {
             let exprs = aggregates.iter_mut().flat_map(AggregateExpr::exprs_mut);
             exprs.for_each(|expr| simplify(expr, &columns));
             input.reduce(group_key, aggregates)
+        }
+        Rel::TopK { input, group_key, mut order, limit, offset } => {
+            let columns = input.columns();
+            order.iter_mut().for_each(|key| simplify(&mut key.expr, &columns));
+            input.top_k(group_key, order, limit, offset)
+        }
+        Rel::Window { input, partition, mut order, mut functions } => {
+            let columns = input.columns();
+            order.iter_mut().for_each(|key| simplify(&mut key.expr, &columns));
+            let exprs = functions.iter_mut().flat_map(WindowExpr::exprs_mut);
+            exprs.for_each(|expr| simplify(expr, &columns));
+            input.window(partition, order, functions)
         }
         rel => rel,
     })

@@ -115,6 +115,12 @@ impl AggregateFunc {
         matches!(self, Min | Max | BoolAnd | BoolOr)
     }
 
+    /// Whether a row with these arguments counts: most aggregates look past a NULL; string_agg does so by itself, whose delimiter
+    /// may be one.
+    pub fn sees(self, args: &[Datum<'_>]) -> bool {
+        !self.ignores_nulls() || self == AggregateFunc::StringAgg || !args.iter().any(Datum::is_null)
+    }
+
     /// Whether the result can depend on the order of the rows.
     pub fn depends_on_order(self) -> bool {
         self.class() == Class::Basic
@@ -146,6 +152,16 @@ impl AggregateFunc {
             AggregateFunc::AvgFloat => exact_sum::gather_float(buckets, true),
             AggregateFunc::AvgNumeric(_) => exact_sum::gather_numeric(buckets, true, arena),
             _ => exact_sum::gather_numeric(buckets, false, arena),
+        }
+    }
+
+    /// The cheapest way to compute it of these arguments.
+    pub fn specialized(self, args: &[ScalarExpr], input: &[ColumnType]) -> AggregateFunc {
+        let known = || args[0].static_numeric(input).filter(|known| known.digits <= lanes::DIGITS_MAX);
+        match self {
+            AggregateFunc::SumNumeric(None) => AggregateFunc::SumNumeric(known()),
+            AggregateFunc::AvgNumeric(None) => AggregateFunc::AvgNumeric(known()),
+            func => func,
         }
     }
 
@@ -187,7 +203,7 @@ impl AggregateFunc {
                 for (args, diff) in rows {
                     self.scatter(args[0], |bucket, add| partials.add(bucket, add, *diff));
                 }
-                self.gather(partials.into_buckets(), arena)
+                self.gather(partials.buckets(), arena)
             }
             Class::Hierarchical => Ok(extreme(rows, self == AggregateFunc::Max)),
             Class::Basic => basic_aggregate::fold(self, rows, arena),
@@ -234,12 +250,7 @@ impl AggregateExpr {
 
     /// Chooses the cheapest way to sum, now that the input's types are known: lanes for a numeric of a static scale.
     pub fn specialize(&mut self, input: &[ColumnType]) {
-        let known = || self.args[0].static_numeric(input).filter(|known| known.digits <= lanes::DIGITS_MAX);
-        self.func = match self.func {
-            AggregateFunc::SumNumeric(None) => AggregateFunc::SumNumeric(known()),
-            AggregateFunc::AvgNumeric(None) => AggregateFunc::AvgNumeric(known()),
-            func => func,
-        };
+        self.func = self.func.specialized(&self.args, input);
     }
 
     /// The aggregate of a group's rows with their multiplicities, which are positive.
@@ -256,10 +267,7 @@ impl AggregateExpr {
                 continue;
             }
             let args = self.args.iter().map(|arg| arg.eval(row, arena)).collect::<Result<Vec<_>, _>>()?;
-            if self.func.ignores_nulls()
-                && args.iter().any(Datum::is_null)
-                && self.func != AggregateFunc::StringAgg
-            {
+            if !self.func.sees(&args) {
                 continue;
             }
             let mut order = Vec::new();

@@ -47,8 +47,9 @@ impl Partials {
         sums[1] += add[1] * diff as i128;
     }
 
-    pub fn into_buckets(self) -> impl Iterator<Item = (i64, [i128; 2])> {
-        self.0.into_iter().filter(|(_, sums)| *sums != [0, 0])
+    /// The buckets of which something is there.
+    pub fn buckets(&self) -> impl Iterator<Item = (i64, [i128; 2])> {
+        self.0.iter().map(|(bucket, sums)| (*bucket, *sums)).filter(|(_, sums)| *sums != [0, 0])
     }
 }
 

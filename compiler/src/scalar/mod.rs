@@ -3,7 +3,8 @@
 //! 1. [`ScalarExpr`] is an expression; its functions are declared once each, in tables.
 //! 2. The binder finds overloads by [`candidates`] and conversions by [`cast()`].
 //! 3. Expressions between two stateful operators are gathered in one [`Mfp`]; [`MfpPlan`] runs it on packed rows.
-//! 4. [`AggregateExpr`] is a function of a group, [`TableFunc`] a function that gives several rows.
+//! 4. [`AggregateExpr`] is a function of a group, [`WindowExpr`] one of a row among those around it, [`TableFunc`] one that gives several
+//!    rows.
 //!
 //! Evaluation never panics on data: a failure is an [`EvalError`], a value that travels with its row.
 
@@ -43,6 +44,7 @@ mod table;
 mod time_format;
 mod time_parse;
 mod to_char;
+pub mod window;
 
 pub use aggregate::{
     Aggregate, AggregateExpr, AggregateFunc, Class, SortKey, aggregates_named, all_aggregates,
@@ -63,6 +65,7 @@ pub use mfp::Mfp;
 pub use mfp_plan::{MfpPlan, Scratch};
 pub use string::{quote_ident, quote_literal};
 pub use table::{Call, TableFunc, TableFunction, all_table_functions, table_functions_named};
+pub use window::{WindowExpr, WindowFunc, all_window_functions, window_functions_named};
 
 /// Every table of declarations.
 static TABLES: &[&[&[Function]]] = &[

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter, Write};
 use super::aggregate::{AggregateExpr, AggregateFunc, SortKey, all_aggregates};
 use super::expr::with_stack;
 use super::function::{Func, Syntax};
+use super::window::{Bound, Exclude, Frame, FrameUnits, WindowExpr, WindowFunc, all_window_functions};
 use super::{ScalarExpr, special};
 use crate::repr::text::{self, TextSettings};
 use crate::repr::{Datum, Type};
@@ -33,6 +34,19 @@ impl AggregateExpr {
     /// The aggregate with columns printed by `names`.
     pub fn named<'n>(&'n self, names: &'n ColumnNames<'n>) -> Named<'n, AggregateExpr> {
         Named { item: self, names }
+    }
+}
+
+impl WindowExpr {
+    /// The call with columns printed by `names`.
+    pub fn named<'n>(&'n self, names: &'n ColumnNames<'n>) -> Named<'n, WindowExpr> {
+        Named { item: self, names }
+    }
+}
+
+impl Display for WindowExpr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.named(&numbered).fmt(f)
     }
 }
 
@@ -229,6 +243,75 @@ impl Display for Named<'_, AggregateExpr> {
             f.write_char(')')?;
         }
         Ok(())
+    }
+}
+
+impl Display for Named<'_, WindowExpr> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let WindowExpr { func, args, filter, frame } = self.item;
+        write!(f, "{func}(")?;
+        match func {
+            WindowFunc::Aggregate(AggregateFunc::CountStar) => f.write_char('*')?,
+            _ => write_list(args, self.names, f)?,
+        }
+        f.write_char(')')?;
+        if let Some(filter) = filter {
+            f.write_str(" FILTER (WHERE ")?;
+            write_expr(filter, self.names, f)?;
+            f.write_char(')')?;
+        }
+        match func.uses_frame() && *frame != Frame::default_frame() {
+            true => write_frame(frame, self.names, f),
+            false => Ok(()),
+        }
+    }
+}
+
+fn write_frame(frame: &Frame, names: &ColumnNames<'_>, f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_str(match frame.units {
+        FrameUnits::Rows => " ROWS BETWEEN ",
+        FrameUnits::Range => " RANGE BETWEEN ",
+        FrameUnits::Groups => " GROUPS BETWEEN ",
+    })?;
+    write_bound(&frame.start, names, f)?;
+    f.write_str(" AND ")?;
+    write_bound(&frame.end, names, f)?;
+    f.write_str(match frame.exclude {
+        Exclude::NoOthers => "",
+        Exclude::CurrentRow => " EXCLUDE CURRENT ROW",
+        Exclude::Group => " EXCLUDE GROUP",
+        Exclude::Ties => " EXCLUDE TIES",
+    })
+}
+
+/// A bound, with the limit that RANGE compares values with.
+fn write_bound(bound: &Bound, names: &ColumnNames<'_>, f: &mut Formatter<'_>) -> fmt::Result {
+    let (offset, side) = match bound {
+        Bound::UnboundedPreceding => return f.write_str("UNBOUNDED PRECEDING"),
+        Bound::CurrentRow => return f.write_str("CURRENT ROW"),
+        Bound::UnboundedFollowing => return f.write_str("UNBOUNDED FOLLOWING"),
+        Bound::Preceding(offset) => (offset, "PRECEDING"),
+        Bound::Following(offset) => (offset, "FOLLOWING"),
+    };
+    write_operand(&offset.size, names, f)?;
+    write!(f, " {side}")?;
+    match &offset.limit {
+        Some(limit) => {
+            f.write_str(" (")?;
+            write_expr(limit, names, f)?;
+            f.write_char(')')
+        }
+        None => Ok(()),
+    }
+}
+
+impl Display for WindowFunc {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let WindowFunc::Aggregate(func) = self {
+            return func.fmt(f);
+        }
+        let declared = all_window_functions().find(|function| function.func == *self);
+        f.write_str(declared.map_or("window function", |function| function.name))
     }
 }
 

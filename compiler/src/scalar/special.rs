@@ -7,7 +7,7 @@ use super::declare::functions;
 use super::fast::{Comparison, Fast};
 use super::function::{ArgType, Context, Func};
 use super::{EvalError, native};
-use crate::repr::{Datum, canonical, row};
+use crate::repr::{Datum, Numeric, canonical, row};
 
 functions! { pub(super) FUNCTIONS;
     /// True if the value is NULL.
@@ -38,6 +38,12 @@ functions! { pub(super) FUNCTIONS;
     "random of"(Int8) -> Float8, volatile(), errs(), special(): "" => "" = { |_, _seed: i64| unplaced() };
     /// The random number of a seed, a copy of a row, and the row.
     "random at"(Int8, Int8) -> Float8, never_null(), special(), variadic(ArgType::Any): "" => "" = { raw random_number };
+    /// How far RANGE reaches: the sum, or the difference, of a value and a distance; of infinities that cancel each other, all.
+    "range limit"(Numeric, Numeric, Bool, Bool) -> Numeric, special():
+        "range limit(3, 1, true, true)" => "2" = { raw range_limit };
+    /// How far RANGE reaches, of floats: beyond the greatest of them is infinity.
+    "range limit"(Float8, Float8, Bool, Bool) -> Float8, special():
+        "range limit(3, 1, true, true)" => "2" = { raw range_limit };
     /// The same value under another type that stores it alike.
     "relabel"(Any) -> Any, called_by_cast(), fast(Fast::Relabel): "1" => "1" = { |_, a: Datum<'_>| a };
 }
@@ -69,6 +75,27 @@ fn random_number<'a>(args: &[Datum<'a>], _: Context<'a>) -> Result<Datum<'a>, Ev
     let mut hasher = DefaultHasher::new();
     row::Row::pack(args.iter().copied()).bytes().hash(&mut hasher);
     Ok(Datum::Float((hasher.finish() >> 11) as f64 / (1u64 << 53) as f64))
+}
+
+/// Value, distance, whether to subtract, and whether all begins at the least value: PostgreSQL's `in_range` as a limit.
+fn range_limit<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalError> {
+    let [value, distance, Datum::Bool(subtract), Datum::Bool(from_least)] = *args else {
+        return Err(EvalError::internal("a frame's limit is of a value, a distance and two directions"));
+    };
+    match (value, distance) {
+        (Datum::Float(value), Datum::Float(distance)) => {
+            let limit = if subtract { value - distance } else { value + distance };
+            let all = if from_least { f64::NEG_INFINITY } else { f64::INFINITY };
+            Ok(Datum::Float(if limit.is_nan() && !value.is_nan() { all } else { limit }))
+        }
+        (Datum::Numeric(value), Datum::Numeric(distance)) => {
+            let limit =
+                if subtract { value.sub(distance, cx.arena)? } else { value.add(distance, cx.arena)? };
+            let all = if from_least { Numeric::NEG_INFINITY } else { Numeric::INFINITY };
+            Ok(Datum::Numeric(if limit.is_nan() && !value.is_nan() { all } else { limit }))
+        }
+        _ => Err(EvalError::internal("a frame's limit is of numbers")),
+    }
 }
 
 macro_rules! known {
@@ -108,6 +135,10 @@ known! {
     equals = "equals AnyElement AnyElement";
     /// The canonical form of a value.
     canonical_of = "canonical AnyElement";
+    /// How far RANGE reaches, of numerics.
+    range_limit_numeric = "range limit Numeric Numeric Bool Bool";
+    /// How far RANGE reaches, of floats.
+    range_limit_float = "range limit Float8 Float8 Bool Bool";
     /// A change of type that keeps the datum.
     relabel = "relabel Any";
 }

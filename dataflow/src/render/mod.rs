@@ -17,8 +17,10 @@ mod import;
 mod join;
 mod linear;
 mod reduce;
+mod sorted;
 mod source;
 mod top_k;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -241,6 +243,7 @@ impl<'s> Context<'s, '_> {
             Op::Join(Join::Delta { paths }) => self.delta_join(paths, last),
             Op::Reduce(plan) => reduce::reduce(self, plan, last),
             Op::TopK(plan) => top_k::top_k(self, plan, last),
+            Op::Window(plan) => window::window(self, plan, last),
             Op::Negate { input } => {
                 let input = self.node(input, last);
                 Collection { oks: negate(input.oks), errs: input.errs }

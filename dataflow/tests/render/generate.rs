@@ -3,6 +3,7 @@
 
 use compiler::mir::{CollectionId, LocalId, Rel};
 use compiler::repr::{ColumnType, Datum, RelationType, Row, Type};
+use compiler::scalar::window::{Bound, Exclude, Frame, FrameUnits, Offset, WindowExpr, WindowFunc};
 use compiler::scalar::{
     AggregateExpr, AggregateFunc, Func, ScalarExpr, SortKey, candidates, table_functions_named,
 };
@@ -79,7 +80,7 @@ impl<'r> Generator<'r> {
         if depth == 0 {
             return self.leaf();
         }
-        match self.below(13) {
+        match self.below(15) {
             0 | 1 => {
                 let input = self.rel(depth - 1);
                 let columns = input.columns();
@@ -110,6 +111,7 @@ impl<'r> Generator<'r> {
             }
             10 => self.rel(depth - 1).distinct(),
             11 => self.flat_map(depth - 1),
+            12 | 13 => self.window(depth - 1),
             _ => {
                 let value = self.rel(depth - 1);
                 let id = LocalId(self.next_local);
@@ -243,6 +245,48 @@ impl<'r> Generator<'r> {
         let limit = if self.chance(4) { None } else { Some(self.below(4) as u64) };
         let offset = if self.chance(2) { 0 } else { self.below(3) as u64 };
         input.top_k(group, order, limit, offset)
+    }
+
+    /// Functions of partitions whose frames move in every way; some fail in some rows.
+    fn window(&mut self, depth: usize) -> Rel {
+        let input = self.rel(depth);
+        let columns = input.columns();
+        let partition = (0..self.below(2)).map(|_| self.below(columns.len())).collect();
+        let order: Vec<SortKey> = (0..self.below(3))
+            .map(|_| SortKey {
+                expr: self.scalar(&columns),
+                desc: self.chance(2),
+                nulls_first: self.chance(2),
+            })
+            .collect();
+        let functions = (0..1 + self.below(2)).map(|_| self.window_function(&columns)).collect();
+        let width = columns.len();
+        input.window(partition, order, functions).project((width.saturating_sub(5)..width + 1).collect())
+    }
+
+    fn window_function(&mut self, columns: &[ColumnType]) -> WindowExpr {
+        let value = ScalarExpr::Column(self.below(columns.len()));
+        let (func, args, filter) = match self.below(8) {
+            0 => (WindowFunc::RowNumber, vec![], None),
+            1 => (WindowFunc::Rank, vec![], None),
+            2 => (WindowFunc::Ntile, vec![int(self.below(4) as i64)], None),
+            3 => (WindowFunc::Lag, vec![value, int(self.below(3) as i64)], None),
+            4 => (WindowFunc::NthValue, vec![value, int(1 + self.below(3) as i64)], None),
+            _ => {
+                let aggregate = self.aggregate(columns);
+                (WindowFunc::Aggregate(aggregate.func), aggregate.args, aggregate.filter)
+            }
+        };
+        let offset = Offset { size: int(self.below(3) as i64), limit: None, invalid: None };
+        let bounds = [
+            (Bound::UnboundedPreceding, Bound::CurrentRow),
+            (Bound::Preceding(offset.clone()), Bound::Following(offset.clone())),
+            (Bound::Following(offset), Bound::UnboundedFollowing),
+        ];
+        let (start, end) = bounds[self.below(3)].clone();
+        let units = [FrameUnits::Rows, FrameUnits::Groups][self.below(2)];
+        let exclude = [Exclude::NoOthers, Exclude::CurrentRow, Exclude::Group, Exclude::Ties][self.below(4)];
+        WindowExpr { func, args, filter, frame: Frame { units, start, end, exclude, value: None } }
     }
 
     fn flat_map(&mut self, depth: usize) -> Rel {

@@ -474,6 +474,7 @@ fn random_plans_cover_every_operator() {
         "threshold",
         "top-k",
         "union",
+        "window",
     ];
     let missing: Vec<_> = wanted.iter().filter(|kind| !seen.contains(**kind)).collect();
     assert!(missing.is_empty(), "no plan has {missing:?}");
@@ -498,6 +499,7 @@ fn kind(op: &Op) -> &'static str {
             ReducePlan::Collate { .. } => "collate",
         },
         Op::TopK(_) => "top-k",
+        Op::Window(_) => "window",
         Op::Negate { .. } => "negate",
         Op::Threshold { .. } => "threshold",
         Op::Union { .. } => "union",

@@ -22,7 +22,7 @@ struct Procedure {
     variadic: i64,
     defaults: usize,
     result: i64,
-    /// f: function, a: aggregate.
+    /// f: function, a: aggregate, w: window function.
     kind: &'static str,
     language: i64,
     set: bool,
@@ -110,6 +110,10 @@ fn declared() -> Vec<Procedure> {
     for aggregate in scalar::all_aggregates() {
         let result = type_oid(aggregate.result);
         found.push(Procedure { kind: "a", ..plain(aggregate.name, aggregate.args, result, aggregate.doc) });
+    }
+    for function in scalar::all_window_functions() {
+        let result = type_oid(function.result);
+        found.push(Procedure { kind: "w", ..plain(function.name, function.args, result, function.doc) });
     }
     for function in scalar::all_table_functions() {
         let function: &scalar::TableFunction = &function;

@@ -16,6 +16,7 @@ pub fn guess(rel: &Rel) -> f64 {
         Rel::Let { body, .. } => guess(body),
         Rel::Project { input, .. }
         | Rel::Map { input, .. }
+        | Rel::Window { input, .. }
         | Rel::Negate { input }
         | Rel::Threshold { input } => guess(input),
         Rel::Filter { input, predicates } => {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::mir::{CollectionId, Id, LocalId, Rel, deep};
 use crate::repr::Datum;
-use crate::scalar::{AggregateExpr, AggregateFunc, ScalarExpr};
+use crate::scalar::{AggregateExpr, AggregateFunc, ScalarExpr, WindowExpr, WindowFunc};
 
 /// What is known of the definitions in scope, and of the catalog's collections.
 #[derive(Default)]
@@ -29,6 +29,15 @@ pub fn aggregate_fails(aggregate: &AggregateExpr, fallible: &[bool]) -> bool {
     use AggregateFunc::*;
     !matches!(aggregate.func, CountStar | Count | Min | Max | BoolAnd | BoolOr)
         || aggregate.exprs().any(|expr| fails(expr, fallible))
+}
+
+/// Whether a window function's result can be an error, where every row's place is known.
+fn window_fails(function: &WindowExpr, fallible: &[bool]) -> bool {
+    let sums = match function.func {
+        WindowFunc::Aggregate(func) => aggregate_fails(&AggregateExpr::new(func, vec![]), fallible),
+        _ => false,
+    };
+    sums || function.could_fail() || function.exprs().any(|expr| fails(expr, fallible))
 }
 
 impl<'a> Fallible<'a> {
@@ -80,6 +89,15 @@ impl<'a> Fallible<'a> {
             Rel::FlatMap { input, func, .. } => {
                 let mut columns = self.columns(input);
                 columns.resize(columns.len() + func.arity(), false);
+                columns
+            }
+            Rel::Window { input, partition, order, functions } => {
+                let mut columns = self.columns(input);
+                let placed = partition.iter().all(|column| !columns[*column])
+                    && order.iter().all(|key| !fails(&key.expr, &columns));
+                let results: Vec<bool> =
+                    functions.iter().map(|function| !placed || window_fails(function, &columns)).collect();
+                columns.extend(results);
                 columns
             }
             Rel::Join { inputs, .. } => inputs.iter().flat_map(|input| self.columns(input)).collect(),

@@ -1,7 +1,7 @@
 //! Append-only: whether a collection's rows, once there, stay.
 //!
 //! A physical property: reductions over append-only collections keep no history. What a query makes of streams by filters, maps, joins,
-//! unions and distinct is append-only; aggregates, top-k and differences are not.
+//! unions and distinct is append-only; aggregates, top-k, windows and differences are not.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub fn is_append_only(
                 && !group_key.iter().any(|expr| expr.typ(&columns).typ.has_lossy_equality())
                 && is_append_only(input, collection, locals)
         }
-        Rel::TopK { .. } | Rel::Negate { .. } => false,
+        Rel::TopK { .. } | Rel::Window { .. } | Rel::Negate { .. } => false,
         Rel::Join { inputs, .. } | Rel::Union { inputs } => {
             inputs.iter().all(|input| is_append_only(input, collection, locals))
         }

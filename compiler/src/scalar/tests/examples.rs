@@ -3,9 +3,12 @@
 use bumpalo::Bump;
 
 use super::{format, parse};
-use crate::repr::{Datum, RowBuf, Type, row};
+use crate::repr::row::Datums;
+use crate::repr::{Datum, RowBuf, Type, encode_sort_key, row};
+use crate::scalar::window::{self, Frame, PartitionRow};
 use crate::scalar::{
-    AggregateExpr, ArgType, Context, ScalarExpr, Volatility, all, all_aggregates, all_table_functions,
+    AggregateExpr, ArgType, Context, ScalarExpr, Volatility, WindowExpr, all, all_aggregates,
+    all_table_functions, all_window_functions,
 };
 
 /// A literal of an example: its text and, if it is written, its type.
@@ -176,6 +179,40 @@ fn every_aggregate_does_what_its_example_says() {
             "{} of {rows:?}",
             aggregate.name
         );
+    }
+}
+
+#[test]
+fn every_window_function_does_what_its_example_says() {
+    for function in all_window_functions() {
+        let arena = Bump::new();
+        let (rows, expected) = function.example;
+        let types: Vec<Type> =
+            function.args.iter().map(|declared| declared.concrete().unwrap_or(Type::Int4)).collect();
+        let partition: Vec<(Vec<u8>, Vec<Datum<'_>>)> = rows
+            .iter()
+            .map(|row| {
+                let datums: Vec<Datum<'_>> =
+                    row.iter().zip(&types).map(|(text, typ)| parse(typ, text, &arena)).collect();
+                let mut rank = Vec::new();
+                datums.iter().take(1).for_each(|first| encode_sort_key(*first, false, false, &mut rank));
+                (rank, datums)
+            })
+            .collect();
+        let placed: Vec<PartitionRow<'_, '_>> = partition
+            .iter()
+            .map(|(rank, datums)| PartitionRow { rank, datums: datums.clone(), copies: 1 })
+            .collect();
+        let args = (0..function.args.len()).map(ScalarExpr::Column).collect();
+        let frame = Frame::default_frame();
+        let call = [WindowExpr { func: function.func, args, filter: None, frame }];
+        let typ = function.func.result_type(&types);
+        let mut results = Vec::new();
+        window::evaluate(&call, &placed, None, &arena, &mut |_, packed, copies| {
+            let datum = Datums::new(packed).next().expect("one result");
+            (0..copies).for_each(|_| results.push(format(datum, &typ)));
+        });
+        assert_eq!(results, expected, "{} of {rows:?}", function.name);
     }
 }
 

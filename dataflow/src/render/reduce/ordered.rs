@@ -1,4 +1,4 @@
-//! The operator of everything that depends on a group's rows in order: MIN and MAX, top-k, string_agg.
+//! The operator of everything that depends on a group's rows in order: MIN and MAX, top-k, string_agg, windows.
 //!
 //! A group is a key of an arrangement; its rows are the key's values, whose bytes are in the order that matters. So the first
 //! rows are found by reading from the front, and reading ends when as many are found as the rule wants: a MIN reads one
