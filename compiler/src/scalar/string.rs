@@ -65,7 +65,7 @@ functions! { pub(super) FUNCTIONS;
     /// The first so many characters; all but the last so many if negative.
     "left"(Text, Int4) -> Text: "left('abcde', -2)" => "abc" = { |_, a: &str, n: i64| &a[..left_end(a, n)] };
     /// The last so many characters; all but the first so many if negative.
-    "right"(Text, Int4) -> Text: "right('abcde', 2)" => "de" = { |_, a: &str, n: i64| &a[left_end(a, n.saturating_neg())..] };
+    "right"(Text, Int4) -> Text: "right('abcde', 2)" => "de" = { |_, a: &str, n: i64| &a[right_start(a, n)..] };
     /// The text without the blanks at its start.
     "ltrim"(Text) -> Text: "ltrim('  a ')" => "a " = { |_, a: &str| a.trim_start_matches(' ') };
     /// The text without the blanks at its end.
@@ -230,6 +230,14 @@ fn left_end(text: &str, n: i64) -> usize {
         return offset(text, n as usize);
     }
     offset(text, (text.chars().count() as i64).saturating_add(n).max(0) as usize)
+}
+
+fn right_start(text: &str, n: i64) -> usize {
+    if n < 0 {
+        return offset(text, n.unsigned_abs() as usize);
+    }
+    let before = (text.chars().count() as i64).saturating_sub(n).max(0);
+    offset(text, before as usize)
 }
 
 fn translate(text: &str, from: &str, to: &str) -> String {
