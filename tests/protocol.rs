@@ -251,6 +251,62 @@ fn a_half_closed_connection_is_answered() {
     assert_eq!(wire.listen(1), ["closed"]);
 }
 
+/// What one session locks others wait for: until it gives it back, its transaction ends, or it does. They wait no longer than they
+/// want to, and never in a circle.
+#[test]
+fn advisory_locks_are_waited_for() {
+    let server = Server::start(Options::default());
+    let lock = "Query SELECT pg_advisory_lock(1)";
+    let ends: [fn(Wire); 3] = [
+        |mut wire| drop(wire.ask("SELECT pg_advisory_unlock_all()")),
+        |mut wire| drop(wire.ask("ROLLBACK")),
+        drop,
+    ];
+    let begins = [
+        "SELECT pg_advisory_lock(1)",
+        "BEGIN; SELECT pg_advisory_xact_lock(1)",
+        "SELECT pg_advisory_lock(1)",
+    ];
+    for (begin, end) in begins.into_iter().zip(ends) {
+        let mut first = Wire::connect(server.port);
+        assert_eq!(rows_of(&first.ask(begin)), ["''"]);
+        let mut other = Wire::connect(server.port);
+        assert_eq!(rows_of(&other.ask("SELECT pg_try_advisory_lock(1)")), ["'f'"]);
+        let mut waiting = other.in_background(1);
+        waiting.say(&[lock]);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        end(first);
+        assert_eq!(rows_of(&waiting.lines()), ["''"], "{begin}");
+    }
+
+    let mut first = Wire::connect(server.port);
+    let mut second = Wire::connect(server.port);
+    first.ask("SELECT pg_advisory_lock(1)");
+    second.ask("SELECT pg_advisory_lock(2)");
+    let mut waiting = second.in_background(1);
+    waiting.say(&[lock]);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let refused = first.ask("SELECT pg_advisory_lock(2)").join("\n");
+    assert!(refused.contains("40P01"), "{refused}");
+    drop(first);
+    assert_eq!(rows_of(&waiting.lines()), ["''"]);
+
+    let mut first = Wire::connect(server.port);
+    first.ask("SELECT pg_advisory_lock(1)");
+    let mut other = Wire::connect(server.port);
+    let process = rows_of(&other.ask("SELECT pg_backend_pid()"))[0].trim_matches('\'').to_owned();
+    other.ask("SET statement_timeout = '100ms'");
+    let late = other.ask("SELECT pg_advisory_lock(1)").join("\n");
+    assert!(late.contains("57014"), "{late}");
+    other.ask("SET statement_timeout = 0");
+    let mut waiting = other.in_background(1);
+    waiting.say(&[lock]);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert_eq!(rows_of(&first.ask(&format!("SELECT pg_cancel_backend({process})"))), ["'t'"]);
+    let cancelled = waiting.lines().join("\n");
+    assert!(cancelled.contains("57014"), "{cancelled}");
+}
+
 /// Thirty thousand messages are answered, although nobody reads before all are sent.
 #[test]
 fn long_pipelines_are_answered() {

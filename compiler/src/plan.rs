@@ -28,6 +28,8 @@ pub struct Context {
     pub now: Option<i64>,
     /// The latest logical time that reads may use, in microseconds since the Unix epoch: what `tw_now()` is. None where there is none.
     pub logical_now: Option<u64>,
+    /// The session's number: what `pg_backend_pid()` is.
+    pub process: i32,
     /// What random numbers are drawn from: another for each statement.
     pub seed: u64,
     /// The types that the client declared for `$1`, `$2`, …; the others are inferred.
@@ -153,6 +155,7 @@ pub enum Plan {
         name: Option<String>,
     },
     Discard(ast::Discard),
+    Effect(EffectCall),
     /// Nothing is left to do but to send the tag: `CREATE … IF NOT EXISTS` of what exists.
     Nothing {
         tag: &'static str,
@@ -371,6 +374,36 @@ pub enum Cursor {
     Subscribe(Subscribe),
 }
 
+/// A function that is called for what it does to the session. A NULL argument makes it do nothing and give NULL.
+#[derive(Clone, Debug)]
+pub struct EffectCall {
+    pub effect: Effect,
+    pub args: Vec<ScalarExpr>,
+    pub column: OutputColumn,
+}
+
+/// What is done. Locks are advisory: keys that mean what their users agree on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Of one bigint or two integers. `transaction`: until the transaction ends, else until the session gives it back.
+    Lock {
+        wait: bool,
+        shared: bool,
+        transaction: bool,
+    },
+    Unlock {
+        shared: bool,
+    },
+    UnlockAll,
+    /// So many seconds.
+    Sleep,
+    /// A parameter, its value, whether for the transaction only.
+    SetConfig,
+    /// Of a session by its process number.
+    CancelBackend,
+    TerminateBackend,
+}
+
 impl Plan {
     /// The columns of the rows that it returns, if it returns rows. SHOW's and FETCH's depend on the session.
     pub fn columns(&self) -> Option<Vec<OutputColumn>> {
@@ -380,6 +413,7 @@ impl Plan {
             Plan::Insert(Insert { returning, .. })
             | Plan::Update(Update { returning, .. })
             | Plan::Delete(Delete { returning, .. }) => returning.as_ref().map(|r| r.columns.clone()),
+            Plan::Effect(call) => Some(vec![call.column.clone()]),
             Plan::Explain { .. } => Some(vec![OutputColumn { name: "QUERY PLAN".into(), typ: Type::Text }]),
             _ => None,
         }
@@ -405,6 +439,7 @@ impl Plan {
                 returning.iter_mut().for_each(|r| r.exprs.iter_mut().for_each(&mut *f));
             }
             Plan::CopyFrom(copy) => copy.defaults.iter_mut().for_each(f),
+            Plan::Effect(call) => call.args.iter_mut().for_each(f),
             Plan::CopyTo(CopyTo { source: CopySource::Query(query), .. }) => query.for_each_scalar_mut(f),
             Plan::CopyTo(CopyTo { source: CopySource::Subscribe(subscribe), .. }) => {
                 subscribe.for_each_scalar_mut(f)

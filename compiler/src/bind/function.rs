@@ -112,6 +112,7 @@ impl Binder<'_> {
         if let Some(bound) = self.bind_syntax_call(&name, call, position)? {
             return Ok(bound);
         }
+        super::effect::refuse_effect(&name, position)?;
         let args = self.bind_args(call)?;
         if let Some(value) = self.bind_context_call(&name, &args, position)? {
             return Ok(value);
@@ -576,6 +577,11 @@ impl Binder<'_> {
                 let now =
                     self.context.logical_now.and_then(|now| i64::try_from(now).ok()).unwrap_or_default();
                 literal(Datum::Int(now), Type::Int8)
+            }
+            ("pg_backend_pid", []) => {
+                self.refuse_in_maintained(name, position)?;
+                self.facts.uses_context = true;
+                literal(Datum::Int(self.context.process.into()), Type::Int4)
             }
             ("random", []) => {
                 self.refuse_in_maintained(name, position)?;

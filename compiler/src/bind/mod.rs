@@ -27,6 +27,7 @@ mod ddl;
 mod definition;
 mod dml;
 mod drop;
+mod effect;
 mod expr;
 mod from;
 mod function;

@@ -16,7 +16,10 @@ impl Binder<'_> {
     /// Binds a statement. Its tree becomes canonical on the way.
     pub fn bind_statement(&mut self, statement: &mut Statement) -> Result<Bound, Error> {
         match statement {
-            Statement::Query(query) => Ok(Bound::Query(self.bind_result(query)?)),
+            Statement::Query(query) => match self.bind_effect(query)? {
+                Some(called) => Ok(called),
+                None => Ok(Bound::Query(self.bind_result(query)?)),
+            },
             Statement::Insert(insert) => self.bind_insert(insert),
             Statement::Update(update) => self.bind_update(update),
             Statement::Delete(delete) => self.bind_delete(delete),

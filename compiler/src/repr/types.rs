@@ -47,6 +47,8 @@ pub enum Type {
     Array(Box<Type>),
     /// An anonymous row value: `ROW(1, 'a')`.
     Record(Vec<Type>),
+    /// What a function gives that is called for what it does: an empty text.
+    Void,
     /// The type of a string literal or NULL that has not met its context yet. Never in a finished plan.
     Unknown,
 }
@@ -149,6 +151,7 @@ pub const SCALARS: &[Scalar] = scalars! {
 };
 
 pub const RECORD_OID: u32 = 2249;
+const VOID_OID: u32 = 2278;
 const RECORD_ARRAY_OID: u32 = 2287;
 /// Added to a length in a typmod, as PostgreSQL's varlena header was once.
 const TYPMOD_HEADER: i32 = 4;
@@ -185,6 +188,7 @@ impl Type {
         match self {
             Type::Array(element) => element.array_oid(),
             Type::Record(_) => RECORD_OID,
+            Type::Void => VOID_OID,
             _ => self.scalar().map_or(0, |row| row.oid),
         }
     }
@@ -202,6 +206,7 @@ impl Type {
     pub fn from_oid(oid: u32, typmod: i32) -> Option<Type> {
         match oid {
             RECORD_OID => return Some(Type::Record(Vec::new())),
+            VOID_OID => return Some(Type::Void),
             RECORD_ARRAY_OID => return Some(Type::Array(Box::new(Type::Record(Vec::new())))),
             _ => {}
         }
@@ -238,7 +243,10 @@ impl Type {
 
     /// `pg_type.typlen`: bytes, or -1 for a variable length.
     pub fn typlen(&self) -> i16 {
-        self.scalar().map_or(-1, |row| row.len)
+        match self {
+            Type::Void => 4,
+            _ => self.scalar().map_or(-1, |row| row.len),
+        }
     }
 
     /// `pg_type.typname`: `int4`, `_int4`, `record`.
@@ -246,6 +254,7 @@ impl Type {
         match self {
             Type::Array(element) => format!("_{}", element.name()),
             Type::Record(_) => "record".to_owned(),
+            Type::Void => "void".to_owned(),
             _ => self.scalar().map_or("unknown", |row| row.name).to_owned(),
         }
     }
@@ -253,7 +262,7 @@ impl Type {
     pub fn category(&self) -> Category {
         match self {
             Type::Array(_) => Category::Array,
-            Type::Record(_) => Category::Pseudo,
+            Type::Record(_) | Type::Void => Category::Pseudo,
             _ => self.scalar().map_or(Category::Unknown, |row| row.category),
         }
     }
@@ -393,6 +402,7 @@ impl fmt::Display for Type {
             Type::Varchar(Some(length)) => write!(f, "character varying({length})"),
             Type::Array(element) => write!(f, "{element}[]"),
             Type::Record(_) => f.write_str("record"),
+            Type::Void => f.write_str("void"),
             other => f.write_str(other.scalar().map_or("unknown", |row| row.sql_name)),
         }
     }

@@ -24,9 +24,8 @@ use crate::execute::Executor;
 use crate::message::{
     BackendMessage, FrontendMessage, Notice, NoticeSeverity, Severity, TransactionStatus, is_extended,
 };
-use crate::server::{Seat, Sessions};
 use crate::session::parameters;
-use crate::session::{Cause, Interrupt, Parameters, Session, TransactionState};
+use crate::session::{Cause, Interrupt, Parameters, Seat, Session, Sessions, TransactionState};
 use crate::startup::{Opening, Startup, Version, negotiate};
 use inbox::{Inbound, Inbox};
 use outbox::{Disconnected, Outbox};
@@ -63,10 +62,11 @@ async fn converse(
     let ended = match greet(&mut out, &startup, &sessions) {
         Err(error) => Ended::Fatal(error),
         Ok((taken, parameters)) => {
-            let interrupt = Arc::clone(&seat.insert(taken).interrupt);
+            let seat = seat.insert(taken);
+            let interrupt = Arc::clone(&seat.interrupt);
             let inbox = Inbox::new(read, buf, Arc::clone(&interrupt));
             let Startup { user, database, .. } = startup;
-            let session = Session::new(executor, Arc::clone(&interrupt), parameters, user, database);
+            let session = Session::new(executor, seat, parameters, user, database);
             let mut connection = Connection { inbox, out, interrupt, session, skipping: false };
             let ended = connection.run().await;
             out = connection.out;

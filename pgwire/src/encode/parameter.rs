@@ -110,7 +110,7 @@ fn take_binary<'a>(
                 None => value,
             })
         }
-        Type::Text | Type::Name | Type::Unknown | Type::NodeTree | Type::AclItem => {
+        Type::Text | Type::Name | Type::Unknown | Type::NodeTree | Type::AclItem | Type::Void => {
             Datum::Text(arena.alloc_str(plain_text(take_all(rest))?))
         }
         Type::InternalChar | Type::Varchar(_) | Type::Json => {

@@ -14,16 +14,18 @@
 //!           +--> Idle at Sync, at the end of a simple query, or by an error
 //! ```
 
+mod advisory;
 mod control;
 mod cursor;
+mod effect;
 mod interrupt;
 pub mod parameters;
 mod portal;
+mod registry;
 mod rows;
 mod savepoint;
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
 use compiler::ast::{Spanned, Statement};
@@ -35,11 +37,13 @@ use compiler::{Error, SqlState};
 use crate::encode::EntryNames;
 use crate::execute::{CopyIn, CopyOut, Executor, Refused, Transaction};
 
+use advisory::Holder;
 use savepoint::Savepoint;
 
 pub use interrupt::{Cause, Interrupt};
 pub use parameters::{DEFINITIONS, Parameters, Reach, SERVER_VERSION};
 pub use portal::{Portal, PortalKind, PortalState, Prepared};
+pub use registry::{Seat, Sessions};
 pub use rows::{Positioned, ResultRows, RowSet, Rows, Tag};
 
 /// Where the session stands, see the picture above.
@@ -65,6 +69,10 @@ pub struct Session {
     pub parameters: Parameters,
     executor: Executor,
     interrupt: Arc<Interrupt>,
+    /// Its number, and the others.
+    process: i32,
+    sessions: Arc<Sessions>,
+    locks: Holder,
     user: String,
     database: String,
     state: TransactionState,
@@ -79,7 +87,7 @@ pub struct Session {
 impl Session {
     pub fn new(
         executor: Executor,
-        interrupt: Arc<Interrupt>,
+        seat: &Seat,
         parameters: Parameters,
         user: String,
         database: String,
@@ -88,7 +96,10 @@ impl Session {
         Session {
             parameters,
             executor,
-            interrupt,
+            interrupt: Arc::clone(&seat.interrupt),
+            process: seat.process,
+            sessions: Arc::clone(&seat.sessions),
+            locks: Holder::new(&seat.sessions.locks),
             user,
             database,
             state: TransactionState::Idle,
@@ -183,7 +194,8 @@ impl Session {
             database: self.database.clone(),
             now: Some(self.transaction.now()),
             logical_now: Some(self.executor.logical_now()),
-            seed: RandomState::new().hash_one(self.transaction.now()),
+            process: self.process,
+            seed: rand::random(),
             parameter_types,
         })
     }
@@ -289,6 +301,7 @@ impl Session {
             Ok(()) => {
                 self.state = TransactionState::Idle;
                 self.savepoints.clear();
+                self.locks.end_transaction();
                 self.parameters.commit();
                 self.portals.retain(|_, portal| portal.outlives_commit());
                 Ok(())
@@ -320,6 +333,7 @@ impl Session {
     fn rollback(&mut self) {
         self.transaction.undo();
         self.savepoints.clear();
+        self.locks.end_transaction();
         self.state = TransactionState::Idle;
         self.parameters.rollback();
         self.portals.retain(|_, portal| portal.outlives_rollback());
@@ -332,6 +346,7 @@ impl Session {
                 self.state = TransactionState::Failed;
                 if self.savepoints.is_empty() {
                     self.transaction.undo();
+                    self.locks.end_transaction();
                     self.portals.retain(|_, portal| portal.outlives_rollback());
                 } else {
                     self.portals.retain(|_, portal| portal.kind != PortalKind::Protocol);
@@ -362,6 +377,12 @@ impl Session {
                 let inner = self.statement_to_bind(name)?.ok_or_else(empty)?;
                 let values = self.evaluate_arguments(name, &inner, args)?;
                 self.start_compiled(&inner, &values).await
+            }
+            Plan::Effect(_) => {
+                match prepared.compiled.plan.bind_parameters(values, &prepared.compiled.parameters) {
+                    Plan::Effect(call) => self.carry_out(&call).await,
+                    _ => unreachable!("invariant: binding keeps the kind of plan"),
+                }
             }
             plan if control::is_control(plan) => self.control(prepared, values).await,
             _ => self.start_compiled(prepared, values).await,

@@ -54,7 +54,9 @@ pub fn parse<'a>(typ: &Type, text: &str, settings: &TextSettings, arena: &'a Bum
                 None => value,
             })
         }
-        Type::Text | Type::Unknown | Type::NodeTree | Type::AclItem => Datum::Text(arena.alloc_str(text)),
+        Type::Text | Type::Unknown | Type::NodeTree | Type::AclItem | Type::Void => {
+            Datum::Text(arena.alloc_str(text))
+        }
         Type::Varchar(limit) => Datum::Text(arena.alloc_str(simple::fit_varchar(text, *limit)?)),
         Type::Name => Datum::Text(arena.alloc_str(simple::fit_name(text))),
         Type::InternalChar => Datum::Text(arena.alloc_str(simple::first_char(text))),
