@@ -169,7 +169,7 @@ impl Compiler<'_> {
     /// Where the rows of an optimized relation come from.
     fn source(&self, rel: mir::Rel, finishing: &Finishing) -> Result<Source, Error> {
         let reads = rel.depends_on();
-        if reads.is_empty() && rel.is_small() {
+        if reads.is_empty() && rel.rows_max().is_some() {
             return Ok(Source::Constant { rel });
         }
         let contents = self.system_contents(&reads);

@@ -24,7 +24,7 @@ use crate::command::{CommandSender, DataflowId};
 use crate::coordinator::commit::{Sequencer, Write, refused};
 use crate::coordinator::fragments::{Fragments, Readable, Shown};
 use crate::coordinator::{Coordinator, Event, Install, Installed, ReadTimestamp, Start, Until, boot, derive};
-use crate::output::{self, Output};
+use crate::output::{self, Bound, Output};
 use crate::peeks::Peeks;
 use crate::reads::{Range, Read};
 use crate::storage::{CATALOG, Diff, Directory, Disk, Memory, Options, ShardId, Storage, Timestamp, Updates};
@@ -324,8 +324,8 @@ impl Engine {
         receiver
     }
 
-    fn output(&self, bytes_max: Option<usize>) -> Output {
-        Output::new(self.inner.local_workers + self.inner.remote_workers, bytes_max)
+    fn output(&self, bound: Bound) -> Output {
+        Output::new(self.inner.local_workers + self.inner.remote_workers, bound)
     }
 
     /// Hands a transaction to the log; returns when it is durable and visible.
@@ -367,10 +367,15 @@ impl Engine {
         Read::new(relations, read_ts, inner.commands.clone(), inner.peeks.clone(), inner.remote_workers)
     }
 
-    /// Runs a dataflow once, as of now (or of `as_of`): its rows with their multiplicities, sorted by bytes and consolidated.
-    /// Dropping the future frees it.
-    pub async fn run(&self, dataflow: lir::Dataflow, as_of: Option<Timestamp>) -> Result<Updates, Error> {
-        let running = self.start(dataflow, as_of, Until::AsOf, None).await?;
+    /// Runs a dataflow once, as of now (or of `as_of`): its rows with their multiplicities, sorted by bytes and consolidated. It ends with an
+    /// error once it has given more than `bytes_max`. Dropping the future frees it.
+    pub async fn run(
+        &self,
+        dataflow: lir::Dataflow,
+        as_of: Option<Timestamp>,
+        bytes_max: usize,
+    ) -> Result<Updates, Error> {
+        let running = self.start(dataflow, as_of, Until::AsOf, Bound::Answer(bytes_max)).await?;
         let mut rows = Updates::new();
         loop {
             match running.next().await? {
@@ -391,7 +396,7 @@ impl Engine {
         up_to: Option<Timestamp>,
     ) -> Result<Running, Error> {
         let until = up_to.map_or(Until::Forever, Until::At);
-        self.start(dataflow, as_of, until, Some(SUBSCRIBER_LAG_MAX)).await
+        self.start(dataflow, as_of, until, Bound::Lag(SUBSCRIBER_LAG_MAX)).await
     }
 
     async fn start(
@@ -399,12 +404,12 @@ impl Engine {
         dataflow: lir::Dataflow,
         as_of: Option<Timestamp>,
         until: Until,
-        bytes_max: Option<usize>,
+        bound: Bound,
     ) -> Result<Running, Error> {
         if let Some(as_of) = as_of {
             self.check_as_of(&dataflow, as_of)?;
         }
-        let output = Arc::new(self.output(bytes_max));
+        let output = Arc::new(self.output(bound));
         let receiver = self.install("query".into(), dataflow, as_of, until, Some(output.clone()));
         // Whoever gives up waiting must release what is installed after all.
         let mut waiting = Waiting { receiver: Some(receiver), events: self.inner.events.clone() };

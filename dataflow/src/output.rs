@@ -1,8 +1,8 @@
 //! An output: where a dataflow's updates wait for the session that asked for them.
 //!
 //! Each worker pushes what it has with its frontier; the reader is given whole timestamps, consolidated, in order, each as
-//! soon as every worker has passed it. The queue is bounded in bytes, but for one time's: a reader that does not read is cut off with an
-//! error instead of slowing the workers or filling the memory.
+//! soon as every worker has passed it. What waits is bounded in bytes ([`Bound`]): who does not read, or asks for more than memory
+//! should hold, is ended with an error instead of slowing the workers or filling the memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -25,13 +25,25 @@ pub enum Event {
     End,
 }
 
+/// How many bytes may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// Of complete times behind the first, for a reader that reads them as they come. Those of one time are read at once, however
+    /// many (a snapshot is as large as its relation), and what is not complete yet no reader can take.
+    Lag(usize),
+    /// In all, for an answer that is gathered before it is read.
+    Answer(usize),
+    /// For a reader that is part of the engine.
+    None,
+}
+
 #[derive(Debug)]
 pub struct Output {
     state: Mutex<State>,
     ready: Notify,
     /// The same for readers that are threads.
     ready_blocking: Condvar,
-    bytes_max: usize,
+    bound: Bound,
     /// Errors are given to the reader as [`failures`], not as the end.
     recording: bool,
 }
@@ -53,21 +65,21 @@ struct State {
 }
 
 impl Output {
-    /// For this many workers, keeping at most about `bytes_max` bytes of unread updates (None: no limit).
-    pub fn new(workers: usize, bytes_max: Option<usize>) -> Output {
+    /// For this many workers.
+    pub fn new(workers: usize, bound: Bound) -> Output {
         let state = State { uppers: vec![0; workers], ..State::default() };
         Output {
             state: Mutex::new(state),
             ready: Notify::new(),
             ready_blocking: Condvar::new(),
-            bytes_max: bytes_max.unwrap_or(usize::MAX),
+            bound,
             recording: false,
         }
     }
 
     /// For a derived stream: without a limit, and errors among the rows, as the records that its shard keeps of them.
     pub fn recording(workers: usize) -> Output {
-        Output { recording: true, ..Output::new(workers, None) }
+        Output { recording: true, ..Output::new(workers, Bound::None) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -88,7 +100,7 @@ impl Output {
         }
         state.take(updates);
         state.uppers[worker] = state.uppers[worker].max(upper);
-        if state.lags(self.bytes_max) {
+        if state.exceeds(self.bound) {
             state.overrun = true;
             state.forget();
             state.closed = true;
@@ -138,8 +150,13 @@ impl Output {
     pub fn wait(&self) -> Result<Option<Event>, Error> {
         let mut state = self.state();
         loop {
-            if let Some(event) = state.next(self.bytes_max)? {
-                return Ok(Some(event));
+            if let Some(event) = state.next(self.bound)? {
+                drop(state);
+                if let Some(event) = consolidated(event) {
+                    return Ok(Some(event));
+                }
+                state = self.state();
+                continue;
             }
             if state.closed {
                 return Ok(None);
@@ -161,8 +178,29 @@ impl Output {
 
     /// The next event, if there is one now.
     pub fn try_next(&self) -> Result<Option<Event>, Error> {
-        self.state().next(self.bytes_max)
+        loop {
+            let Some(event) = self.state().next(self.bound)? else { return Ok(None) };
+            // The workers push on meanwhile.
+            if let Some(event) = consolidated(event) {
+                return Ok(Some(event));
+            }
+        }
     }
+}
+
+/// From so many updates on, consolidating them takes long enough to hold up whatever else a reactor's thread does.
+const MANY: usize = 10_000;
+
+/// The event with its updates consolidated; none if they cancel.
+fn consolidated(event: Event) -> Option<Event> {
+    let Event::Updates { at, mut rows } = event else { return Some(event) };
+    let on_a_reactor = tokio::runtime::Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
+    match rows.len() > MANY && on_a_reactor {
+        true => tokio::task::block_in_place(|| rows.consolidate()),
+        false => rows.consolidate(),
+    }
+    (!rows.is_empty()).then_some(Event::Updates { at, rows })
 }
 
 impl State {
@@ -187,14 +225,16 @@ impl State {
         }
     }
 
-    /// Whether more waits to be read than may: in complete times, behind the first. Those of one time are read at once, however
-    /// many (a snapshot is as large as its relation), and what is not complete yet no reader can take.
-    fn lags(&self, bytes_max: usize) -> bool {
-        if self.waiting_bytes <= bytes_max {
-            return false;
+    /// Whether more waits than may.
+    fn exceeds(&self, bound: Bound) -> bool {
+        match bound {
+            Bound::Lag(bytes_max) if self.waiting_bytes > bytes_max => {
+                let complete = self.waiting.range(..self.upper()).skip(1);
+                complete.map(|(_, updates)| cost(updates)).sum::<usize>() > bytes_max
+            }
+            Bound::Answer(bytes_max) => self.waiting_bytes > bytes_max,
+            Bound::Lag(_) | Bound::None => false,
         }
-        let complete = self.waiting.range(..self.upper()).skip(1);
-        complete.map(|(_, updates)| cost(updates)).sum::<usize>() > bytes_max
     }
 
     /// All before it was pushed by every worker.
@@ -202,24 +242,21 @@ impl State {
         self.uppers.iter().copied().min().unwrap_or(Timestamp::MAX)
     }
 
-    fn next(&mut self, bytes_max: usize) -> Result<Option<Event>, Error> {
+    /// The next event, its updates not consolidated.
+    fn next(&mut self, bound: Bound) -> Result<Option<Event>, Error> {
         if let Some(error) = self.failed.clone() {
             return Err(error);
         }
         if self.overrun {
-            return Err(lagging(bytes_max));
+            return Err(exceeded(bound));
         }
         let upper = self.upper();
-        loop {
-            // Of each time before its rows, also where the rows of the one before have cancelled.
-            self.fail_on_error(upper)?;
-            let Some(first) = self.waiting.first_entry().filter(|first| *first.key() < upper) else { break };
-            let (at, mut updates) = first.remove_entry();
-            self.waiting_bytes -= cost(&updates);
-            updates.consolidate();
-            if !updates.is_empty() {
-                return Ok(Some(Event::Updates { at, rows: updates }));
-            }
+        // Of each time before its rows.
+        self.fail_on_error(upper)?;
+        if let Some(first) = self.waiting.first_entry().filter(|first| *first.key() < upper) {
+            let (at, rows) = first.remove_entry();
+            self.waiting_bytes -= cost(&rows);
+            return Ok(Some(Event::Updates { at, rows }));
         }
         if upper == Timestamp::MAX {
             return Ok(Some(Event::End));
@@ -256,10 +293,25 @@ fn cost(updates: &Updates) -> usize {
     updates.row_bytes() + 32 * updates.len()
 }
 
-fn lagging(bytes_max: usize) -> Error {
-    Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "the subscriber does not read fast enough")
-        .detail(format!("More than {} MiB of updates were waiting to be read.", bytes_max >> 20))
-        .hint("Subscribe again, with a narrower query, or AS OF the last timestamp that was received.")
+fn exceeded(bound: Bound) -> Error {
+    match bound {
+        Bound::Answer(bytes_max) => answer_too_large(bytes_max),
+        Bound::Lag(_) | Bound::None => {
+            let bytes_max = if let Bound::Lag(bytes_max) = bound { bytes_max } else { usize::MAX };
+            Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "the subscriber does not read fast enough")
+                .detail(format!("More than {} MiB of updates were waiting to be read.", bytes_max >> 20))
+                .hint(
+                    "Subscribe again, with a narrower query, or AS OF the last timestamp that was received.",
+                )
+        }
+    }
+}
+
+/// What is said of an answer that takes more than it may.
+pub fn answer_too_large(bytes_max: usize) -> Error {
+    Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "result is too large")
+        .detail(format!("The rows of a result take at most {} MiB.", bytes_max >> 20))
+        .hint("Read it in parts, by LIMIT or by ranges of a key.")
 }
 
 #[cfg(test)]
@@ -280,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_time_is_given_whole_and_consolidated_once_every_worker_has_passed_it() {
-        let output = Output::new(2, None);
+        let output = Output::new(2, Bound::None);
         output.push(0, rows(&[("b", 1, 1), ("a", 1, 1), ("c", 2, 1)]), 2);
         assert_eq!(output.try_next().expect("nothing fails"), None);
         output.push(1, rows(&[("b", 1, -1), ("a", 1, 1)]), 3);
@@ -291,7 +343,7 @@ mod tests {
 
     #[test]
     fn an_error_is_told_before_the_rows_of_its_time_though_those_before_cancel() {
-        let output = Output::new(1, None);
+        let output = Output::new(1, Bound::None);
         output.push_errs([(&packed_error()[..], 6, 1)].into_iter());
         output.push(0, rows(&[("r", 5, 1), ("r", 5, -1), ("s", 6, 1)]), 7);
         assert_eq!(output.try_next().expect_err("an error stands at 6").code, SqlState::DIVISION_BY_ZERO);
@@ -300,7 +352,7 @@ mod tests {
     #[test]
     fn a_reader_lags_by_what_it_could_have_read() {
         let long = "x".repeat(1 << 10);
-        let output = Output::new(1, Some(4 << 10));
+        let output = Output::new(1, Bound::Lag(4 << 10));
         // The first time may be of any size, and so may what is not complete.
         (0..16).for_each(|_| output.push(0, rows(&[(&long, 1, 1)]), 0));
         (2..32).for_each(|time| output.push(0, rows(&[(&long, time, 1)]), 0));
@@ -309,5 +361,20 @@ mod tests {
         output.push(0, rows(&[]), 32);
         let error = output.try_next().expect_err("the reader lags");
         assert_eq!(error.code, SqlState::CONFIGURATION_LIMIT_EXCEEDED);
+    }
+
+    #[test]
+    fn an_answer_is_bounded_while_it_is_gathered() {
+        let output = Output::new(1, Bound::Answer(4 << 10));
+        let long = "x".repeat(1 << 10);
+        for _ in 0..8 {
+            assert_eq!(output.try_next(), Ok(None));
+            output.push(0, rows(&[(&long, 1, 1)]), 0);
+            if output.state().closed {
+                break;
+            }
+        }
+        assert_eq!(output.try_next().expect_err("it is too large").code, SqlState::PROGRAM_LIMIT_EXCEEDED);
+        assert_eq!(output.state().waiting_bytes, 0, "what was gathered is let go");
     }
 }

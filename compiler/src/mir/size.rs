@@ -10,14 +10,13 @@ use crate::scalar::{ScalarExpr, TableFunc};
 const FEW: usize = 10_000;
 
 impl Rel {
-    /// Whether no operator of an expression without collections multiplies rows beyond [`FEW`]. The rows that it is made of do not count,
-    /// however many: they are there already.
-    pub fn is_small(&self) -> bool {
-        rows_max(self, &mut BTreeMap::new()).is_some()
+    /// At least as many rows as an expression without collections has; `None` if that is not known, or if an operator multiplies rows
+    /// beyond [`FEW`]. The rows that it is made of may be more: they are there already.
+    pub fn rows_max(&self) -> Option<usize> {
+        rows_max(self, &mut BTreeMap::new())
     }
 }
 
-/// At least as many as there are rows; `None` if that is not known or many.
 fn rows_max(rel: &Rel, locals: &mut BTreeMap<LocalId, usize>) -> Option<usize> {
     deep(|| match rel {
         Rel::Constant { rows, .. } => Some(rows.as_ref().map_or(0, Vec::len)),
@@ -73,16 +72,16 @@ mod tests {
     }
 
     #[test]
-    fn what_multiplies_rows_is_small_only_while_it_gives_few() {
-        assert!(series(10_000).is_small());
-        assert!(!series(10_001).is_small());
-        assert!(!series(i64::MAX).is_small());
-        assert!(series(100).product(series(100)).is_small());
-        assert!(!series(100).product(series(101)).is_small());
+    fn rows_are_counted_while_they_are_few_or_there_already() {
+        assert_eq!(series(10_000).rows_max(), Some(10_000));
+        assert_eq!(series(10_001).rows_max(), None);
+        assert_eq!(series(i64::MAX).rows_max(), None);
+        assert_eq!(series(100).product(series(100)).rows_max(), Some(10_000));
+        assert_eq!(series(100).product(series(101)).rows_max(), None);
         let func = TableFunc::by_id("generate_series Int8 Int8").expect("it is declared");
         let of_a_column = series(2).flat_map(func, vec![ScalarExpr::column(0), ScalarExpr::column(0)]);
-        assert!(!of_a_column.is_small(), "how far it goes is not known");
+        assert_eq!(of_a_column.rows_max(), None, "how far it goes is not known");
         let many = (0..50_000).map(|i| Row::pack([Datum::Int(i)])).collect();
-        assert!(Rel::constant(many, RelationType::default()).is_small(), "its rows are there already");
+        assert_eq!(Rel::constant(many, RelationType::default()).rows_max(), Some(50_000));
     }
 }

@@ -17,8 +17,9 @@ use compiler::repr::{Datum, Row, RowBuf, Type, encode_canonical};
 use compiler::scalar::{MfpPlan, ScalarExpr, Scratch};
 use compiler::{Error, SqlState};
 use dataflow::coordinator::fragments::Readable;
+use dataflow::output::answer_too_large;
 use dataflow::reads::Range;
-use dataflow::storage::Diff;
+use dataflow::storage::{Diff, Updates};
 use dataflow::tables::key_length;
 
 use super::finish::{Cut, finish};
@@ -59,10 +60,7 @@ impl Executor {
                 self.run(dataflow, needed, interrupt).await?
             }
         };
-        if rows.len() > ROWS_PER_CHECK && !query.finishing.order.is_empty() {
-            return tokio::task::block_in_place(|| finish(rows, &query.finishing, &cut));
-        }
-        finish(rows, &query.finishing, &cut)
+        beside_the_reactor(rows.len(), || finish(rows, &query.finishing, &cut))
     }
 
     async fn run(
@@ -71,18 +69,25 @@ impl Executor {
         needed: Option<usize>,
         interrupt: &Interrupt,
     ) -> Result<RowSet, Error> {
-        let rows = tokio::select! {
-            biased;
-            error = interrupt.stopped() => return Err(error),
-            rows = self.engine.run(dataflow, None) => rows?,
-        };
+        let rows = self.updates(dataflow, interrupt).await?;
         let mut gather = Gather::new(needed, interrupt);
-        for (row, _, diff) in rows.iter() {
-            if gather.push(row, diff).is_break() {
-                break;
+        beside_the_reactor(rows.len(), || {
+            for (row, _, diff) in rows.iter() {
+                if gather.push(row, diff).is_break() {
+                    break;
+                }
             }
+            gather.finish()
+        })
+    }
+
+    /// What a dataflow gives that runs once.
+    async fn updates(&self, dataflow: Dataflow, interrupt: &Interrupt) -> Result<Updates, Error> {
+        tokio::select! {
+            biased;
+            error = interrupt.stopped() => Err(error),
+            rows = self.engine.run(dataflow, None, RESULT_BYTES_MAX) => rows,
         }
-        gather.finish()
     }
 
     /// Reads an arrangement, as the transaction sees it.
@@ -114,7 +119,7 @@ impl Executor {
             transaction.see(&catalog, path.relation, &path.identity, &range, stored, &mut visit)?;
         } else {
             let dataflow = self.with_own_changes(&arranged(&catalog, path)?, transaction)?;
-            let records = self.engine.run(dataflow, None).await?;
+            let records = self.updates(dataflow, interrupt).await?;
             for (record, _, diff) in records.iter() {
                 let (key, value) = record.split_at(key_length(record, path.layout.key));
                 if contains(&range, key) && through.push(key, value, diff).is_break() {
@@ -216,13 +221,20 @@ fn interpreted(
     interrupt: &Interrupt,
 ) -> Result<RowSet, Error> {
     let limits = interpret::Limits { bytes_max: INTERPRETED_BYTES_MAX, check: &|| interrupt.check() };
-    let mut gather = Gather::new(needed, interrupt);
-    for (row, diff) in interpret::evaluate_within(rel, contents, &limits)? {
-        if gather.push(row.bytes(), diff).is_break() {
-            break;
+    beside_the_reactor(rel.rows_max().unwrap_or(usize::MAX), || {
+        let mut gather = Gather::new(needed, interrupt);
+        for (row, diff) in interpret::evaluate_within(rel, contents, &limits)? {
+            if gather.push(row.bytes(), diff).is_break() {
+                break;
+            }
         }
-    }
-    gather.finish()
+        gather.finish()
+    })
+}
+
+/// Does what takes as long as there are rows: where they are many, so that the reactor's thread serves others meanwhile.
+fn beside_the_reactor<T>(rows: usize, work: impl FnOnce() -> T) -> T {
+    if rows > ROWS_PER_CHECK { tokio::task::block_in_place(work) } else { work() }
 }
 
 /// The arrangement's records, as a dataflow of its own: for a view over collections that the transaction has changed.
@@ -338,14 +350,8 @@ impl<'g, 'i> Through<'g, 'i> {
     }
 }
 
-/// The most that a result takes: it is in memory before its first row is sent.
-const RESULT_BYTES_MAX: usize = 8 << 30;
-
-fn result_too_large() -> Error {
-    Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "result is too large")
-        .detail(format!("The rows of a result take at most {} GiB.", RESULT_BYTES_MAX >> 30))
-        .hint("Read it in parts, by LIMIT or by ranges of a key.")
-}
+/// The most that a result takes: it is in memory before its first row is sent, and while it is sorted it is there three times.
+const RESULT_BYTES_MAX: usize = 2 << 30;
 
 /// Rows as they are gathered: as many as are needed, and as long as nobody interrupts.
 pub(super) struct Gather<'i> {
@@ -373,7 +379,7 @@ impl<'i> Gather<'i> {
                 return ControlFlow::Break(());
             }
             if self.rows.bytes() + 8 * self.rows.len() > RESULT_BYTES_MAX {
-                self.failed = Some(result_too_large());
+                self.failed = Some(answer_too_large(RESULT_BYTES_MAX));
                 return ControlFlow::Break(());
             }
             self.rows.push(row);
