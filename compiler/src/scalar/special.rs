@@ -37,7 +37,7 @@ functions! { pub(super) FUNCTIONS;
     /// A random number from 0 and below 1, by a seed: what a call of `random()` is bound to, until its place is known.
     "random of"(Int8) -> Float8, volatile(), errs(), special(): "" => "" = { |_, _seed: i64| unplaced() };
     /// The random number of a seed, a copy of a row, and the row.
-    "random at"(Int8, Int8) -> Float8, never_null(), special(), variadic(ArgType::Any): "" => "" = { raw random_number };
+    "random at"(Int8, Int8) -> Float8, stable(), never_null(), special(), variadic(ArgType::Any): "" => "" = { raw random_number };
     /// How far RANGE reaches: the sum, or the difference, of a value and a distance; of infinities that cancel each other, all.
     "range limit"(Numeric, Numeric, Bool, Bool) -> Numeric, special():
         "range limit(3, 1, true, true)" => "2" = { raw range_limit };
