@@ -8,6 +8,7 @@ mod harness;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use harness::postgres::Postgres;
@@ -72,6 +73,8 @@ struct Run<'a> {
     oracle: Client,
     /// Runs the file as it stands.
     plain: Client,
+    /// What the server said to it besides, since it was last looked at.
+    notices: Arc<Mutex<Vec<String>>>,
     /// Creates and reads the views of the other ways.
     views: Client,
     /// Queries whose relations are there, by record number.
@@ -84,11 +87,13 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(file: &'a File, server: &Server, oracle: Client) -> Run<'a> {
-        let (plain, views) = (server.connect(), server.connect());
+        let notices = Arc::new(Mutex::new(Vec::new()));
+        let (plain, views) = (server.connect_noting(&notices), server.connect());
         Run {
             file,
             oracle,
             plain,
+            notices,
             views,
             early: BTreeMap::new(),
             in_block: false,
@@ -134,10 +139,21 @@ impl<'a> Run<'a> {
         oracle
     }
 
+    /// What was said beside the plain answer, where the file pins it.
+    fn said<T>(&mut self, record: &Record, plain: &Result<T, Failure>) {
+        let mut said = std::mem::take(&mut *self.notices.lock().expect("nothing panics with the list"));
+        let hint = plain.as_ref().err().and_then(|failure| failure.hint.as_ref());
+        said.extend(hint.map(|hint| format!("hint: {hint}")));
+        if !record.said.is_empty() && record.said != said {
+            self.fail(record, "notices and hints", &record.said, &said);
+        }
+    }
+
     /// A statement: both sides succeed and report as many rows, or fail with the error.
     fn statement(&mut self, record: &Record) {
         let oracle = (!record.only_tidewater).then(|| slt::run(&mut self.oracle, &record.for_oracle()));
         let plain = slt::run(&mut self.plain, &record.sql);
+        self.said(record, &plain);
         match &record.kind {
             Kind::Error(expected) => {
                 self.expect_error(record, "PostgreSQL", expected, oracle.as_ref());
@@ -184,6 +200,7 @@ impl<'a> Run<'a> {
             self.fail(record, "PostgreSQL", &expected, &oracle);
         }
         let plain = answer(&mut self.plain, &record.sql).map(arrange);
+        self.said(record, &plain);
         if plain.as_ref() != Ok(&expected) {
             self.fail(record, "SELECT", &expected, &plain);
         }
@@ -212,6 +229,7 @@ impl<'a> Run<'a> {
         self.expect_error(record, "PostgreSQL", expected, oracle.as_ref());
         let expected = &wanted(expected, oracle.as_ref());
         let plain = answer(&mut self.plain, &record.sql);
+        self.said(record, &plain);
         self.expect_error(record, "SELECT", expected, Some(&plain));
         if !record.is_viewable() || self.in_block {
             return;
@@ -299,7 +317,7 @@ fn create_view(name: &str, columns: usize, query: &str) -> String {
 /// The error that the others must have too: while PostgreSQL's are being written, what it says.
 fn wanted<T>(expected: &Expected, oracle: Option<&Result<T, Failure>>) -> Expected {
     match oracle {
-        Some(Err(Failure { code, message })) if rewriting() && expected.message.is_some() => {
+        Some(Err(Failure { code, message, .. })) if rewriting() && expected.message.is_some() => {
             Expected { code: code.clone(), message: Some(message.clone()) }
         }
         _ => expected.clone(),

@@ -4,9 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use postgres::{Client, NoTls};
+use postgres::{Client, Config, NoTls};
 
 use super::Scratch;
 
@@ -71,6 +72,18 @@ impl Server {
         connect(self.port, "tidewater")
     }
 
+    /// As [`Server::connect`], with a list to which notices and their hints are added.
+    pub fn connect_noting(&self, notices: &Arc<Mutex<Vec<String>>>) -> Client {
+        let mut config = config(self.port, "tidewater");
+        let notices = notices.clone();
+        config.notice_callback(move |notice| {
+            let mut notices = notices.lock().expect("nothing panics with the list");
+            notices.push(format!("notice: {}", notice.message()));
+            notices.extend(notice.hint().map(|hint| format!("hint: {hint}")));
+        });
+        connect_with(&config)
+    }
+
     /// The process that has the listener and the data.
     pub fn process(&mut self) -> &mut Child {
         &mut self.processes[0]
@@ -103,10 +116,20 @@ impl Drop for Server {
 
 /// Connects, retrying for a while: a server may be recovering.
 pub fn connect(port: u16, database: &str) -> Client {
+    connect_with(&config(port, database))
+}
+
+fn config(port: u16, database: &str) -> Config {
+    let mut config = Client::configure();
+    config.host("127.0.0.1").port(port).user("postgres").dbname(database);
+    config.connect_timeout(Duration::from_secs(30));
+    config
+}
+
+fn connect_with(config: &Config) -> Client {
     let deadline = Instant::now() + Duration::from_secs(60);
-    let config = format!("host=127.0.0.1 port={port} user=postgres dbname={database} connect_timeout=30");
     loop {
-        match Client::connect(&config, NoTls) {
+        match config.connect(NoTls) {
             Ok(client) => return client,
             Err(error) if Instant::now() > deadline => panic!("cannot connect: {error}"),
             Err(_) => std::thread::sleep(Duration::from_millis(20)),

@@ -16,6 +16,9 @@
 //! to be created. `past fails: CODE` before a query says that its view had that error before: a subscription from then on fails,
 //! one from now on does not.
 //!
+//! Lines `notice: text` and `hint: text` before a record pin what Tidewater says besides: each notice, its hint behind it, and an error's
+//! hint last.
+//!
 //! A line `only tidewater: why` before a record says that PostgreSQL cannot answer it, `only select: why` that it cannot be
 //! maintained; nor are queries inside a block, which alone sees its writes, nor what is no query (`INSERT ... RETURNING`).
 //! `REWRITE=1` writes PostgreSQL's answers into the file, messages where there is one or a `?`.
@@ -37,6 +40,7 @@ pub struct Failure {
     /// The SQLSTATE.
     pub code: String,
     pub message: String,
+    pub hint: Option<String>,
 }
 
 /// An error that a record expects.
@@ -56,6 +60,8 @@ pub struct Record {
     pub only_select: bool,
     /// The SQLSTATE of what was wrong with the query's past.
     pub past_fails: Option<String>,
+    /// Notices and hints, as lines of the file. Empty: whatever is said.
+    pub said: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -178,6 +184,7 @@ fn parse(text: &str, path: &Path) -> Vec<Record> {
     let lines: Vec<&str> = text.lines().collect();
     let mut records = Vec::new();
     let (mut only_tidewater, mut only_select, mut past_fails) = (false, false, None);
+    let mut said = Vec::new();
     let mut at = 0;
     while at < lines.len() {
         let line = lines[at];
@@ -195,6 +202,10 @@ fn parse(text: &str, path: &Path) -> Vec<Record> {
         }
         if line.starts_with("only select: ") {
             only_select = true;
+            continue;
+        }
+        if line.starts_with("notice: ") || line.starts_with("hint: ") {
+            said.push(line.to_owned());
             continue;
         }
         let start = at;
@@ -226,6 +237,7 @@ fn parse(text: &str, path: &Path) -> Vec<Record> {
             only_tidewater,
             only_select,
             past_fails,
+            said: std::mem::take(&mut said),
         });
         (only_tidewater, only_select) = (false, false);
     }
@@ -267,8 +279,12 @@ fn messages(client: &mut Client, sql: &str) -> Result<Vec<SimpleQueryMessage>, F
 
 fn failed(error: &postgres::Error) -> Failure {
     match error.as_db_error() {
-        Some(error) => Failure { code: error.code().code().to_owned(), message: visible(error.message()) },
-        None => Failure { code: "lost".to_owned(), message: error.to_string() },
+        Some(error) => Failure {
+            code: error.code().code().to_owned(),
+            message: visible(error.message()),
+            hint: error.hint().map(str::to_owned),
+        },
+        None => Failure { code: "lost".to_owned(), message: error.to_string(), hint: None },
     }
 }
 

@@ -287,14 +287,14 @@ pub fn undefined_schema(name: &str) -> Error {
     Error::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{name}\" does not exist"))
 }
 
-/// The candidate most like `name`: the same words at its end or beginning, or few enough letters to change.
+/// The candidate most like `name`: few enough letters to change, or the same words at its end or beginning and little else.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).clamp(1, 3);
     let score = |candidate: &str| {
         let distance = edit_distance(&name.to_lowercase(), &candidate.to_lowercase());
         let extends = candidate.strip_suffix(name).is_some_and(|rest| rest.ends_with('_'))
             || candidate.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
-        (distance <= limit).then_some(distance).or_else(|| (name.len() >= 2 && extends).then_some(limit + 1))
+        (distance <= limit || name.len() >= 2 && extends).then_some((distance > limit, distance))
     };
     candidates.into_iter().filter_map(|c| Some((score(c)?, c))).min().map(|(_, c)| c)
 }
@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(nearest("weight_g", ["widget_weight_g", "sensor_id"]), Some("widget_weight_g"));
         assert_eq!(nearest("nmae", ["name", "game"]), Some("name"));
         assert_eq!(nearest("stars", ["start", "stars_given"]), Some("start"));
-        assert_eq!(nearest("id", ["user_id", "message"]), Some("user_id"));
+        assert_eq!(nearest("id", ["rating_id", "user_id", "message"]), Some("user_id"));
         assert_eq!(nearest("x", ["message"]), None);
     }
 }
