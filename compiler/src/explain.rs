@@ -118,6 +118,14 @@ fn mir_line(rel: &Rel, names: &dyn Names) -> String {
         Rel::Join { equivalences, .. } => {
             format!("Join {}", list(equivalences.iter().map(|class| joined(class, " = "))))
         }
+        Rel::Lookup(lookup) => {
+            let keys = lookup.keys.iter().map(|(left, right)| format!("{left} = {right}"));
+            let mut line = format!("{} {}", lookup_name(lookup.outer), list(keys));
+            if !lookup.on.is_empty() {
+                line += &format!(" on {}", joined(&lookup.on, " AND "));
+            }
+            line
+        }
         Rel::Reduce { group_key, aggregates, .. } => reduce_line(group_key, aggregates),
         Rel::TopK { group_key, order: keys, limit, offset, .. } => {
             top_k_line(group_key, keys, *limit, *offset)
@@ -127,6 +135,11 @@ fn mir_line(rel: &Rel, names: &dyn Names) -> String {
         Rel::Threshold { .. } => "Threshold".to_owned(),
         Rel::Union { .. } => "Union".to_owned(),
     }
+}
+
+/// What a join of a stream and a table at arrival is called.
+pub(crate) fn lookup_name(outer: bool) -> &'static str {
+    if outer { "ArrivalLeftJoin" } else { "ArrivalJoin" }
 }
 
 /// The first rows; the number of all when they are many.
@@ -254,6 +267,16 @@ fn node_tree(node: &lir::Node, names: &dyn Names) -> Tree {
                 Tree::new(line, vec![child(input)])
             }
             Op::Join(join) => join_tree(join, names),
+            Op::Lookup(lookup) => {
+                let mut line = format!("{} by key {}", lookup_name(lookup.outer.is_some()), lookup.key);
+                if let Some(outer) = &lookup.outer
+                    && !outer.on.predicates.is_empty()
+                {
+                    line += &format!(" on {}", joined(&outer.on.predicates, " AND "));
+                }
+                line += &mfp_text(&lookup.closure);
+                Tree::new(line, vec![child(&lookup.input), join_input_tree("table", &lookup.table, names)])
+            }
             Op::Reduce(reduce) => reduce_tree(reduce, names),
             Op::TopK(top_k) => {
                 let group: Vec<usize> = (0..top_k.form.key).collect();

@@ -107,6 +107,13 @@ pub enum Rel {
         on: Vec<Expr>,
         lateral: bool,
     },
+    /// The arrival join of a stream's row with what a table holds at its time; see [`mir::Rel::Lookup`]. `on` sees both in one row.
+    Lookup {
+        input: Box<Rel>,
+        table: Box<Rel>,
+        on: Vec<Expr>,
+        outer: bool,
+    },
     /// The key's columns, then the aggregates'. `global`: without GROUP BY, one row even of nothing.
     Reduce {
         input: Box<Rel>,
@@ -498,7 +505,9 @@ impl Rel {
             Rel::FlatMap { input, types, .. } => input.arity() + types.len(),
             Rel::Window { input, functions, .. } => input.arity() + functions.len(),
             Rel::Filter { input, .. } | Rel::Distinct { input } | Rel::TopK { input, .. } => input.arity(),
-            Rel::Join { left, right, .. } => left.arity() + right.arity(),
+            Rel::Join { left, right, .. } | Rel::Lookup { input: left, table: right, .. } => {
+                left.arity() + right.arity()
+            }
             Rel::Reduce { key, aggregates, .. } => key.len() + aggregates.len(),
             Rel::Union { inputs } => inputs[0].arity(),
             Rel::SetOp { left, .. } => left.arity(),
@@ -535,6 +544,10 @@ impl Rel {
                 };
                 left.into_iter().chain(right).collect()
             }
+            Rel::Lookup { input, table, outer, .. } => {
+                let found = if *outer { nullable(table.types()) } else { table.types() };
+                input.types().into_iter().chain(found).collect()
+            }
             Rel::Reduce { key, aggregates, .. } => {
                 key.iter().map(Expr::column_type).chain(aggregates.iter().map(|a| a.typ.clone())).collect()
             }
@@ -565,6 +578,7 @@ impl Rel {
             | Rel::Distinct { input }
             | Rel::TopK { input, .. } => vec![(0, input)],
             Rel::Join { left, right, lateral, .. } => vec![(0, left), (usize::from(*lateral), right)],
+            Rel::Lookup { input, table, .. } => vec![(0, input), (0, table)],
             Rel::Union { inputs } => inputs.iter().map(|input| (0, input)).collect(),
             Rel::SetOp { left, right, .. } => vec![(0, left), (0, right)],
         }
@@ -583,6 +597,7 @@ impl Rel {
             | Rel::Distinct { input }
             | Rel::TopK { input, .. } => vec![(0, input)],
             Rel::Join { left, right, lateral, .. } => vec![(0, left), (usize::from(*lateral), right)],
+            Rel::Lookup { input, table, .. } => vec![(0, input), (0, table)],
             Rel::Union { inputs } => inputs.iter_mut().map(|input| (0, input)).collect(),
             Rel::SetOp { left, right, .. } => vec![(0, left), (0, right)],
         }
@@ -596,7 +611,8 @@ impl Rel {
             Rel::Map { exprs: own, .. }
             | Rel::Filter { predicates: own, .. }
             | Rel::FlatMap { args: own, .. }
-            | Rel::Join { on: own, .. } => own.iter().collect(),
+            | Rel::Join { on: own, .. }
+            | Rel::Lookup { on: own, .. } => own.iter().collect(),
             Rel::Reduce { key, aggregates, .. } => {
                 key.iter().chain(aggregates.iter().flat_map(Aggregate::exprs)).collect()
             }
@@ -615,7 +631,8 @@ impl Rel {
             Rel::Map { exprs: own, .. }
             | Rel::Filter { predicates: own, .. }
             | Rel::FlatMap { args: own, .. }
-            | Rel::Join { on: own, .. } => own.iter_mut().collect(),
+            | Rel::Join { on: own, .. }
+            | Rel::Lookup { on: own, .. } => own.iter_mut().collect(),
             Rel::Reduce { key, aggregates, .. } => {
                 key.iter_mut().chain(aggregates.iter_mut().flat_map(Aggregate::exprs_mut)).collect()
             }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bumpalo::Bump;
 
 use crate::error::{Error, SqlState};
-use crate::mir::{CollectionId, Contents, Id, LocalId, Rel, deep};
+use crate::mir::{CollectionId, Contents, Id, LocalId, Lookup, Rel, deep};
 use crate::repr::row::{Row, RowBuf};
 use crate::repr::{Datum, Type, encode_canonical, encode_sort_key};
 use crate::scalar::window::{self, PartitionRow, WindowExpr};
@@ -29,6 +29,14 @@ pub struct Updates {
 
 /// The expression's updates, given those of the collections that it reads. Times are only compared.
 pub fn interpret(rel: &Rel, inputs: &BTreeMap<CollectionId, Updates>) -> Updates {
+    match rel.is_historical() {
+        true => Sequences { inputs: inputs.clone(), locals: BTreeMap::new() }.updates(rel),
+        false => at_each_time(rel, inputs),
+    }
+}
+
+/// What is memoryless: at each time, what the collections hold then gives what the expression holds.
+fn at_each_time(rel: &Rel, inputs: &BTreeMap<CollectionId, Updates>) -> Updates {
     let mut times = BTreeSet::from([0]);
     for updates in inputs.values() {
         times.extend(updates.oks.iter().map(|(_, time, _)| *time));
@@ -46,6 +54,109 @@ pub fn interpret(rel: &Rel, inputs: &BTreeMap<CollectionId, Updates>) -> Updates
         output.errs.extend(now.errs.difference(&before.errs).map(|error| (error.clone(), time, 1)));
         output.errs.extend(before.errs.difference(&now.errs).map(|error| (error.clone(), time, -1)));
         before = now;
+    }
+    output
+}
+
+/// Expressions that need more of their inputs than what they hold at a time: evaluated one operator after the other, each over the whole
+/// sequences of its inputs' updates.
+struct Sequences {
+    inputs: BTreeMap<CollectionId, Updates>,
+    locals: BTreeMap<LocalId, Updates>,
+}
+
+impl Sequences {
+    fn updates(&mut self, rel: &Rel) -> Updates {
+        deep(|| match rel {
+            Rel::Get { id: Id::Local(id), .. } => self.locals[id].clone(),
+            Rel::Let { id, value, body } => {
+                let value = self.updates(value);
+                let outer = self.locals.insert(*id, value);
+                let body = self.updates(body);
+                match outer {
+                    Some(outer) => self.locals.insert(*id, outer),
+                    None => self.locals.remove(id),
+                };
+                body
+            }
+            Rel::Lookup(lookup) => {
+                let (input, table) = (self.updates(&lookup.input), self.updates(&lookup.table));
+                at_arrival(&input, &table, lookup)
+            }
+            Rel::Constant { .. } | Rel::Get { .. } => at_each_time(rel, &self.inputs),
+            _ => {
+                let (mut node, mut inputs) = (rel.clone(), BTreeMap::new());
+                node.for_each_child_mut(|child| {
+                    let id = CollectionId(inputs.len() as u64);
+                    let typ = child.typ();
+                    inputs.insert(id, self.updates(child));
+                    *child = Rel::get(id, typ);
+                });
+                at_each_time(&node, &inputs)
+            }
+        })
+    }
+}
+
+/// Each update of the input, with what the table holds at its own time. The table's errors are told as they come, and never taken
+/// back: what was looked up may have wanted them.
+fn at_arrival(input: &Updates, table: &Updates, lookup: &Lookup) -> Updates {
+    let mut output = Updates { oks: Vec::new(), errs: input.errs.clone() };
+    output.errs.extend(table.errs.iter().filter(|(.., diff)| *diff > 0).cloned());
+    let keys: Vec<ScalarExpr> = lookup.keys.iter().map(|(_, right)| right.clone()).collect();
+    let keys = table.oks.iter().map(|(row, time, diff)| (key(row, &keys).err(), time, diff));
+    output.errs.extend(keys.filter_map(|(error, time, diff)| Some((error?, *time, 1)).filter(|_| *diff > 0)));
+    let times: BTreeSet<u64> = input.oks.iter().map(|(_, time, _)| *time).collect();
+    for time in times {
+        let at = input.oks.iter().filter(|(_, t, _)| *t == time);
+        let mut rows: Vec<(Row, i64)> = at.map(|(row, _, diff)| (row.clone(), *diff)).collect();
+        consolidate(&mut rows);
+        let there = Collection { rows: table.as_of(time).rows, errs: BTreeSet::new() };
+        let found = look_up(Collection { rows, errs: BTreeSet::new() }, there, lookup);
+        output.oks.extend(found.rows.into_iter().map(|(row, diff)| (row, time, diff)));
+        output.errs.extend(found.errs.into_iter().map(|error| (error, time, 1)));
+    }
+    output
+}
+
+/// What rows that arrive together find in a table. A key that fails is an error, and finds nothing.
+fn look_up(input: Collection, table: Collection, lookup: &Lookup) -> Collection {
+    let (left, right): (Vec<ScalarExpr>, Vec<ScalarExpr>) = lookup.keys.iter().cloned().unzip();
+    let mut output = Collection { rows: Vec::new(), errs: input.errs.union(&table.errs).cloned().collect() };
+    let mut by_key: HashMap<Vec<u8>, Vec<&(Row, i64)>> = HashMap::new();
+    for entry in &table.rows {
+        match key(&entry.0, &right) {
+            Ok(Some(key)) => by_key.entry(key).or_default().push(entry),
+            Ok(None) => {}
+            Err(error) => drop(output.errs.insert(error)),
+        }
+    }
+    for (row, diff) in &input.rows {
+        let matches = match key(row, &left) {
+            Ok(key) => key.and_then(|key| by_key.get(&key)),
+            Err(error) => {
+                output.errs.insert(error);
+                continue;
+            }
+        };
+        let mut found = false;
+        for (other, count) in matches.into_iter().flatten() {
+            let mut joined = RowBuf::default();
+            joined.extend(row.bytes());
+            joined.extend(other.bytes());
+            let joined = joined.into_row();
+            let passed = passes(&joined.unpack(), &lookup.on);
+            found |= passed != Ok(false);
+            match passed {
+                Ok(true) => output.rows.push((joined, diff * count)),
+                Ok(false) => {}
+                Err(error) => drop(output.errs.insert(error)),
+            }
+        }
+        if lookup.outer && !found {
+            let nulls = std::iter::repeat_n(Datum::Null, lookup.table.arity());
+            output.rows.push((Row::pack(row.iter().chain(nulls)), *diff));
+        }
     }
     output
 }
@@ -240,6 +351,8 @@ impl<'a> Evaluator<'a> {
             Rel::Reduce { input, group_key, aggregates } => {
                 reduce(self.eval(input)?, group_key, aggregates, &self.meter)?
             }
+            // All of it arrives at one time.
+            Rel::Lookup(lookup) => look_up(self.eval(&lookup.input)?, self.eval(&lookup.table)?, lookup),
             Rel::TopK { input, group_key, order, limit, offset } => {
                 top_k(self.eval(input)?, group_key, order, *limit, *offset, &self.meter)?
             }

@@ -117,6 +117,7 @@ pub enum Op {
         mfp: Mfp,
     },
     Join(Join),
+    Lookup(Lookup),
     Reduce(Reduce),
     TopK(TopK),
     Window(Window),
@@ -161,6 +162,27 @@ pub struct LinearStage {
     pub right: JoinInput,
     /// Over key ++ left value ++ right value. Its output is the running result's row.
     pub closure: Mfp,
+}
+
+/// A stream's updates looked up in a table's arrangement as it is at their times, inclusive: the arrival join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup {
+    /// Yields key ++ what is kept of the row.
+    pub input: Box<Node>,
+    pub key: usize,
+    pub table: JoinInput,
+    /// Over key ++ kept ++ looked-up value.
+    pub closure: Mfp,
+    /// What becomes of rows that find nothing. None: they vanish.
+    pub outer: Option<OuterLookup>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OuterLookup {
+    /// Over key ++ kept ++ looked-up value, without outputs: whether it counts as found.
+    pub on: Mfp,
+    /// Over key ++ kept: the row with NULLs in the place of the table's columns.
+    pub absent: Mfp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,6 +292,9 @@ impl Node {
                 let inputs = std::iter::once(first).chain(stages.iter().map(|stage| &stage.right));
                 inputs.filter_map(JoinInput::node).collect()
             }
+            Op::Lookup(Lookup { input, table, .. }) => {
+                std::iter::once(&**input).chain(table.node()).collect()
+            }
             Op::Join(Join::Delta { .. }) => Vec::new(),
         }
     }
@@ -289,6 +314,9 @@ impl Node {
             Op::Join(Join::Linear { first, stages }) => {
                 let inputs = std::iter::once(first).chain(stages.iter_mut().map(|stage| &mut stage.right));
                 inputs.filter_map(JoinInput::node_mut).collect()
+            }
+            Op::Lookup(Lookup { input, table, .. }) => {
+                std::iter::once(&mut **input).chain(table.node_mut()).collect()
             }
             Op::Join(Join::Delta { .. }) => Vec::new(),
         }
@@ -311,6 +339,7 @@ impl Node {
                 let inputs = std::iter::once(first).chain(stages.iter().map(|stage| &stage.right));
                 found.extend(inputs.filter_map(JoinInput::fragment));
             }
+            Op::Lookup(lookup) => found.extend(lookup.table.fragment()),
             Op::Join(Join::Delta { paths }) => {
                 found.extend(paths.iter().map(|path| path.source));
                 found.extend(paths.iter().flat_map(|path| &path.stages).map(|stage| stage.fragment));
@@ -386,6 +415,15 @@ impl Node {
                 scalars_of(mfp, f);
             }
             Op::Join(join) => join.for_each_scalar_mut(f),
+            Op::Lookup(lookup) => {
+                lookup.input.for_each_scalar_mut(f);
+                lookup.table.for_each_scalar_mut(f);
+                scalars_of(&mut lookup.closure, f);
+                if let Some(outer) = &mut lookup.outer {
+                    scalars_of(&mut outer.on, f);
+                    scalars_of(&mut outer.absent, f);
+                }
+            }
             Op::Reduce(reduce) => {
                 reduce.input.for_each_scalar_mut(f);
                 scalars_of(&mut reduce.form.mfp, f);

@@ -59,12 +59,30 @@ pub enum Rel {
     /// The input's columns, then one per function of the row's partition in the given order (ties by the whole row's bytes).
     /// Multiplicities kept, but the copies of a row may get different results. Not append-only. Memory: the input, by partition.
     Window { input: Box<Rel>, partition: Vec<usize>, order: Vec<SortKey>, functions: Vec<WindowExpr> },
+    /// The arrival join: for each update of the input, the rows that the table holds at the update's own time, inclusive, and that its
+    /// keys and `on` match: the input's columns, then the table's. Only the input drives it: what it gave is never revised when the table
+    /// changes. Append-only if the input is. Historical: its contents do not follow from its inputs' contents. Memory: the table arranged
+    /// by the keys.
+    Lookup(Lookup),
     /// Multiplicities negated. Not append-only.
     Negate { input: Box<Rel> },
     /// Rows whose multiplicity is positive, with it; the others vanish. Memory: the input, by whole row.
     Threshold { input: Box<Rel> },
     /// Multiplicities added. At least one input; their types agree but for typmods. Memory: none.
     Union { inputs: Vec<Rel> },
+}
+
+/// An arrival join. See [`Rel::Lookup`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Lookup {
+    pub input: Box<Rel>,
+    pub table: Box<Rel>,
+    /// Pairs that are equal and not NULL: over the input's columns, over the table's. At least one.
+    pub keys: Vec<(ScalarExpr, ScalarExpr)>,
+    /// What else is true of a match, over both columns in a row.
+    pub on: Vec<ScalarExpr>,
+    /// An input row that matches nothing gives one row, with NULLs for the table's columns.
+    pub outer: bool,
 }
 
 /// Smart constructors: they leave out what does nothing and merge what is trivially one, so that callers need not look.
@@ -223,6 +241,10 @@ impl Rel {
             | Rel::Negate { input }
             | Rel::Threshold { input } => f(input),
             Rel::Join { inputs, .. } | Rel::Union { inputs } => inputs.iter().for_each(f),
+            Rel::Lookup(lookup) => {
+                f(&lookup.input);
+                f(&lookup.table);
+            }
         }
     }
 
@@ -243,6 +265,10 @@ impl Rel {
             | Rel::Negate { input }
             | Rel::Threshold { input } => f(input),
             Rel::Join { inputs, .. } | Rel::Union { inputs } => inputs.iter_mut().for_each(f),
+            Rel::Lookup(lookup) => {
+                f(&mut lookup.input);
+                f(&mut lookup.table);
+            }
         }
     }
 
@@ -274,6 +300,9 @@ impl Rel {
             | Rel::Filter { predicates: exprs, .. }
             | Rel::FlatMap { args: exprs, .. } => exprs.iter().for_each(f),
             Rel::Join { equivalences, .. } => equivalences.iter().flatten().for_each(f),
+            Rel::Lookup(lookup) => {
+                lookup.keys.iter().flat_map(|(left, right)| [left, right]).chain(&lookup.on).for_each(f)
+            }
             Rel::Reduce { group_key, aggregates, .. } => {
                 group_key.iter().for_each(&mut f);
                 aggregates.iter().flat_map(AggregateExpr::exprs).for_each(f);
@@ -293,6 +322,12 @@ impl Rel {
             | Rel::Filter { predicates: exprs, .. }
             | Rel::FlatMap { args: exprs, .. } => exprs.iter_mut().for_each(f),
             Rel::Join { equivalences, .. } => equivalences.iter_mut().flatten().for_each(f),
+            Rel::Lookup(lookup) => lookup
+                .keys
+                .iter_mut()
+                .flat_map(|(left, right)| [left, right])
+                .chain(&mut lookup.on)
+                .for_each(f),
             Rel::Reduce { group_key, aggregates, .. } => {
                 group_key.iter_mut().for_each(&mut f);
                 aggregates.iter_mut().flat_map(AggregateExpr::exprs_mut).for_each(f);
@@ -354,6 +389,7 @@ impl Rel {
             Rel::FlatMap { input, func, .. } => input.arity() + func.arity(),
             Rel::Window { input, functions, .. } => input.arity() + functions.len(),
             Rel::Join { inputs, .. } => inputs.iter().map(Rel::arity).sum(),
+            Rel::Lookup(lookup) => lookup.input.arity() + lookup.table.arity(),
             Rel::Reduce { group_key, aggregates, .. } => group_key.len() + aggregates.len(),
             Rel::Union { inputs } => inputs[0].arity(),
         })
@@ -405,6 +441,7 @@ impl Rel {
                 }
                 columns
             }
+            Rel::Lookup(lookup) => lookup.columns(),
             Rel::Reduce { input, group_key, aggregates } => {
                 let columns = input.columns();
                 let key = group_key.iter().map(|expr| expr.typ(&columns));
@@ -425,9 +462,37 @@ impl Rel {
         })
     }
 
+    /// Whether its contents at a time follow from its inputs' contents at that time. What is historical owns a shard and goes on from
+    /// there after a restart; what is memoryless is computed anew.
+    pub fn is_historical(&self) -> bool {
+        let mut historical = false;
+        self.visit(&mut |rel| historical |= matches!(rel, Rel::Lookup(_)));
+        historical
+    }
+
     /// Columns and keys.
     pub fn typ(&self) -> RelationType {
         RelationType { columns: self.columns(), keys: self.keys() }
+    }
+}
+
+impl Lookup {
+    fn columns(&self) -> Vec<ColumnType> {
+        let (mut left, mut right) = (self.input.columns(), self.table.columns());
+        match self.outer {
+            true => right.iter_mut().for_each(|column| column.nullable = true),
+            false => {
+                for (a, b) in &self.keys {
+                    for (key, columns) in [(a, &mut left), (b, &mut right)] {
+                        if let ScalarExpr::Column(column) = key {
+                            columns[*column].nullable = false;
+                        }
+                    }
+                }
+            }
+        }
+        left.extend(right);
+        left
     }
 }
 

@@ -113,6 +113,7 @@ impl<'d> Evaluator<'d> {
                 left.0
             }
             Op::Join(Join::Delta { paths }) => self.delta(node, paths, at, locals),
+            Op::Lookup(_) => unreachable!("random queries make no streams"),
             Op::Reduce(reduce) => self.reduce(reduce, at, locals),
             Op::TopK(top_k) => self.top_k(top_k, at, locals),
             Op::Window(window) => self.window(window, at, locals),

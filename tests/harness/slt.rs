@@ -97,7 +97,9 @@ impl Record {
         let upper: Vec<String> = words.iter().map(|word| word.to_ascii_uppercase()).collect();
         match upper.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [verb, "MATERIALIZED", "VIEW", _] => format!("{verb} VIEW {}", words[3]),
-            [verb, "STREAM", ..] if self.sql.contains(" AS SELECT ") => {
+            [verb, "STREAM", ..]
+                if self.sql.split_whitespace().collect::<Vec<_>>().join(" ").contains(" AS SELECT ") =>
+            {
                 format!("{verb} VIEW {}", words[2..].join(" "))
             }
             [verb, "STREAM", ..] => format!("{verb} TABLE {}", words[2..].join(" ")),

@@ -308,9 +308,10 @@ impl Binder<'_> {
         query: &mut ast::Query,
     ) -> Result<Bound, Error> {
         let position = query.position;
-        let (definition, bound) = self.bind_definition(query, "stream")?;
-        if !self.is_stream_filter(&bound) {
-            return Err(Error::unsupported("CREATE STREAM … AS takes filters and projections of one stream")
+        let (definition, mut bound) = self.bind_definition(query, "stream")?;
+        self.join_at_arrival(&mut bound.rel).map_err(|error| error.at(position))?;
+        if !self.is_from_stream(&bound) {
+            return Err(Error::unsupported("CREATE STREAM … AS takes one stream's rows, filtered, projected and joined with tables as they arrive")
                 .detail("A stream only ever grows, so its rows may depend on one row of one stream each.")
                 .hint("CREATE MATERIALIZED VIEW keeps any query up to date.")
                 .at(position));
@@ -321,7 +322,7 @@ impl Binder<'_> {
     }
 
     /// Whether each row of the query comes from one row of one stream.
-    fn is_stream_filter(&self, query: &Query) -> bool {
+    fn is_from_stream(&self, query: &Query) -> bool {
         if query.limit.is_some() || query.offset.is_some() {
             return false;
         }
@@ -331,6 +332,7 @@ impl Binder<'_> {
                 Rel::Project { input, .. } => input,
                 Rel::Map { input, exprs } if exprs.iter().all(|e| !e.has_subquery()) => input,
                 Rel::Filter { input, predicates } if predicates.iter().all(|e| !e.has_subquery()) => input,
+                Rel::Lookup { input, .. } => input,
                 Rel::Get { id, .. } => {
                     return self.catalog.item(*id).is_some_and(|item| item.is_append_only());
                 }

@@ -4,7 +4,8 @@
 //! 1. [`scope`] holds the names in sight; [`from`] makes scopes of FROM, [`query`] and [`select`] make relations of queries.
 //! 2. [`expr`] binds expressions: [`function`] finds overloads and [`coerce`] conversions, by PostgreSQL's chapter 10.
 //! 3. [`definition`] puts builtin definitions in the place of the names of functions and views over the catalog.
-//! 4. [`ddl`], [`dml`], [`copy`] and [`session`] bind the other statements around the queries in them.
+//! 4. [`arrival`] makes lookups of the joins in a stream's query: the created kind says which join is meant.
+//! 5. [`ddl`], [`dml`], [`copy`] and [`session`] bind the other statements around the queries in them.
 //!
 //! The binder also makes the tree canonical while it reads it: names become qualified, `*` becomes columns, so that what
 //! `ast::print` prints of a bound tree means the same in every session (the catalog stores that).
@@ -20,6 +21,7 @@ use crate::plan::{Context, Notice};
 use crate::repr::{ColumnType, Datum, Type};
 
 mod aggregate;
+mod arrival;
 pub mod bound;
 mod coerce;
 mod copy;
@@ -62,6 +64,9 @@ pub enum Purpose {
     /// To be kept up to date: it may depend on nothing but its inputs. The words say what it is, for messages.
     Maintained(&'static str),
 }
+
+/// What a derived stream's query is bound for.
+const STREAM: Purpose = Purpose::Maintained("stream");
 
 /// One statement's binding.
 pub struct Binder<'a> {

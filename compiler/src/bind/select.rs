@@ -6,7 +6,7 @@
 //! Expressions are bound over FROM's row with aggregates as further columns of it ([`AGGREGATES`]); grouping then renumbers
 //! what they refer to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Binder;
 use super::aggregate::sort_direction;
@@ -206,9 +206,41 @@ impl Binder<'_> {
                     return Err(Error::unsupported("(…).* is not supported").at(expr.start()));
                 }
             };
-            items.extend(columns.into_iter().map(|column| column_item(&scope, column, position)));
+            let clashing = match self.purpose {
+                super::STREAM => self.clashing(&scope, &columns),
+                _ => BTreeMap::new(),
+            };
+            items.extend(columns.into_iter().map(|column| {
+                let item = column_item(&scope, column, position);
+                match (item, clashing.get(&column)) {
+                    (SelectItem::Expr { expr, .. }, Some(name)) => {
+                        SelectItem::Expr { expr, alias: Some(ast::Ident { name: name.clone(), position }) }
+                    }
+                    (item, _) => item,
+                }
+            }));
         }
         Ok(())
+    }
+
+    /// In a stream's row each column has a name of its own: of those that `*` gives one name, each is qualified by its relation's.
+    fn clashing(&mut self, scope: &Scope, columns: &[usize]) -> BTreeMap<usize, String> {
+        let name = |column: usize| &scope.columns[column].name;
+        let mut qualified = BTreeMap::new();
+        for column in columns {
+            let shared = columns.iter().filter(|other| name(**other) == name(*column)).count() > 1;
+            if let Some(relation) = scope.columns[*column].relation.filter(|_| shared) {
+                qualified.insert(*column, format!("{}_{}", scope.relations[relation].name, name(*column)));
+            }
+        }
+        for shared in qualified.keys().map(|column| name(*column)).collect::<BTreeSet<_>>() {
+            let names = qualified.iter().filter(|(column, _)| name(**column) == shared);
+            let names: Vec<String> = names.map(|(_, name)| format!("\"{name}\"")).collect();
+            let message =
+                format!("\"{shared}\" is a column of several relations: they become {}", names.join(" and "));
+            self.notice(Notice::new(SqlState::WARNING, message));
+        }
+        qualified
     }
 
     fn star_of(&self, scope: &Scope, name: &ast::Name) -> Result<Vec<usize>, Error> {

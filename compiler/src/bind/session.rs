@@ -48,7 +48,11 @@ impl Binder<'_> {
 
     /// A query of the catalog, as its definition is bound.
     pub fn bind_stored(mut self, query: &mut ast::Query) -> Result<Query, Error> {
-        self.bind_result(query)
+        let mut bound = self.bind_result(query)?;
+        if self.purpose == super::STREAM {
+            self.join_at_arrival(&mut bound.rel)?;
+        }
+        Ok(bound)
     }
 
     pub(super) fn bind_subscribe(&mut self, subscribe: &mut ast::Subscribe) -> Result<Subscribe, Error> {

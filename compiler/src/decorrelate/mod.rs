@@ -9,6 +9,7 @@
 //! No nested loop is left, and none of the operators here exists for subqueries alone: maintained and one-shot plans are
 //! the same.
 
+mod arrival;
 mod outer_join;
 mod pulled;
 mod subquery;
@@ -137,6 +138,9 @@ impl Decorrelator {
             }
             hir::Rel::Join { kind, left, right, on, lateral } => {
                 self.join(*kind, left, right, on, *lateral, outer)
+            }
+            hir::Rel::Lookup { input, table, on, outer: is_outer } => {
+                self.arrival_join(input, table, on, *is_outer, outer)
             }
             hir::Rel::Reduce { input, key, aggregates, global } => {
                 let reduced = self.reduce(input, key, aggregates, outer)?;

@@ -215,6 +215,11 @@ fn renumber_fragments(node: &mut Node, places: &[FragmentIndex]) {
                 }
             }
         }
+        Op::Lookup(lookup) => {
+            if let JoinInput::Fragment(fragment) = &mut lookup.table {
+                renumber(fragment);
+            }
+        }
         Op::Join(Join::Delta { paths }) => {
             for path in paths {
                 renumber(&mut path.source);

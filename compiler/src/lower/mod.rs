@@ -203,6 +203,7 @@ impl<'a> Lowerer<'a> {
                 Node::new(Op::FlatMap { input, func: *func, args: args.clone(), mfp: optimized(mfp) })
             }
             Rel::Join { inputs, equivalences } => self.lower_join(inputs, equivalences, mfp),
+            Rel::Lookup(lookup) => self.lower_arrival(lookup, mfp),
             Rel::Reduce { input, group_key, aggregates } => {
                 self.lower_reduce(input, group_key, aggregates, mfp)
             }

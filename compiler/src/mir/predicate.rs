@@ -19,6 +19,17 @@ pub fn as_equality(predicate: &ScalarExpr) -> Option<(&ScalarExpr, &ScalarExpr)>
     }
 }
 
+/// The sides of an equality between the columns before `arity` and those from there on, in this order.
+pub fn as_link(predicate: &ScalarExpr, arity: usize) -> Option<(&ScalarExpr, &ScalarExpr)> {
+    let before = |expr: &ScalarExpr| expr.support().last().is_some_and(|column| *column < arity);
+    let after = |expr: &ScalarExpr| expr.support().first().is_some_and(|column| *column >= arity);
+    match as_equality(predicate)? {
+        (a, b) if before(a) && after(b) => Some((a, b)),
+        (b, a) if before(a) && after(b) => Some((a, b)),
+        _ => None,
+    }
+}
+
 /// The operand of `x IS NULL`.
 pub fn as_is_null(predicate: &ScalarExpr) -> Option<&ScalarExpr> {
     match predicate {

@@ -54,5 +54,6 @@ fn is_positive(rel: &Rel) -> bool {
         | Rel::Filter { input, .. }
         | Rel::FlatMap { input, .. } => is_positive(input),
         Rel::Join { inputs, .. } | Rel::Union { inputs } => inputs.iter().all(is_positive),
+        Rel::Lookup(lookup) => is_positive(&lookup.input) && is_positive(&lookup.table),
     })
 }

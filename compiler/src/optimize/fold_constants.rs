@@ -81,6 +81,7 @@ fn is_empty(rel: &Rel) -> bool {
                 || equivalences.iter().flatten().any(ScalarExpr::is_literal_null)
         }
         Rel::Union { inputs } => inputs.iter().all(is_constant_empty),
+        Rel::Lookup(lookup) => is_constant_empty(&lookup.input),
         Rel::Project { input, .. }
         | Rel::Map { input, .. }
         | Rel::Filter { input, .. }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::analysis::columns::Columns;
-use crate::mir::{Id, LocalId, Rel, deep};
+use crate::mir::{Id, LocalId, Lookup, Rel, deep};
 use crate::scalar::{AggregateExpr, ScalarExpr, SortKey, WindowExpr};
 
 type Wanted = BTreeSet<usize>;
@@ -66,6 +66,7 @@ impl Pruner {
                 self.narrow(*input, &below).flat_map(func, args).project(place.all(wanted))
             }
             Rel::Join { inputs, equivalences } => self.narrow_join(inputs, equivalences, wanted),
+            Rel::Lookup(lookup) => self.narrow_lookup(lookup, wanted),
             Rel::Reduce { input, group_key, aggregates } => {
                 self.narrow_reduce(*input, group_key, aggregates, wanted)
             }
@@ -160,6 +161,25 @@ impl Pruner {
             exprs.for_each(|expr| expr.permute_with(|column| place.get(column)));
         }
         self.narrow(input, &below).window(partition, order, functions).project(place.all(wanted))
+    }
+
+    fn narrow_lookup(&mut self, mut lookup: Lookup, wanted: &Wanted) -> Rel {
+        let arity = lookup.input.arity();
+        let mut used = wanted.clone();
+        used.extend(lookup.on.iter().flat_map(ScalarExpr::support));
+        used.extend(lookup.keys.iter().flat_map(|(left, _)| left.support()));
+        used.extend(lookup.keys.iter().flat_map(|(_, right)| right.support()).map(|column| arity + column));
+        let left: Wanted = used.range(..arity).copied().collect();
+        let right: Wanted = used.range(arity..).map(|column| column - arity).collect();
+        let (in_left, in_right, place) = (Places::of(&left), Places::of(&right), Places::of(&used));
+        for (a, b) in &mut lookup.keys {
+            a.permute_with(|column| in_left.get(column));
+            b.permute_with(|column| in_right.get(column));
+        }
+        lookup.on.iter_mut().for_each(|on| on.permute_with(|column| place.get(column)));
+        lookup.input = Box::new(self.narrow(*lookup.input, &left));
+        lookup.table = Box::new(self.narrow(*lookup.table, &right));
+        Rel::Lookup(lookup).project(place.all(wanted))
     }
 
     fn narrow_reduce(

@@ -38,6 +38,15 @@ impl Pusher {
             }
             Rel::Map { input, scalars } => self.push_through_map(*input, scalars, predicates),
             Rel::Join { inputs, equivalences } => self.push_into_join(inputs, equivalences, predicates),
+            // A predicate on the table's columns is asked of what was found: it does not choose what is looked up.
+            Rel::Lookup(mut lookup) => {
+                let arity = lookup.input.arity();
+                let own = |p: &ScalarExpr| p.support().iter().all(|c| *c < arity);
+                let (below, above) = self.split(&lookup.input, predicates, own);
+                lookup.input = Box::new(self.push(*lookup.input, below));
+                lookup.table = Box::new(self.push(*lookup.table, Vec::new()));
+                Rel::Lookup(lookup).filter(above)
+            }
             Rel::Union { inputs } => {
                 let inputs = inputs.into_iter().map(|input| self.push(input, predicates.clone()));
                 Rel::union_all(inputs.collect())

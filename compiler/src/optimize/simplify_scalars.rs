@@ -34,6 +34,15 @@ pub fn simplify_scalars(rel: Rel) -> Rel {
             equivalences.iter_mut().flatten().for_each(|expr| simplify(expr, &columns));
             Rel::join(inputs, equivalences)
         }
+        Rel::Lookup(mut lookup) => {
+            let (left, right) = (lookup.input.columns(), lookup.table.columns());
+            for (a, b) in &mut lookup.keys {
+                simplify(a, &left);
+                simplify(b, &right);
+            }
+            lookup.on = simplify_predicates(lookup.on, &[left, right].concat());
+            Rel::Lookup(lookup)
+        }
         Rel::Reduce { input, mut group_key, mut aggregates } => {
             let columns = input.columns();
             group_key.iter_mut().for_each(|expr| simplify(expr, &columns));

@@ -328,15 +328,17 @@ impl Fragments {
         all
     }
 
-    /// Every shard that some dataflow reads together with one of these: they must advance together.
+    /// Every shard that some dataflow reads together with one of these, or with what is derived from it: they must advance together.
     pub fn read_with(&mut self, touched: &BTreeSet<CollectionId>) -> BTreeSet<CollectionId> {
         let mut advance = touched.clone();
         for shard in touched {
-            let together = self.together.entry(*shard).or_insert_with(|| {
-                let readers = self.entries.values().filter(|entry| entry.shards.contains(shard));
-                readers.flat_map(|entry| entry.shards.iter().copied()).collect()
-            });
-            advance.extend(together.iter().copied());
+            if !self.together.contains_key(shard) {
+                let reads = |entry: &&Entry| self.with_sources(&entry.shards).contains(shard);
+                let readers = self.entries.values().filter(reads);
+                let together = readers.flat_map(|entry| entry.shards.iter().copied()).collect();
+                self.together.insert(*shard, together);
+            }
+            advance.extend(&self.together[shard]);
         }
         advance
     }

@@ -16,6 +16,7 @@ mod flat_map;
 mod import;
 mod join;
 mod linear;
+mod lookup;
 mod reduce;
 mod sorted;
 mod source;
@@ -33,6 +34,7 @@ use timely::worker::Worker;
 use self::bundle::{Collection, Emit, concatenate};
 use self::finish::{Keyed, Last, rekey};
 use self::import::Token;
+use self::join::HalfJoin;
 use self::linear::{Share, but_failures, mfp_logic, negate, transform};
 use crate::command::{Build, BuildBody};
 use crate::published::COMPLETE;
@@ -241,6 +243,7 @@ impl<'s> Context<'s, '_> {
             }
             Op::Join(Join::Linear { first, stages }) => self.linear_join(first, stages, last),
             Op::Join(Join::Delta { paths }) => self.delta_join(paths, last),
+            Op::Lookup(plan) => lookup::lookup(self, plan, last),
             Op::Reduce(plan) => reduce::reduce(self, plan, last),
             Op::TopK(plan) => top_k::top_k(self, plan, last),
             Op::Window(plan) => window::window(self, plan, last),
@@ -424,7 +427,8 @@ impl<'s> Context<'s, '_> {
             fragments.insert(stage.fragment, looked_up.errs.map(of_any_key));
             let inclusive = stage.relation < path.relation;
             let closure = formed(index + 1).after(&stage.closure);
-            let found = join::half_join(running.oks, looked_up.oks, inclusive, &closure, self.bounds);
+            let half = HalfJoin { inclusive, closure, outer: None };
+            let found = join::half_join(running.oks, looked_up.oks, &half, self.bounds);
             running = found.with_errs([running.errs]);
         }
         running

@@ -1,7 +1,7 @@
 //! Random plans over a few tables: every operator, with types whose equal values print differently, NULLs and expressions that
 //! fail.
 
-use compiler::mir::{CollectionId, LocalId, Rel};
+use compiler::mir::{CollectionId, LocalId, Lookup, Rel};
 use compiler::repr::{ColumnType, Datum, RelationType, Row, Type};
 use compiler::scalar::window::{Bound, Exclude, Frame, FrameUnits, Offset, WindowExpr, WindowFunc};
 use compiler::scalar::{
@@ -122,6 +122,55 @@ impl<'r> Generator<'r> {
                 Rel::let_in(id, value, body)
             }
         }
+    }
+
+    /// A plan with lookups on the way of a stream; nothing above one that would have to remember negative rows.
+    pub fn historical(&mut self) -> Rel {
+        let stream = tables().into_iter().find(|table| table.stream).expect("there is a stream");
+        let mut rel = Rel::get(stream.id, stream.typ);
+        for _ in 0..1 + self.below(2) {
+            if self.chance(3) {
+                let columns = rel.columns();
+                rel = rel.filter([self.predicate(&columns)]);
+            }
+            rel = self.lookup(rel);
+        }
+        match self.chance(2) {
+            true => {
+                let columns = rel.columns();
+                rel.filter([self.predicate(&columns)])
+            }
+            false => rel,
+        }
+    }
+
+    fn lookup(&mut self, input: Rel) -> Rel {
+        let table = match self.chance(3) {
+            true => self.rel(1),
+            false => {
+                let tables: Vec<_> = tables().into_iter().filter(|table| !table.stream).collect();
+                let table = &tables[self.rng.random_range(0..tables.len())];
+                Rel::get(table.id, table.typ.clone())
+            }
+        };
+        let (left, right) = (input.columns(), table.columns());
+        let mut keys = Vec::new();
+        for (b, column) in right.iter().enumerate() {
+            if let Some(a) = left.iter().position(|other| other.typ == column.typ)
+                && (keys.is_empty() || self.chance(4))
+            {
+                keys.push((ScalarExpr::Column(a), ScalarExpr::Column(b)));
+            }
+        }
+        if keys.is_empty() {
+            return input;
+        }
+        let outer = self.chance(2);
+        let on = match outer && self.chance(2) {
+            true => vec![self.predicate(&[left, right].concat())],
+            false => vec![],
+        };
+        Rel::Lookup(Lookup { input: Box::new(input), table: Box::new(table), keys, on, outer })
     }
 
     fn leaf(&mut self) -> Rel {

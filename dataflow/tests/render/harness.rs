@@ -70,8 +70,11 @@ impl Script {
         self.ticks.last().expect("a script has ticks") - 1
     }
 
+    /// The updates as the plan sees them: what was there when it was built comes at its first time.
     pub fn inputs(&self) -> BTreeMap<CollectionId, Interpreted> {
-        let input = |updates: &Vec<Update>| Interpreted { oks: updates.clone(), errs: Vec::new() };
+        let seen = |(row, time, diff): &Update| (row.clone(), (*time).max(self.as_of), *diff);
+        let input =
+            |updates: &Vec<Update>| Interpreted { oks: updates.iter().map(seen).collect(), errs: Vec::new() };
         self.updates.iter().map(|(id, updates)| (*id, input(updates))).collect()
     }
 

@@ -14,9 +14,10 @@ use generate::Generator;
 use harness::{Outcome, Script, run};
 
 /// Runs random plans of one seed, and compares with the interpreter at every time.
-fn check(seed: u64, workers: usize) {
+fn check(seed: u64, workers: usize, historical: bool) {
     let mut rng = StdRng::seed_from_u64(seed);
-    let rel = Generator::new(&mut rng).rel(4);
+    let mut generator = Generator::new(&mut rng);
+    let rel = if historical { generator.historical() } else { generator.rel(4) };
     let script = Script::random(&mut rng, rel, workers);
     let Outcome { rows, errs } = run(&script);
     let wanted = interpret(&script.rel, &script.inputs());
@@ -39,11 +40,11 @@ fn check(seed: u64, workers: usize) {
     }
 }
 
-fn seeds(from: u64, count: u64, workers: usize) {
+fn seeds(from: u64, count: u64, workers: usize, historical: bool) {
     let count = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(count);
     let from = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(from);
     for seed in from..from + count {
-        let outcome = std::panic::catch_unwind(|| check(seed, workers));
+        let outcome = std::panic::catch_unwind(|| check(seed, workers, historical));
         if let Err(panic) = outcome {
             eprintln!("failed with SEED={seed} on {workers} workers");
             std::panic::resume_unwind(panic);
@@ -53,12 +54,18 @@ fn seeds(from: u64, count: u64, workers: usize) {
 
 #[test]
 fn maintained_equals_interpreted_on_one_worker() {
-    seeds(1, 120, 1);
+    seeds(1, 120, 1, false);
 }
 
 #[test]
 fn maintained_equals_interpreted_on_two_workers() {
-    seeds(100_000, 30, 2);
+    seeds(100_000, 30, 2, false);
+}
+
+#[test]
+fn lookups_at_arrival_equal_their_meaning() {
+    seeds(200_000, 120, 1, true);
+    seeds(300_000, 40, 2, true);
 }
 
 #[test]

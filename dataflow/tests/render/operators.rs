@@ -491,6 +491,7 @@ fn kind(op: &Op) -> &'static str {
         Op::FlatMap { .. } => "flat map",
         Op::Join(Join::Linear { .. }) => "linear",
         Op::Join(Join::Delta { .. }) => "delta",
+        Op::Lookup(_) => "lookup",
         Op::Reduce(reduce) => match &reduce.plan {
             ReducePlan::Distinct => "distinct",
             ReducePlan::Accumulable { .. } => "accumulable",

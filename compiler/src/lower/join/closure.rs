@@ -30,6 +30,24 @@ impl Closure {
         self.mfp.predicates.push(predicate);
     }
 
+    /// Keeps the records for which a predicate over their own columns is true.
+    pub(super) fn filter_record(&mut self, predicate: ScalarExpr) {
+        self.mfp.predicates.push(predicate);
+    }
+
+    /// What it asks, without outputs.
+    pub(super) fn predicates(&self) -> Mfp {
+        let mut asked = Mfp { projection: vec![], ..self.mfp.clone() };
+        asked.optimize();
+        asked
+    }
+
+    /// The same where all that it asks is known to be true.
+    pub(super) fn without_predicates(mut self) -> Closure {
+        self.mfp.predicates.clear();
+        self
+    }
+
     /// With these columns of the join as output.
     pub(super) fn project(mut self, columns: &[usize]) -> Mfp {
         self.mfp.projection = columns.iter().map(|column| self.place(*column)).collect();

@@ -5,9 +5,11 @@
 //! order      for a start, the rest in the order of least work; no cross product unless nothing else is left
 //! running    a row on its way through the join: its columns, and what has been asked of it
 //! linear     binary joins, left to right             delta      a path for each input, all inputs arranged
+//! arrival    a stream's rows looked up in a table as they arrive
 //! ```
 
 mod arranged;
+mod arrival;
 mod closure;
 mod delta;
 mod graph;

@@ -101,6 +101,9 @@ impl<'a> Fallible<'a> {
                 columns
             }
             Rel::Join { inputs, .. } => inputs.iter().flat_map(|input| self.columns(input)).collect(),
+            Rel::Lookup(lookup) => {
+                [&lookup.input, &lookup.table].into_iter().flat_map(|rel| self.columns(rel)).collect()
+            }
             Rel::Reduce { input, group_key, aggregates } => {
                 let columns = self.columns(input);
                 let key = group_key.iter().map(|expr| fails(expr, &columns));
@@ -135,6 +138,11 @@ impl<'a> Fallible<'a> {
                 Rel::Join { inputs, equivalences } => {
                     let fallible: Vec<bool> = inputs.iter().flat_map(|input| self.columns(input)).collect();
                     equivalences.iter().flatten().any(|expr| fails(expr, &fallible))
+                }
+                Rel::Lookup(lookup) => {
+                    let (left, right) = (self.columns(&lookup.input), self.columns(&lookup.table));
+                    let keys = lookup.keys.iter().any(|(a, b)| fails(a, &left) || fails(b, &right));
+                    keys || lookup.on.iter().any(|on| fails(on, &[left.clone(), right.clone()].concat()))
                 }
                 Rel::TopK { input, order, .. } => {
                     let fallible = self.columns(input);

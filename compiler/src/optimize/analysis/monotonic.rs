@@ -34,6 +34,7 @@ pub fn is_append_only(
                 && !group_key.iter().any(|expr| expr.typ(&columns).typ.has_lossy_equality())
                 && is_append_only(input, collection, locals)
         }
+        Rel::Lookup(lookup) => is_append_only(&lookup.input, collection, locals),
         Rel::TopK { .. } | Rel::Window { .. } | Rel::Negate { .. } => false,
         Rel::Join { inputs, .. } | Rel::Union { inputs } => {
             inputs.iter().all(|input| is_append_only(input, collection, locals))

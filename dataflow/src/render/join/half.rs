@@ -1,4 +1,5 @@
-//! The half join, of which delta joins are made: a stream's updates looked up in an arrangement as it was at their times.
+//! The half join, of which delta joins and arrival joins are made: a stream's updates looked up in an arrangement as it was at their
+//! times. In its outer form what finds nothing is emitted too.
 //!
 //! An update at t finds what the arrangement holds before t, or at t inclusive where the plan says so; of two relations
 //! that change at the same time exactly one sees the other. The trace must not be compacted to t for that, but to t - 1:
@@ -15,22 +16,44 @@ use timely::progress::frontier::MutableAntichain;
 
 use crate::fuel::Fuel;
 use crate::render::bounds::Bounds;
-use crate::render::bundle::{Collection, Held, Outputs};
+use crate::render::bundle::{Collection, Emit, Held, Outputs};
 use crate::render::finish::{Finisher, Last};
-use crate::spine::{Arrangement, Keys, RowBatch, RowStream, RowTrace, Rows, Timestamp, by_key};
+use crate::spine::{Arrangement, Diff, Keys, RowBatch, RowStream, RowTrace, Rows, Timestamp, by_key};
 
-/// Looks up keyed rows in an arrangement. `inclusive`: updates of the arrangement at a row's own time are seen.
-/// `closure` is over key ++ the row's value ++ the arrangement's value.
+/// What is looked up, and what becomes of it.
+pub struct HalfJoin {
+    /// Updates of the arrangement at a row's own time are seen.
+    pub inclusive: bool,
+    /// Over key ++ the row's value ++ the arrangement's value.
+    pub closure: Last,
+    /// None: what finds nothing vanishes.
+    pub outer: Option<Outer>,
+}
+
+pub struct Outer {
+    /// Over what the closure is over; keeps the rows that count as found.
+    pub on: Last,
+    /// Over key ++ the row's value: the row of what finds nothing.
+    pub absent: Last,
+}
+
+impl HalfJoin {
+    fn is_fallible(&self) -> bool {
+        let outer = self.outer.iter().any(|outer| outer.on.is_fallible() || outer.absent.is_fallible());
+        outer || self.closure.is_fallible()
+    }
+}
+
+/// Looks up keyed rows in an arrangement.
 pub fn half_join<'s>(
     stream: RowStream<'s>,
     arrangement: Arrangement<'s>,
-    inclusive: bool,
-    closure: &Last,
+    join: &HalfJoin,
     bounds: Bounds,
 ) -> Collection<'s> {
     match stream.scope().peers() {
-        1 => half_join_by(stream, Pipeline, arrangement, inclusive, closure, bounds),
-        _ => half_join_by(stream, by_key(), arrangement, inclusive, closure, bounds),
+        1 => half_join_by(stream, Pipeline, arrangement, join, bounds),
+        _ => half_join_by(stream, by_key(), arrangement, join, bounds),
     }
 }
 
@@ -38,20 +61,19 @@ fn half_join_by<'s>(
     stream: RowStream<'s>,
     pact: impl ParallelizationContract<Timestamp, Rows>,
     arrangement: Arrangement<'s>,
-    inclusive: bool,
-    closure: &Last,
+    join: &HalfJoin,
     bounds: Bounds,
 ) -> Collection<'s> {
     let scope = stream.scope();
     let mut builder = OperatorBuilder::new("HalfJoin".to_owned(), scope);
     let mut updates = builder.new_input(stream, pact);
     let mut changes = builder.new_input(arrangement.stream, Pipeline);
-    let (mut outputs, collection) = Outputs::new(&mut builder, closure.is_fallible());
+    let (mut outputs, collection) = Outputs::new(&mut builder, join.is_fallible());
     let activator = scope.activator_for(Rc::clone(&builder.operator_info().address));
-    let finisher = closure.finisher();
+    let (trace, inclusive) = (Some(arrangement.trace), join.inclusive);
+    let mut lookups = Lookups { trace, inclusive, bounds, matches: Matches::new(join) };
     builder.build(move |_| {
         let mut waiting = Waiting { times: BTreeMap::new(), held: None, current: None };
-        let mut lookups = Lookups { trace: Some(arrangement.trace), inclusive, bounds, finisher };
         move |frontiers: &[MutableAntichain<Timestamp>]| {
             updates.for_each(|capability, rows| {
                 if let Some(held) = outputs.retain(&capability) {
@@ -83,6 +105,8 @@ struct Current {
     next: usize,
     /// The next value of the arrangement that the next update meets, if it has met some already.
     value: Option<Vec<u8>>,
+    /// Whether it has found something in those before.
+    found: bool,
 }
 
 impl Waiting {
@@ -123,7 +147,8 @@ impl Waiting {
                     break true;
                 };
                 let (time, chunks) = entry.remove_entry();
-                self.current = Some((time, Current { chunks, order: Vec::new(), next: 0, value: None }));
+                self.current =
+                    Some((time, Current { chunks, order: Vec::new(), next: 0, value: None, found: false }));
             }
             let Some((time, current)) = &mut self.current else { break true };
             if !lookups.look_up(*time, current, &mut fuel, outputs, &held) {
@@ -145,7 +170,42 @@ struct Lookups {
     trace: Option<RowTrace>,
     inclusive: bool,
     bounds: Bounds,
-    finisher: Finisher,
+    matches: Matches,
+}
+
+/// What becomes of a row and of each value that it finds.
+struct Matches {
+    closure: Finisher,
+    outer: Option<(Finisher, Finisher)>,
+}
+
+impl Matches {
+    fn new(join: &HalfJoin) -> Matches {
+        let outer = join.outer.as_ref().map(|outer| (outer.on.finisher(), outer.absent.finisher()));
+        Matches { closure: join.closure.finisher(), outer }
+    }
+
+    /// Emits a value that a row finds; whether it counts as found. What cannot be decided does, as an error.
+    fn found(&mut self, parts: [&[u8]; 3], time: Timestamp, diff: Diff, emit: &mut Emit) -> bool {
+        if let Some((on, _)) = &mut self.outer {
+            on.run(&parts);
+            if on.row().is_none() {
+                on.emit(time, diff, emit);
+                return on.error().is_some();
+            }
+        }
+        self.closure.run(&parts);
+        self.closure.emit(time, diff, emit);
+        true
+    }
+
+    /// Emits a row that has found nothing.
+    fn absent(&mut self, parts: [&[u8]; 2], time: Timestamp, diff: Diff, emit: &mut Emit) {
+        if let Some((_, absent)) = &mut self.outer {
+            absent.run(&parts);
+            absent.emit(time, diff, emit);
+        }
+    }
 }
 
 impl Lookups {
@@ -188,16 +248,22 @@ impl Lookups {
                 if let Some(value) = current.value.take() {
                     values.seek(&value);
                 }
+                let mut found = std::mem::take(&mut current.found);
                 let mut going = fuel.spend();
                 while going && let Some((value, sum)) = values.next(limit) {
                     if sum != 0 {
-                        self.finisher.run(&[key, kept, value]);
-                        self.finisher.emit(time, diff.wrapping_mul(sum), &mut outputs.emit);
+                        let diff = diff.wrapping_mul(sum);
+                        found |= self.matches.found([key, kept, value], time, diff, &mut outputs.emit);
                     }
                     going = fuel.spend();
                 }
-                outputs.send_full(held);
                 current.value = values.least().map(<[u8]>::to_vec);
+                match current.value {
+                    Some(_) => current.found = found,
+                    None if found => {}
+                    None => self.matches.absent([key, kept], time, diff, &mut outputs.emit),
+                }
+                outputs.send_full(held);
                 current.next += usize::from(current.value.is_none());
                 if !going && current.next < current.order.len() {
                     return false;

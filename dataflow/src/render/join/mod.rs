@@ -7,5 +7,5 @@ mod half;
 mod history;
 mod linear;
 
-pub use half::half_join;
+pub use half::{HalfJoin, Outer, half_join};
 pub use linear::join;

@@ -1,0 +1,173 @@
+//! Joins at arrival, killed at random moments: what a stream emitted is never emitted again nor differently.
+//!
+//! Writers change a table and feed a stream; the server is killed and started again. After each restart the joined stream's log is compared,
+//! time by time, with a recomputation from the logs of the stream and the table: each row once, with what the table held at the row's
+//! own time. `ROUNDS` says how many kills there are, `SEED` repeats what was tried.
+
+mod harness;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use harness::Scratch;
+use harness::random_mir::Rng;
+use harness::server::{Options, Server};
+use harness::slt::ask;
+use postgres::Client;
+
+const SCHEMA: &[&str] = &[
+    "CREATE STREAM ratings (seq int8, user_id int8)",
+    "CREATE TABLE customers (id int8 PRIMARY KEY, version int8)",
+    "CREATE STREAM joined AS SELECT r.seq, r.user_id, c.version FROM ratings r LEFT JOIN customers c ON r.user_id = c.id",
+    "CREATE STREAM even AS SELECT seq, version FROM joined WHERE user_id % 2 = 0",
+    "CREATE STREAM again AS SELECT e.seq, e.version, c.version AS other FROM even e JOIN customers c ON e.seq % 8 = c.id",
+];
+
+const CUSTOMERS: usize = 8;
+/// Restarts of one data directory.
+const ROUNDS: usize = 6;
+
+/// A time and a row's values, NULL as None.
+type Entry = (u64, Vec<Option<i64>>);
+
+#[test]
+fn what_a_stream_emitted_stays_with_one_worker() {
+    rounds(1);
+}
+
+#[test]
+fn what_a_stream_emitted_stays_with_two_workers() {
+    rounds(2);
+}
+
+fn rounds(workers: usize) {
+    let directory = Scratch::new("arrival");
+    let mut rng = Rng::new(harness::seed());
+    let mut server = start(directory.path(), workers);
+    let mut client = server.connect();
+    for statement in SCHEMA {
+        ask(&mut client, statement).unwrap_or_else(|code| panic!("{code}: {statement}"));
+    }
+    let from = now(&mut client);
+    let mut before: BTreeMap<&str, Vec<Entry>> = BTreeMap::new();
+    let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    for round in 0..rounds {
+        let writers: Vec<_> =
+            (0..3).map(|writer| write(server.connect(), rng.below(1 << 30) as i64, writer)).collect();
+        std::thread::sleep(Duration::from_millis(100 + rng.below(500) as u64));
+        server.kill();
+        writers.into_iter().for_each(|writer| writer.join().expect("a writer ends with its server"));
+        server = start(directory.path(), workers);
+        client = server.connect();
+        // The streams go on where they were: one more row, and its customer, in one transaction.
+        let last = format!(
+            "BEGIN; INSERT INTO ratings VALUES ({}, 0); \
+             INSERT INTO customers VALUES (0, 0) ON CONFLICT (id) DO UPDATE SET version = customers.version + 1; COMMIT",
+            8 * round
+        );
+        ask(&mut client, &last).unwrap_or_else(|code| panic!("{code}: {last}"));
+        let until = now(&mut client) + 1;
+        let mut log = |relation: &str| log(&mut client, relation, from, until);
+        let (ratings, customers) = (log("ratings"), log("customers"));
+        let (joined, even, again) = (log("joined"), log("even"), log("again"));
+        let wanted = looked_up(&ratings, 1, &customers);
+        assert_eq!(joined, wanted, "round {round}: joined");
+        let evens = joined.iter().filter(|(_, row)| row[1].is_some_and(|user| user % 2 == 0));
+        let evens: Vec<Entry> = evens.map(|(time, row)| (*time, vec![row[0], row[2]])).collect();
+        assert_eq!(even, evens, "round {round}: a filter of it");
+        let keyed = even.iter().map(|(time, row)| (*time, vec![row[0], row[1], row[0].map(|seq| seq % 8)]));
+        let mut found = looked_up(&keyed.collect::<Vec<_>>(), 2, &customers);
+        found.retain(|(_, row)| row[3].is_some());
+        for (_, row) in &mut found {
+            row.remove(2);
+        }
+        found.sort();
+        assert_eq!(again, found, "round {round}: a join of that");
+        for (name, entries) in [("joined", joined), ("even", even), ("again", again)] {
+            let earlier = before.insert(name, entries.clone()).unwrap_or_default();
+            assert!(
+                earlier.iter().all(|entry| entries.contains(entry)),
+                "round {round}: {name} lost something"
+            );
+        }
+    }
+    assert!(before["joined"].len() > 20 * rounds, "the writers wrote: {}", before["joined"].len());
+}
+
+fn start(directory: &Path, workers: usize) -> Server {
+    Server::start(Options { workers, data_dir: Some(directory), ..Options::default() })
+}
+
+/// Writes until the server is gone: rows of the stream, versions of customers, and both in one transaction.
+fn write(mut client: Client, seed: i64, writer: i64) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut rng = Rng::new(seed as u64);
+        let mut seq = seed * 4 + writer;
+        loop {
+            seq += 4;
+            let user = rng.below(CUSTOMERS + 2);
+            let rating = format!("INSERT INTO ratings VALUES ({seq}, {user}), ({seq}, NULL)");
+            let customer = match rng.below(4) {
+                0 => format!("DELETE FROM customers WHERE id = {user}"),
+                _ => format!(
+                    "INSERT INTO customers VALUES ({user}, {seq}) ON CONFLICT (id) DO UPDATE SET version = excluded.version"
+                ),
+            };
+            let text = match rng.below(3) {
+                0 => rating,
+                1 => customer,
+                _ => format!("BEGIN; {rating}; {customer}; COMMIT"),
+            };
+            match ask(&mut client, &text) {
+                Ok(_) => {}
+                Err(code) if code == "40001" || code == "40P01" => drop(ask(&mut client, "ROLLBACK")),
+                Err(_) => return,
+            }
+        }
+    })
+}
+
+fn now(client: &mut Client) -> u64 {
+    ask(client, "SELECT tw_now()").expect("the time is told")[0].parse().expect("a timestamp")
+}
+
+/// A relation's updates between two times, each as often as its diff says; a row that goes has the negative diff behind it.
+fn log(client: &mut Client, relation: &str, from: u64, until: u64) -> Vec<Entry> {
+    let text = format!("SUBSCRIBE {relation} AS OF {from} UP TO {until}");
+    let rows = ask(client, &text).unwrap_or_else(|code| panic!("{code}: {text}"));
+    let mut log = Vec::new();
+    for row in rows {
+        let mut values = row.split('\t');
+        let time = values.next().and_then(|time| time.parse().ok()).expect("a time");
+        let diff: i64 = values.next().and_then(|diff| diff.parse().ok()).expect("a diff");
+        let mut row: Vec<Option<i64>> = values.map(|value| value.parse().ok()).collect();
+        if relation == "customers" {
+            row.push(Some(diff));
+        } else {
+            assert!(diff > 0, "{relation} only grows");
+        }
+        log.extend(std::iter::repeat_n((time, row), diff.unsigned_abs() as usize));
+    }
+    log.sort();
+    log
+}
+
+/// Each row, with the version that the customer in its column had at its time.
+fn looked_up(rows: &[Entry], column: usize, customers: &[Entry]) -> Vec<Entry> {
+    let version = |time: u64, id: Option<i64>| {
+        let mut sums: BTreeMap<Option<i64>, i64> = BTreeMap::new();
+        for (_, row) in customers.iter().filter(|(at, row)| *at <= time && row[0] == id) {
+            *sums.entry(row[1]).or_default() += row[2].unwrap_or_default();
+        }
+        sums.into_iter().find(|(_, sum)| *sum > 0).and_then(|(version, _)| version)
+    };
+    let join = |(time, row): &Entry| {
+        let mut row = row.clone();
+        row.push(version(*time, row[column]));
+        (*time, row)
+    };
+    let mut joined: Vec<Entry> = rows.iter().map(join).collect();
+    joined.sort();
+    joined
+}
