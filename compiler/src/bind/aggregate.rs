@@ -85,6 +85,9 @@ impl Binder<'_> {
             }
         };
         let args = self.coerce_args(found, args)?;
+        if call.distinct {
+            args.iter().try_for_each(|arg| self.check_equality(&arg.typ(), position))?;
+        }
         if call.distinct && order.iter().any(|key| !args.contains(&key.expr)) {
             let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
             return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
@@ -104,6 +107,7 @@ impl Binder<'_> {
             let position = key.expr.start();
             let expr = self.bind_expr(&mut key.expr)?;
             let expr = self.settle(Typed { expr, position })?;
+            self.check_order(&expr.typ(), position)?;
             let (descending, nulls_first) = sort_direction(key)?;
             keys.push(OrderKey { expr, descending, nulls_first });
         }

@@ -51,7 +51,7 @@ impl Binder<'_> {
             return Ok(found);
         }
         // A cast cuts to the type's length, an assignment refuses what is longer.
-        let base = if how == Cast::Explicit && matches!(to, Type::Varchar(_)) {
+        let base = if how == Cast::Explicit && matches!(to, Type::Varchar(_) | Type::Bpchar(_)) {
             to.without_typmod()
         } else {
             to.clone()
@@ -75,7 +75,7 @@ impl Binder<'_> {
 
     /// `'now'` and `'today'` are read at once, so the plan is one transaction's.
     fn note_clock_words(&mut self, text: &str, to: &Type, position: u32) -> Result<(), Error> {
-        if !matches!(to, Type::Date | Type::Timestamp | Type::TimestampTz) {
+        if !to.is_datetime() {
             return Ok(());
         }
         let word = text.trim().to_ascii_lowercase();
@@ -87,7 +87,7 @@ impl Binder<'_> {
                 return Err(Error::unsupported(message).hint("Write the time itself.").at(position));
             }
         }
-        if *to == Type::TimestampTz {
+        if to.involves_zone() {
             self.facts.uses_context = true;
         }
         Ok(())
@@ -106,7 +106,7 @@ impl Binder<'_> {
 
     fn convert(&mut self, expr: Expr, from: &Type, to: &Type, how: Cast) -> Option<Expr> {
         let cast = scalar::cast(from, to, how)?;
-        if matches!(from, Type::TimestampTz) || matches!(to, Type::TimestampTz) {
+        if from.involves_zone() || to.involves_zone() {
             self.facts.uses_context = true;
         }
         let call = cast.apply(ScalarExpr::Column(0), &self.context.settings);
@@ -274,6 +274,23 @@ impl Binder<'_> {
         }
     }
 
+    /// `42883` for what DISTINCT, GROUP BY or a set operation would have to compare and cannot.
+    pub(super) fn check_equality(&self, typ: &Type, position: u32) -> Result<(), Error> {
+        match typ.is_comparable() {
+            true => Ok(()),
+            false => Err(incomparable("an equality", typ, position)),
+        }
+    }
+
+    /// `42883` for what ORDER BY cannot sort.
+    pub(super) fn check_order(&self, typ: &Type, position: u32) -> Result<(), Error> {
+        match typ.is_comparable() {
+            true => Ok(()),
+            false => Err(incomparable("an ordering", typ, position)
+                .hint("Use an explicit ordering operator or modify the query.")),
+        }
+    }
+
     /// A function that only plans name.
     pub(super) fn known(&self, id: &str, what: &str, position: u32) -> Result<Func, Error> {
         Func::by_id(id).ok_or_else(|| Error::unsupported(format!("{what} is not supported")).at(position))
@@ -331,6 +348,11 @@ fn over(scalar: ScalarExpr, operand: Expr) -> Expr {
 /// Whether values are read from names that only the catalog knows.
 fn names_entry(typ: &Type) -> bool {
     typ.is_reg() && *typ != Type::Regtype
+}
+
+fn incomparable(what: &str, typ: &Type, position: u32) -> Error {
+    let message = format!("could not identify {what} operator for type {typ}");
+    Error::new(SqlState::UNDEFINED_FUNCTION, message).at(position)
 }
 
 fn cannot_cast(from: &Type, to: &Type, how: Cast) -> Error {

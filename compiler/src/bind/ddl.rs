@@ -133,6 +133,9 @@ impl Binder<'_> {
                 TableConstraintKind::ForeignKey { .. } => return Err(unsupported_reference(position)),
             }
         }
+        for column in keys.primary.iter().chain(&keys.uniques).flat_map(|key| &key.columns) {
+            check_key_type(&columns[*column].typ.typ)?;
+        }
         for column in keys.primary.iter().flat_map(|key| &key.columns) {
             columns[*column].typ.nullable = false;
         }
@@ -429,6 +432,7 @@ impl Binder<'_> {
                 }
             }
         }
+        key.iter().try_for_each(|column| check_key_type(&on.columns()[*column].typ.typ))?;
         let name = match &create.name {
             Some(name) => name.name.clone(),
             None => {
@@ -568,6 +572,16 @@ fn position_of(columns: &[Column], name: &ast::Ident) -> Result<usize, Error> {
     })
 }
 
+/// `42704` for a key whose values cannot be compared.
+fn check_key_type(typ: &Type) -> Result<(), Error> {
+    if typ.is_comparable() {
+        return Ok(());
+    }
+    let message = format!("data type {typ} has no default operator class for access method \"btree\"");
+    Err(Error::new(SqlState::UNDEFINED_OBJECT, message)
+        .hint("You must specify an operator class for the index or define a default operator class for the data type."))
+}
+
 fn key_columns(columns: &[Column], names: &[ast::Ident]) -> Result<Vec<usize>, Error> {
     let mut key = Vec::with_capacity(names.len());
     for name in names {
@@ -610,7 +624,7 @@ fn frozen_literal(expr: &ast::Expr, value: &Expr, typ: &Type) -> Result<Option<S
         ExprKind::Cast { operand, .. } => matches!(operand.kind, ExprKind::Literal(ast::Literal::String(_))),
         _ => false,
     };
-    let dated = matches!(typ, Type::Date | Type::Timestamp | Type::TimestampTz | Type::Interval);
+    let dated = typ.is_datetime() || matches!(typ, Type::Interval(_));
     let Some(value) = scalar(value).filter(|_| is_literal && dated) else { return Ok(None) };
     let mut out = String::new();
     text::format(value.eval(&[], &bumpalo::Bump::new())?, typ, &TextSettings::default(), &mut out);

@@ -508,9 +508,9 @@ impl Binder<'_> {
 
     fn bind_row(&mut self, fields: Vec<Typed>, position: u32) -> Result<Expr, Error> {
         let fields = fields.into_iter().map(|field| self.settle(field)).collect::<Result<Vec<_>, _>>()?;
-        let types = fields.iter().map(Expr::typ).collect();
+        let types: Vec<Type> = fields.iter().map(Expr::typ).collect();
         let func = self.known("row", "a row as a value", position)?;
-        Ok(Expr::Call { func, args: fields, typ: Type::Record(types) })
+        Ok(Expr::Call { func, args: fields, typ: Type::anonymous_record(types) })
     }
 
     fn bind_path(

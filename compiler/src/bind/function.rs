@@ -54,6 +54,7 @@ impl Binder<'_> {
         {
             return Err(self.no_operator(op, &operands));
         }
+        let operands = self.widen_reals(operands)?;
         let candidates: Vec<Func> = scalar::operators_named(&op.symbol)
             .iter()
             .copied()
@@ -70,6 +71,22 @@ impl Binder<'_> {
                     .at(op.position))
             }
         }
+    }
+
+    /// Between `real` and another number stand operators of `double precision`: PostgreSQL declares them for each pair.
+    fn widen_reals(&mut self, operands: Vec<Typed>) -> Result<Vec<Typed>, Error> {
+        let is_other = |typ: Type| typ.category() == Category::Numeric && typ != Type::Float4;
+        if !operands.iter().any(|operand| is_other(operand.expr.typ())) {
+            return Ok(operands);
+        }
+        let widen = |operand: Typed| match operand.expr.typ() {
+            Type::Float4 => {
+                let position = operand.position;
+                Ok(Typed { expr: self.coerce(operand, &Type::Float8, Cast::Implicit)?, position })
+            }
+            _ => Ok(operand),
+        };
+        operands.into_iter().map(widen).collect()
     }
 
     fn no_operator(&self, op: &ast::Operator, operands: &[Typed]) -> Error {
@@ -338,7 +355,9 @@ impl Binder<'_> {
         let mut coerced = Vec::with_capacity(args.len());
         for (index, arg) in args.into_iter().enumerate() {
             let wanted = match func.arg(index) {
-                ArgType::AnyElement | ArgType::AnyNonArray => element.clone().unwrap_or(Type::Text),
+                ArgType::AnyElement | ArgType::AnyNonArray | ArgType::AnyEnum => {
+                    element.clone().unwrap_or(Type::Text)
+                }
                 ArgType::AnyArray => element.clone().unwrap_or(Type::Text).array_of(),
                 ArgType::Any | ArgType::Record => match arg.expr.typ() {
                     Type::Unknown => Type::Text,
@@ -407,6 +426,8 @@ fn consistent<F: Overload>(func: &F, types: &[Type]) -> bool {
         let found = match (func.arg(index), typ) {
             (_, Type::Unknown) => continue,
             (ArgType::AnyElement | ArgType::AnyNonArray, typ) => typ.without_typmod(),
+            (ArgType::AnyEnum, Type::Enum(_)) => typ.clone(),
+            (ArgType::AnyEnum, _) => return false,
             (ArgType::AnyArray, Type::Array(inner)) => inner.without_typmod(),
             (ArgType::AnyArray, _) => return false,
             _ => continue,
@@ -423,7 +444,7 @@ fn consistent<F: Overload>(func: &F, types: &[Type]) -> bool {
 fn element_type<F: Overload>(func: &F, types: &[Type]) -> Option<Type> {
     types.iter().enumerate().find_map(|(index, typ)| match (func.arg(index), typ) {
         (_, Type::Unknown) => None,
-        (ArgType::AnyElement | ArgType::AnyNonArray, typ) => Some(typ.without_typmod()),
+        (ArgType::AnyElement | ArgType::AnyNonArray | ArgType::AnyEnum, typ) => Some(typ.without_typmod()),
         (ArgType::AnyArray, Type::Array(inner)) => Some((**inner).clone()),
         _ => None,
     })
@@ -495,6 +516,7 @@ fn category(declared: ArgType) -> Category {
     match declared {
         ArgType::AnyArray => Category::Array,
         ArgType::Array(_) => Category::Array,
+        ArgType::AnyEnum => Category::Enum,
         ArgType::AnyElement | ArgType::AnyNonArray | ArgType::Any | ArgType::Record => Category::Pseudo,
         declared => declared.concrete().map_or(Category::Pseudo, |typ| typ.category()),
     }
@@ -570,7 +592,7 @@ impl Binder<'_> {
                 | "current_timestamp"
                 | "clock_timestamp",
                 [],
-            ) => self.now(name, Type::TimestampTz, position)?,
+            ) => self.now(name, Type::TimestampTz(None), position)?,
             ("tw_now", []) => {
                 self.refuse_in_maintained(name, position)?;
                 self.facts.uses_context = true;
@@ -591,7 +613,12 @@ impl Binder<'_> {
                 let seed = literal(Datum::Int(seed as i64), Type::Int8);
                 Expr::Call { func: special::random_of(), args: vec![seed], typ: Type::Float8 }
             }
-            ("localtimestamp", []) => self.now(name, Type::Timestamp, position)?,
+            ("localtimestamp", []) => self.now(name, Type::Timestamp(None), position)?,
+            ("current_time", []) => self.now(name, Type::TimeTz(None), position)?,
+            ("localtime", []) => self.now(name, Type::Time(None), position)?,
+            ("current_timestamp" | "localtimestamp" | "current_time" | "localtime", [digits]) => {
+                self.now_with_digits(name, digits, position)?
+            }
             ("current_date", []) => self.now(name, Type::Date, position)?,
             ("current_user" | "session_user" | "user" | "current_role", []) => {
                 self.session_value(name, &self.context.user.clone(), Type::Name, position)?
@@ -640,11 +667,29 @@ impl Binder<'_> {
     fn now(&mut self, name: &str, typ: Type, position: u32) -> Result<Expr, Error> {
         self.refuse_in_maintained(name, position)?;
         self.facts.uses_context = true;
-        let now = literal(Datum::TimestampTz(self.context.now.unwrap_or_default()), Type::TimestampTz);
+        let now = literal(Datum::TimestampTz(self.context.now.unwrap_or_default()), Type::TimestampTz(None));
         match typ {
-            Type::TimestampTz => Ok(now),
+            Type::TimestampTz(None) => Ok(now),
             typ => self.coerce(Typed { expr: now, position }, &typ, Cast::Explicit),
         }
+    }
+
+    /// `current_timestamp(3)` and its kin.
+    fn now_with_digits(&mut self, name: &str, digits: &Typed, position: u32) -> Result<Expr, Error> {
+        let typ = match name {
+            "current_timestamp" => Type::TimestampTz(None),
+            "localtimestamp" => Type::Timestamp(None),
+            "current_time" => Type::TimeTz(None),
+            _ => Type::Time(None),
+        };
+        let digits = match &digits.expr {
+            Expr::Literal(row, _) => match row.unpack()[..] {
+                [Datum::Int(digits)] => digits,
+                _ => return Err(no_function(name, &[digits.expr.typ()]).at(position)),
+            },
+            _ => return Err(Error::new(SqlState::SYNTAX_ERROR, "syntax error").at(digits.position)),
+        };
+        self.now(name, typ.with_modifiers(&[digits]).map_err(|error| error.at(position))?, position)
     }
 
     fn current_setting(

@@ -217,6 +217,9 @@ impl Binder<'_> {
             }
             let names = left.names.clone();
             let (left_rel, right_rel) = self.unify_columns(left, right, what, operand_position)?;
+            if !all {
+                left_rel.types().iter().try_for_each(|column| self.check_equality(&column.typ, position))?;
+            }
             left = plain(combine(op, all, left_rel, right_rel), names);
         }
         Ok(left)
@@ -272,6 +275,7 @@ impl Binder<'_> {
                     )
                     .at(position));
             };
+            self.check_order(&bound.rel.types()[bound.project[at]].typ, position)?;
             order.push(sort_key(bound.project[at], sort_direction(key)?));
         }
         Ok(order)

@@ -282,7 +282,9 @@ impl Binder<'_> {
                 _ => vec![expr],
             };
             for expr in exprs {
+                let position = expr.start();
                 let key = self.bind_group_item(expr, items)?;
+                self.check_equality(&key.typ(), position)?;
                 if !keys.contains(&key) {
                     keys.push(key);
                 }
@@ -352,12 +354,16 @@ impl Binder<'_> {
         let Parts { items, distinct_on, order, .. } = parts;
         let arity = rel.arity();
         let mut exprs = Vec::with_capacity(items.len());
-        let (mut names, mut project) = (Vec::new(), Vec::new());
+        let (mut names, mut types, mut project) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
             let mut expr = item.expr;
+            if *distinct == Distinct::Distinct {
+                self.check_equality(&expr.typ(), item.position)?;
+            }
             if *distinct != Distinct::All && expr.typ() == Type::Unknown {
                 expr = self.coerce(Typed { expr, position: item.position }, &Type::Text, Cast::Implicit)?;
             }
+            types.push(expr.typ());
             names.push(item.name);
             project.push(output_column(expr, arity, &mut exprs));
         }
@@ -371,6 +377,11 @@ impl Binder<'_> {
                 let message = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
                 return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
             }
+            let sorted = match &item {
+                OrderItem::Item(at) => &types[*at],
+                OrderItem::Expr(expr) => &expr.typ(),
+            };
+            self.check_order(sorted, position)?;
             keys.push((sort_key(column_of(item, &mut exprs), direction), position));
         }
         let on: Vec<usize> = distinct_on.into_iter().map(|item| column_of(item, &mut exprs)).collect();

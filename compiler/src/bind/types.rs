@@ -4,6 +4,7 @@ use super::Binder;
 use crate::ast;
 use crate::error::{Error, SqlState};
 use crate::repr::Type;
+use crate::repr::types::{IntervalField, IntervalRange, IntervalTypmod};
 
 impl Binder<'_> {
     pub(super) fn bind_type(&mut self, name: &ast::TypeName) -> Result<Type, Error> {
@@ -12,12 +13,14 @@ impl Binder<'_> {
         }
         let typ = self.resolve_type_name(&name.name)?;
         let modifiers = name.modifiers.iter().map(modifier).collect::<Result<Vec<i64>, Error>>()?;
+        let typ = match name.fields {
+            Some(fields) => {
+                let range = Some(interval_range(fields));
+                Type::Interval(Some(IntervalTypmod { range, precision: None }))
+            }
+            None => typ,
+        };
         let mut typ = typ.with_modifiers(&modifiers).map_err(|error| error.at(name.position))?;
-        if name.fields.is_some() {
-            return Err(Error::unsupported("interval fields are not supported")
-                .hint("Use plain interval.")
-                .at(name.position));
-        }
         for _ in 0..name.dimensions {
             typ = typ.array_of();
         }
@@ -34,7 +37,7 @@ impl Binder<'_> {
             [.., schema] if schema.name == "pg_catalog" => {}
             [.., _] => return Err(undefined()),
         }
-        // The parser gives `"char"` its own name; `char` without quotes arrives as bpchar.
+        // `char` without quotes arrives as bpchar.
         if name.last().name == "char" {
             return Ok(Type::InternalChar);
         }
@@ -42,13 +45,15 @@ impl Binder<'_> {
             return Err(undefined());
         }
         let typ = Type::named(&name.last().name);
-        let typ = typ.filter(|typ| !matches!(typ.element().unwrap_or(typ), Type::Float4 | Type::Json));
         typ.ok_or_else(|| match name.last().name.trim_start_matches('_') {
-            "bpchar" | "json" | "float4" | "real" | "time" | "timetz" | "uuid" | "money" | "bit"
-            | "varbit" | "xml" | "inet" => {
+            "money" | "bit" | "varbit" | "xml" | "inet" | "cidr" | "macaddr" | "point" | "box"
+            | "tsvector" | "tsquery" | "int4range" | "int8range" | "numrange" | "daterange" | "tsrange"
+            | "tstzrange" => {
                 let nearest = match name.last().name.trim_start_matches('_') {
-                    "json" => "Use jsonb.",
-                    "float4" | "real" | "money" => "Use float8 or numeric.",
+                    "money" => "Use numeric.",
+                    "bit" | "varbit" => "Use bytea.",
+                    "point" | "box" => "Use two columns of double precision, or jsonb.",
+                    name if name.ends_with("range") => "Use two columns, its bounds.",
                     _ => "Use text.",
                 };
                 Error::unsupported(format!("type \"{}\" is not supported", name.last().name))
@@ -58,6 +63,28 @@ impl Binder<'_> {
             _ => undefined(),
         })
     }
+}
+
+/// The greatest and the least field of an interval type.
+fn interval_range(fields: ast::IntervalFields) -> IntervalRange {
+    use IntervalField::*;
+    use ast::IntervalFields as Fields;
+    let (from, to) = match fields {
+        Fields::Year => (Year, Year),
+        Fields::Month => (Month, Month),
+        Fields::Day => (Day, Day),
+        Fields::Hour => (Hour, Hour),
+        Fields::Minute => (Minute, Minute),
+        Fields::Second => (Second, Second),
+        Fields::YearToMonth => (Year, Month),
+        Fields::DayToHour => (Day, Hour),
+        Fields::DayToMinute => (Day, Minute),
+        Fields::DayToSecond => (Day, Second),
+        Fields::HourToMinute => (Hour, Minute),
+        Fields::HourToSecond => (Hour, Second),
+        Fields::MinuteToSecond => (Minute, Second),
+    };
+    IntervalRange { from, to }
 }
 
 fn modifier(expr: &ast::Expr) -> Result<i64, Error> {

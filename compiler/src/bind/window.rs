@@ -372,9 +372,11 @@ impl Binder<'_> {
         let distance = match of {
             Type::Int2 | Type::Int4 | Type::Int8 if size.expr.typ() == Type::Unknown => of.clone(),
             Type::Int2 | Type::Int4 | Type::Int8 => Type::Int8,
-            Type::Float8 => Type::Float8,
+            Type::Float4 | Type::Float8 => Type::Float8,
             Type::Numeric(_) => Type::Numeric(None),
-            Type::Date | Type::Timestamp | Type::TimestampTz | Type::Interval => Type::Interval,
+            Type::Date | Type::Timestamp(_) | Type::TimestampTz(_) | Type::Interval(_) => {
+                Type::Interval(None)
+            }
             _ => {
                 let message =
                     format!("RANGE with offset PRECEDING/FOLLOWING is not supported for column type {of}");
@@ -415,7 +417,8 @@ impl Binder<'_> {
     fn compared_value(&mut self, key: &OrderKey) -> Result<Expr, Error> {
         let wider = match key.expr.typ() {
             Type::Int2 | Type::Int4 | Type::Int8 => Type::Numeric(None),
-            Type::Date => Type::Timestamp,
+            Type::Float4 => Type::Float8,
+            Type::Date => Type::Timestamp(None),
             _ => return Ok(key.expr.clone()),
         };
         self.coerce(Typed { expr: key.expr.clone(), position: 0 }, &wider, Cast::Implicit)

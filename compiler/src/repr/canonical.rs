@@ -44,6 +44,8 @@ fn can_be_lossy(first: u8) -> bool {
     matches!(
         first,
         tag::FLOAT
+            | tag::FLOAT4
+            | tag::BPCHAR
             | tag::NUMERIC_NEGATIVE..=tag::NUMERIC_POSITIVE
             | tag::INTERVAL..=tag::JSON_OBJECT
             | tag::NULL_FIRST
@@ -59,6 +61,8 @@ fn is_canonical(datum: &[u8]) -> bool {
         tag::NULL_FIRST => false,
         first if can_be_lossy(first) => {
             match read(datum).expect("invariant: split_first gave one encoding").0 {
+                Datum::Float4(value) => value != 0.0 || value.is_sign_positive(),
+                Datum::Bpchar(value) => value.blanks() == 0,
                 Datum::Interval(value) => value == value.canonical(),
                 Datum::Json(value) => json::is_canonical(value),
                 Datum::Array(value) => all_canonical(value.element_bytes()),
@@ -78,6 +82,12 @@ fn all_canonical(bytes: &[u8]) -> bool {
 pub fn encode_canonical(datum: Datum<'_>, out: &mut Vec<u8>) {
     match datum {
         Datum::Float(value) => row::encode(Datum::Float(if value == 0.0 { 0.0 } else { value }), out),
+        Datum::Float4(value) => row::encode(Datum::Float4(if value == 0.0 { 0.0 } else { value }), out),
+        Datum::Bpchar(value) => {
+            out.push(tag::BPCHAR);
+            row::encode_text_body(value.text(), out);
+            row::encode_int(0, out);
+        }
         Datum::Numeric(value) => encoding::encode_canonical(value, encoding::NUMERIC, out),
         Datum::Interval(value) => row::encode(Datum::Interval(value.canonical()), out),
         Datum::Json(value) => json::encode_canonical(value, out),

@@ -1,6 +1,12 @@
 //! A datum: one borrowed SQL value. Decoding a row yields datums that point into its bytes.
 
-use super::{array::Array, interval::Interval, json::Json, numeric::Numeric};
+use super::array::Array;
+use super::bpchar::Bpchar;
+use super::datetime::TimeTz;
+use super::interval::Interval;
+use super::json::Json;
+use super::label::Label;
+use super::numeric::Numeric;
 use crate::scalar::EvalError;
 
 /// One SQL value, borrowed from a packed row or an evaluation arena. `Copy` and at most 32 bytes.
@@ -12,20 +18,30 @@ pub enum Datum<'a> {
     Null,
     Bool(bool),
     Int(i64),
+    Float4(f32),
     Float(f64),
     Numeric(Numeric<'a>),
     Text(&'a str),
+    Bpchar(Bpchar<'a>),
     Bytes(&'a [u8]),
     /// Days since 2000-01-01; `i32::MIN` and `i32::MAX` are -infinity and infinity.
     Date(i32),
+    /// Microseconds since midnight, up to the whole day that `24:00` is.
+    Time(i64),
+    TimeTz(TimeTz),
     /// Microseconds since 2000-01-01 00:00; `i64::MIN` and `i64::MAX` are -infinity and infinity.
     Timestamp(i64),
     /// Microseconds since 2000-01-01 00:00 UTC, same infinities.
     TimestampTz(i64),
     Interval(Interval),
+    Uuid(&'a [u8; 16]),
     Json(Json<'a>),
+    /// `json`, which is kept as it was written.
+    JsonText(&'a str),
+    /// A label of an enumeration.
+    Enum(Label<'a>),
     Array(Array<'a>),
-    /// An anonymous row value; its bytes are a packed row.
+    /// A row value; its bytes are a packed row.
     Record(&'a [u8]),
     /// An evaluation error that stays with its row until somebody reads the column (DESIGN: errors of data are data).
     Error(EvalErrorRef<'a>),

@@ -4,14 +4,16 @@
 //! self-delimiting and ordered, so that comparing two rows' bytes is comparing their columns in SQL order
 //! (NULLS LAST). *Identity* is all bytes: equal bytes cancel. *Equality* is SQL's `=`: two datums are equal when their
 //! canonical encodings are ([`canonical::canonicalize`]); they differ only where equal values print differently (1.0 and
-//! 1.00, -0 and 0, '1 mon' and '30 days', numbers in jsonb).
+//! 1.00, -0 and 0, '1 mon' and '30 days', numbers in jsonb, blanks at the end of char(n)).
 
 pub mod array;
+pub mod bpchar;
 pub mod canonical;
 pub mod datetime;
 pub mod datum;
 pub mod interval;
 pub mod json;
+pub mod label;
 pub mod numeric;
 pub mod row;
 pub mod text;
@@ -21,10 +23,12 @@ pub mod types;
 mod properties;
 
 pub use array::Array;
+pub use bpchar::Bpchar;
 pub use canonical::{canonicalize, encode_canonical, encode_sort_key};
 pub use datum::Datum;
 pub use interval::Interval;
 pub use json::Json;
+pub use label::Label;
 pub use numeric::{Numeric, NumericBuf};
 pub use row::{Row, RowBuf};
 pub use types::{ColumnType, RelationType, Type};

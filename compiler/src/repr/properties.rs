@@ -22,27 +22,39 @@ enum Kind {
     Bool,
     Int,
     Float,
+    Float4,
     Numeric,
     Text,
+    Bpchar,
     Bytes,
     Date,
+    Time,
+    TimeTz,
     Timestamp,
     Interval,
+    Uuid,
+    Enum,
     Json,
     Array,
     Record,
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 18] = [
     Kind::Bool,
     Kind::Int,
     Kind::Float,
+    Kind::Float4,
     Kind::Numeric,
     Kind::Text,
+    Kind::Bpchar,
     Kind::Bytes,
     Kind::Date,
+    Kind::Time,
+    Kind::TimeTz,
     Kind::Timestamp,
     Kind::Interval,
+    Kind::Uuid,
+    Kind::Enum,
     Kind::Json,
     Kind::Array,
     Kind::Record,
@@ -132,6 +144,22 @@ fn datum<'a>(rng: &mut StdRng, kind: Kind, arena: &'a Bump) -> Datum<'a> {
         Kind::Bool => Datum::Bool(rng.random()),
         Kind::Int => Datum::Int(int(rng)),
         Kind::Float => Datum::Float(float(rng)),
+        Kind::Float4 => Datum::Float4(float(rng) as f32),
+        Kind::Bpchar => {
+            let padded = format!("{}{}", text(rng, arena), ["", " ", "  "].choose(rng).unwrap());
+            Datum::Bpchar(Bpchar::new_in(&padded, arena))
+        }
+        Kind::Time => Datum::Time(rng.random_range(0..=interval::MICROS_PER_DAY)),
+        Kind::TimeTz => {
+            let hour = 3_600_000_000;
+            let (micros, offset) = (rng.random_range(0..3) * hour, rng.random_range(-2..3) * 3600);
+            Datum::TimeTz(datetime::TimeTz { micros, offset })
+        }
+        Kind::Uuid => Datum::Uuid(arena.alloc([0; 16].map(|_: u8| *[0, 1, 0xff].choose(rng).unwrap()))),
+        Kind::Enum => {
+            let position = rng.random_range(0..4);
+            Datum::Enum(Label::new_in(position, ["z", "b", "", "a"][position as usize], arena))
+        }
         Kind::Numeric => Datum::Numeric(numeric(rng, arena)),
         Kind::Text => Datum::Text(text(rng, arena)),
         Kind::Bytes => {
@@ -165,6 +193,17 @@ fn compare(a: &Datum<'_>, b: &Datum<'_>) -> Ordering {
         (Datum::Bool(a), Datum::Bool(b)) => a.cmp(b),
         (Datum::Int(a), Datum::Int(b)) | (Datum::Timestamp(a), Datum::Timestamp(b)) => a.cmp(b),
         (Datum::Float(a), Datum::Float(b)) => a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())),
+        (Datum::Float4(a), Datum::Float4(b)) => {
+            a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+        }
+        (Datum::Bpchar(a), Datum::Bpchar(b)) => {
+            let [a, b] = [a, b].map(|value| value.to_string());
+            a.trim_end_matches(' ').as_bytes().cmp(b.trim_end_matches(' ').as_bytes())
+        }
+        (Datum::Time(a), Datum::Time(b)) => a.cmp(b),
+        (Datum::TimeTz(a), Datum::TimeTz(b)) => (a.utc(), -a.offset).cmp(&(b.utc(), -b.offset)),
+        (Datum::Uuid(a), Datum::Uuid(b)) => a.cmp(b),
+        (Datum::Enum(a), Datum::Enum(b)) => a.position().cmp(&b.position()),
         (Datum::Numeric(a), Datum::Numeric(b)) => compare_numeric(*a, *b),
         (Datum::Text(a), Datum::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
         (Datum::Bytes(a), Datum::Bytes(b)) => a.cmp(b),

@@ -9,6 +9,13 @@
 //! 00            end of the elements of an array, record or error (below every tag, so that a prefix sorts first)
 //! 01            NULL before all values (only in sort keys)
 //! 04 05         false, true
+//! 06            float4: 4 bytes, sign bit flipped, or all bits if negative; one NaN, greatest
+//! 07            char(n): its bytes without the blanks at the end, 00, then the number of blanks as an integer
+//! 08            uuid: 16 bytes
+//! 09            time: 8 bytes
+//! 0a            timetz: the time in UTC in 8 bytes, sign bit flipped, then its offset west in 4, alike
+//! 0b            enum: the label's place in the order in 4 bytes, the label, 00
+//! 0c            json as text: its bytes, 00
 //! 10..17        negative integer of 8..1 bytes: the low bytes of its two's complement
 //! 18..57        the integers 0..63
 //! 58..5f        integer >= 64 of 1..8 bytes: the value less 64
@@ -37,7 +44,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::scalar::EvalError;
 
-use super::{Array, Datum, Interval, Json, array, datum::EvalErrorRef, interval, json, numeric};
+use super::datetime::TimeTz;
+use super::{
+    Array, Bpchar, Datum, Interval, Json, Label, array, datum::EvalErrorRef, interval, json, numeric,
+};
 
 pub(super) mod tag {
     //! The first byte of each encoding; the table at the head of the file says what follows.
@@ -45,6 +55,13 @@ pub(super) mod tag {
     pub const NULL_FIRST: u8 = 0x01;
     pub const FALSE: u8 = 0x04;
     pub const TRUE: u8 = 0x05;
+    pub const FLOAT4: u8 = 0x06;
+    pub const BPCHAR: u8 = 0x07;
+    pub const UUID: u8 = 0x08;
+    pub const TIME: u8 = 0x09;
+    pub const TIMETZ: u8 = 0x0a;
+    pub const ENUM: u8 = 0x0b;
+    pub const JSON_TEXT: u8 = 0x0c;
     pub const INT_NEGATIVE_8: u8 = 0x10;
     pub const INT_NEGATIVE_1: u8 = 0x17;
     pub const INT_ZERO: u8 = 0x18;
@@ -347,16 +364,38 @@ pub fn encode(datum: Datum<'_>, out: &mut Vec<u8>) {
         Datum::Null => out.push(tag::NULL_LAST),
         Datum::Bool(value) => out.push(if value { tag::TRUE } else { tag::FALSE }),
         Datum::Int(value) => encode_int(value, out),
+        Datum::Float4(value) => encode_float4(value, out),
         Datum::Float(value) => encode_float(value, out),
         Datum::Numeric(value) => value.encode(out),
         Datum::Text(value) => {
             out.push(tag::TEXT);
             encode_text_body(value, out);
         }
+        Datum::Bpchar(value) => {
+            out.push(tag::BPCHAR);
+            out.extend_from_slice(value.bytes());
+        }
+        Datum::JsonText(value) => {
+            out.push(tag::JSON_TEXT);
+            encode_text_body(value, out);
+        }
+        Datum::Enum(label) => {
+            out.push(tag::ENUM);
+            out.extend_from_slice(label.bytes());
+        }
+        Datum::Uuid(bytes) => {
+            out.push(tag::UUID);
+            out.extend_from_slice(bytes);
+        }
         Datum::Bytes(value) => encode_bytes(value, out),
         Datum::Date(days) => {
             out.push(tag::DATE);
             out.extend_from_slice(&flip32(days).to_be_bytes());
+        }
+        Datum::Time(micros) => encode_fixed64(tag::TIME, flip64(micros), out),
+        Datum::TimeTz(time) => {
+            encode_fixed64(tag::TIMETZ, flip64(time.utc()), out);
+            out.extend_from_slice(&flip32(-time.offset).to_be_bytes());
         }
         Datum::Timestamp(micros) => encode_fixed64(tag::TIMESTAMP, flip64(micros), out),
         Datum::TimestampTz(micros) => encode_fixed64(tag::TIMESTAMPTZ, flip64(micros), out),
@@ -405,6 +444,12 @@ pub fn encode_int(value: i64, out: &mut Vec<u8>) {
 fn encode_float(value: f64, out: &mut Vec<u8>) {
     let bits = if value.is_nan() { f64::NAN.to_bits() & !(1 << 63) } else { value.to_bits() };
     encode_fixed64(tag::FLOAT, if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }, out);
+}
+
+fn encode_float4(value: f32, out: &mut Vec<u8>) {
+    let bits = if value.is_nan() { f32::NAN.to_bits() & !(1 << 31) } else { value.to_bits() };
+    out.push(tag::FLOAT4);
+    out.extend_from_slice(&(if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }).to_be_bytes());
 }
 
 /// A text's bytes and terminator. PostgreSQL's text has no NUL and input refuses it; one that comes in by another road
@@ -513,6 +558,20 @@ fn read_rare(bytes: &[u8]) -> Option<(Datum<'_>, &[u8])> {
     let (cell, rest) = bytes.split_at(len);
     let datum = match cell[0] {
         tag::BYTES => Datum::Bytes(read_bytes(&cell[1..])?),
+        tag::FLOAT4 => {
+            let bits = read_fixed32(&cell[1..])?;
+            Datum::Float4(f32::from_bits(if bits >> 31 == 1 { bits & !(1 << 31) } else { !bits }))
+        }
+        tag::BPCHAR => Datum::Bpchar(Bpchar::read(&cell[1..])?),
+        tag::UUID => Datum::Uuid(cell.get(1..)?.first_chunk()?),
+        tag::TIME => Datum::Time((read_fixed64(&cell[1..])?.0 ^ 1 << 63) as i64),
+        tag::TIMETZ => {
+            let (utc, offset) = read_fixed64(&cell[1..])?;
+            let offset = (read_fixed32(offset)? ^ 1 << 31) as i32;
+            Datum::TimeTz(TimeTz::of_utc((utc ^ 1 << 63) as i64, offset.checked_neg()?)?)
+        }
+        tag::ENUM => Datum::Enum(Label::read(&cell[1..])?),
+        tag::JSON_TEXT => Datum::JsonText(std::str::from_utf8(&cell[1..len - 1]).ok()?),
         tag::INTERVAL => Datum::Interval(Interval::read(&cell[1..])?),
         tag::ARRAY => Datum::Array(Array::new(&cell[1..])),
         tag::RECORD => Datum::Record(&cell[1..len - 1]),
@@ -551,6 +610,10 @@ fn read_be(bytes: &[u8], len: usize) -> Option<u64> {
         return Some(u64::from_be_bytes(*word) >> (64 - 8 * len));
     }
     Some(bytes.get(..len)?.iter().fold(0, |value, &b| value << 8 | b as u64))
+}
+
+fn read_fixed32(body: &[u8]) -> Option<u32> {
+    body.first_chunk::<4>().map(|bits| u32::from_be_bytes(*bits))
 }
 
 fn read_fixed64(body: &[u8]) -> Option<(u64, &[u8])> {
@@ -595,9 +658,16 @@ pub(super) fn masked_len(bytes: &[u8], mask: u8, depth: usize) -> Option<usize> 
         first @ tag::INT_NEGATIVE_8..=tag::INT_NEGATIVE_1 => (tag::INT_NEGATIVE_1 - first) as usize + 1,
         tag::INT_ZERO..=tag::INT_63 => 0,
         first @ tag::INT_POSITIVE_1..=tag::INT_POSITIVE_8 => (first - tag::INT_POSITIVE_1) as usize + 1,
-        tag::FLOAT | tag::TIMESTAMP | tag::TIMESTAMPTZ => 8,
-        tag::DATE => 4,
-        tag::TEXT => memchr(mask, body)? + 1,
+        tag::FLOAT | tag::TIME | tag::TIMESTAMP | tag::TIMESTAMPTZ => 8,
+        tag::FLOAT4 | tag::DATE => 4,
+        tag::UUID => 16,
+        tag::TIMETZ => 12,
+        tag::TEXT | tag::JSON_TEXT => memchr(mask, body)? + 1,
+        tag::ENUM => 4 + memchr(mask, body.get(4..)?)? + 1,
+        tag::BPCHAR => {
+            let end = memchr(mask, body)? + 1;
+            end + masked_len(body.get(end..)?, mask, depth)?
+        }
         tag::BYTES => {
             let (escaped, zeros) = escaped_len(body, mask)?;
             escaped + if zeros > 0 { escaped - 2 - zeros } else { 0 }

@@ -3,10 +3,15 @@
 //! What PostgreSQL keeps in pg_type about a type is one row of [`SCALARS`]; arrays and records are derived.
 
 use std::fmt;
-
-use crate::error::{Error, SqlState};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+mod enumeration;
+mod typmod;
+
+pub use enumeration::EnumType;
+pub use typmod::{IntervalField, IntervalRange, IntervalTypmod, NumericTypmod, Precision};
 
 /// The type of a SQL value. A typmod rides with its type: `numeric(10,2)`, `varchar(20)`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -15,20 +20,25 @@ pub enum Type {
     Int2,
     Int4,
     Int8,
+    Float4,
     Float8,
     /// `numeric` (arbitrary scale, kept with each value) or `numeric(precision, scale)` (a static scale).
     Numeric(Option<NumericTypmod>),
     Text,
     Varchar(Option<u32>),
-    Date,
-    Timestamp,
-    TimestampTz,
-    Interval,
-    Jsonb,
+    /// `char(n)`, blank-padded; without a length, as it was written.
+    Bpchar(Option<u32>),
     Bytea,
-    /// Types that values of the catalog have and columns of users cannot: `real` is stored as float8, `json` as text.
-    Float4,
+    Date,
+    Time(Precision),
+    TimeTz(Precision),
+    Timestamp(Precision),
+    TimestampTz(Precision),
+    Interval(Option<IntervalTypmod>),
+    Uuid,
+    Jsonb,
     Json,
+    Enum(Arc<EnumType>),
     /// Catalog types. `Oid` and `Xid` are stored as integers, as are the names of catalog entries, `Regclass` to `Regrole`;
     /// `Name`, `"char"`, `pg_node_tree` and `aclitem` as text; the vectors as arrays that count from 0.
     Oid,
@@ -45,20 +55,19 @@ pub enum Type {
     Regnamespace,
     Regrole,
     Array(Box<Type>),
-    /// An anonymous row value: `ROW(1, 'a')`.
-    Record(Vec<Type>),
+    /// A row value: `ROW(1, 'a')`, or a whole row of a relation.
+    Record(Vec<Field>),
     /// What a function gives that is called for what it does: an empty text.
     Void,
     /// The type of a string literal or NULL that has not met its context yet. Never in a finished plan.
     Unknown,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct NumericTypmod {
-    /// 1 to 1000 decimal digits in all.
-    pub precision: u16,
-    /// Digits after the point; may be negative (PostgreSQL 15).
-    pub scale: i16,
+/// A field of a row value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Field {
+    pub name: String,
+    pub typ: Type,
 }
 
 /// PostgreSQL's type categories (`pg_type.typcategory`): implicit conversions prefer a type of the same category.
@@ -67,6 +76,7 @@ pub enum Category {
     Array,
     Boolean,
     DateTime,
+    Enum,
     Numeric,
     Pseudo,
     String,
@@ -83,6 +93,7 @@ impl Category {
             Category::Array => 'A',
             Category::Boolean => 'B',
             Category::DateTime => 'D',
+            Category::Enum => 'E',
             Category::Numeric => 'N',
             Category::Pseudo => 'P',
             Category::String => 'S',
@@ -137,14 +148,18 @@ pub const SCALARS: &[Scalar] = scalars! {
     Type::Float8, 701, 1022, "float8", "double precision", 8, Numeric, true;
     Type::Unknown, 705, 0, "unknown", "unknown", -2, Unknown, false;
     Type::AclItem, 1033, 1034, "aclitem", "aclitem", 12, UserDefined, false;
+    Type::Bpchar(None), 1042, 1014, "bpchar", "character", -1, String, false;
     Type::Varchar(None), 1043, 1015, "varchar", "character varying", -1, String, false;
     Type::Date, 1082, 1182, "date", "date", 4, DateTime, false;
-    Type::Timestamp, 1114, 1115, "timestamp", "timestamp without time zone", 8, DateTime, false;
-    Type::TimestampTz, 1184, 1185, "timestamptz", "timestamp with time zone", 8, DateTime, true;
-    Type::Interval, 1186, 1187, "interval", "interval", 16, Timespan, true;
+    Type::Time(None), 1083, 1183, "time", "time without time zone", 8, DateTime, false;
+    Type::Timestamp(None), 1114, 1115, "timestamp", "timestamp without time zone", 8, DateTime, false;
+    Type::TimestampTz(None), 1184, 1185, "timestamptz", "timestamp with time zone", 8, DateTime, true;
+    Type::Interval(None), 1186, 1187, "interval", "interval", 16, Timespan, true;
+    Type::TimeTz(None), 1266, 1270, "timetz", "time with time zone", 12, DateTime, false;
     Type::Numeric(None), 1700, 1231, "numeric", "numeric", -1, Numeric, false;
     Type::Regclass, 2205, 2210, "regclass", "regclass", 4, Numeric, false;
     Type::Regtype, 2206, 2211, "regtype", "regtype", 4, Numeric, false;
+    Type::Uuid, 2950, 2951, "uuid", "uuid", 16, UserDefined, false;
     Type::Jsonb, 3802, 3807, "jsonb", "jsonb", -1, UserDefined, false;
     Type::Regnamespace, 4089, 4090, "regnamespace", "regnamespace", 4, Numeric, false;
     Type::Regrole, 4096, 4097, "regrole", "regrole", 4, Numeric, false;
@@ -155,15 +170,15 @@ const VOID_OID: u32 = 2278;
 const RECORD_ARRAY_OID: u32 = 2287;
 /// Added to a length in a typmod, as PostgreSQL's varlena header was once.
 const TYPMOD_HEADER: i32 = 4;
-const MAX_VARCHAR: i64 = 10_485_760;
 
 impl Type {
     /// Whether equal values of the type can print differently, so that keys of it must be canonicalized.
     pub fn has_lossy_equality(&self) -> bool {
         match self {
-            Type::Numeric(None) | Type::Float8 | Type::Interval | Type::Jsonb => true,
+            Type::Numeric(None) | Type::Float4 | Type::Float8 | Type::Interval(_) | Type::Jsonb => true,
+            Type::Bpchar(None) => true,
             Type::Array(element) => element.has_lossy_equality(),
-            Type::Record(fields) => fields.iter().any(Type::has_lossy_equality),
+            Type::Record(fields) => fields.iter().any(|field| field.typ.has_lossy_equality()),
             _ => false,
         }
     }
@@ -173,6 +188,12 @@ impl Type {
         match self {
             Type::Numeric(_) => Type::Numeric(None),
             Type::Varchar(_) => Type::Varchar(None),
+            Type::Bpchar(_) => Type::Bpchar(None),
+            Type::Time(_) => Type::Time(None),
+            Type::TimeTz(_) => Type::TimeTz(None),
+            Type::Timestamp(_) => Type::Timestamp(None),
+            Type::TimestampTz(_) => Type::TimestampTz(None),
+            Type::Interval(_) => Type::Interval(None),
             Type::Array(element) => Type::Array(Box::new(element.without_typmod())),
             other => other.clone(),
         }
@@ -189,6 +210,7 @@ impl Type {
             Type::Array(element) => element.array_oid(),
             Type::Record(_) => RECORD_OID,
             Type::Void => VOID_OID,
+            Type::Enum(definition) => definition.oid,
             _ => self.scalar().map_or(0, |row| row.oid),
         }
     }
@@ -198,6 +220,7 @@ impl Type {
         match self {
             Type::Array(_) => self.oid(),
             Type::Record(_) => RECORD_ARRAY_OID,
+            Type::Enum(definition) => definition.array_oid,
             _ => self.scalar().map_or(0, |row| row.array_oid),
         }
     }
@@ -225,6 +248,12 @@ impl Type {
                 Type::Numeric(Some(NumericTypmod { precision: (value >> 16) as u16, scale: scale as i16 }))
             }
             Type::Varchar(_) if typmod >= TYPMOD_HEADER => Type::Varchar(Some(value as u32)),
+            Type::Bpchar(_) if typmod >= TYPMOD_HEADER => Type::Bpchar(Some(value as u32)),
+            Type::Time(_) => Type::Time(u8::try_from(typmod).ok()),
+            Type::TimeTz(_) => Type::TimeTz(u8::try_from(typmod).ok()),
+            Type::Timestamp(_) => Type::Timestamp(u8::try_from(typmod).ok()),
+            Type::TimestampTz(_) => Type::TimestampTz(u8::try_from(typmod).ok()),
+            Type::Interval(_) => Type::Interval(IntervalTypmod::of_code(typmod)),
             other => other.clone(),
         }
     }
@@ -235,7 +264,12 @@ impl Type {
             Type::Numeric(Some(t)) => {
                 (((t.precision as i32) << 16) | (t.scale as i32 & 0x7ff)) + TYPMOD_HEADER
             }
-            Type::Varchar(Some(length)) => *length as i32 + TYPMOD_HEADER,
+            Type::Varchar(Some(length)) | Type::Bpchar(Some(length)) => *length as i32 + TYPMOD_HEADER,
+            Type::Time(Some(digits))
+            | Type::TimeTz(Some(digits))
+            | Type::Timestamp(Some(digits))
+            | Type::TimestampTz(Some(digits)) => i32::from(*digits),
+            Type::Interval(Some(typmod)) => typmod.code(),
             Type::Array(element) => element.typmod(),
             _ => -1,
         }
@@ -244,7 +278,7 @@ impl Type {
     /// `pg_type.typlen`: bytes, or -1 for a variable length.
     pub fn typlen(&self) -> i16 {
         match self {
-            Type::Void => 4,
+            Type::Void | Type::Enum(_) => 4,
             _ => self.scalar().map_or(-1, |row| row.len),
         }
     }
@@ -255,6 +289,7 @@ impl Type {
             Type::Array(element) => format!("_{}", element.name()),
             Type::Record(_) => "record".to_owned(),
             Type::Void => "void".to_owned(),
+            Type::Enum(definition) => definition.name.clone(),
             _ => self.scalar().map_or("unknown", |row| row.name).to_owned(),
         }
     }
@@ -263,6 +298,7 @@ impl Type {
         match self {
             Type::Array(_) => Category::Array,
             Type::Record(_) | Type::Void => Category::Pseudo,
+            Type::Enum(_) => Category::Enum,
             _ => self.scalar().map_or(Category::Unknown, |row| row.category),
         }
     }
@@ -303,8 +339,39 @@ impl Type {
         }
     }
 
+    /// The type of a row value whose fields have no names of their own: they are called f1, f2, ….
+    pub fn anonymous_record(types: impl IntoIterator<Item = Type>) -> Type {
+        let field = |(at, typ)| Field { name: format!("f{}", at + 1), typ };
+        Type::Record(types.into_iter().enumerate().map(field).collect())
+    }
+
     pub fn is_integer(&self) -> bool {
         matches!(self, Type::Int2 | Type::Int4 | Type::Int8)
+    }
+
+    /// Whether values of the type can be compared: `json` is kept as it was written, and has neither equality nor order.
+    pub fn is_comparable(&self) -> bool {
+        match self {
+            Type::Json => false,
+            Type::Array(element) => element.is_comparable(),
+            Type::Record(fields) => fields.iter().all(|field| field.typ.is_comparable()),
+            _ => true,
+        }
+    }
+
+    /// Whether values are dates or times.
+    pub fn is_datetime(&self) -> bool {
+        self.category() == Category::DateTime
+    }
+
+    /// Whether the session's time zone matters for values' texts and conversions.
+    pub fn involves_zone(&self) -> bool {
+        match self {
+            Type::TimestampTz(_) | Type::TimeTz(_) => true,
+            Type::Array(element) => element.involves_zone(),
+            Type::Record(fields) => fields.iter().any(|field| field.typ.involves_zone()),
+            _ => false,
+        }
     }
 
     /// Whether values are texts ([`super::Datum::Text`]).
@@ -334,63 +401,12 @@ impl Type {
         Some(match name {
             "int" => Type::Int4,
             "float" => Type::Float8,
+            "char" => Type::Bpchar(Some(1)),
             "decimal" | "dec" => Type::Numeric(None),
             "char varying" => Type::Varchar(None),
-            "timestamp with time zone" => Type::TimestampTz,
             "record" => Type::Record(Vec::new()),
             _ => Type::named(name.strip_prefix('_')?)?.array_of(),
         })
-    }
-
-    /// The type with the modifiers written after its name: `numeric(10, 2)`, `varchar(20)`, `timestamp(6)`.
-    pub fn with_modifiers(self, modifiers: &[i64]) -> Result<Type, Error> {
-        let invalid = |message: String| Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
-        match (self, modifiers) {
-            (typ, []) => Ok(typ),
-            (Type::Array(element), _) => Ok(element.with_modifiers(modifiers)?.array_of()),
-            (Type::Numeric(_), &[precision]) => numeric_with(precision, 0),
-            (Type::Numeric(_), &[precision, scale]) => numeric_with(precision, scale),
-            (Type::Numeric(_), _) => invalid("invalid NUMERIC type modifier".to_owned()),
-            (Type::Varchar(_), &[length]) if length < 1 => {
-                invalid("length for type varchar must be at least 1".to_owned())
-            }
-            (Type::Varchar(_), &[length]) if length > MAX_VARCHAR => {
-                invalid(format!("length for type varchar cannot exceed {MAX_VARCHAR}"))
-            }
-            (Type::Varchar(_), &[length]) => Ok(Type::Varchar(Some(length as u32))),
-            (Type::Varchar(_), _) => invalid("invalid type modifier".to_owned()),
-            (typ @ (Type::Timestamp | Type::TimestampTz | Type::Interval), &[precision]) => {
-                time_with(typ, precision)
-            }
-            (typ, _) => Err(Error::new(
-                SqlState::SYNTAX_ERROR,
-                format!("type modifier is not allowed for type \"{}\"", typ.name()),
-            )),
-        }
-    }
-}
-
-fn numeric_with(precision: i64, scale: i64) -> Result<Type, Error> {
-    let invalid = |message: String| Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
-    if !(1..=1000).contains(&precision) {
-        return invalid(format!("NUMERIC precision {precision} must be between 1 and 1000"));
-    }
-    if !(-1000..=1000).contains(&scale) {
-        return invalid(format!("NUMERIC scale {scale} must be between -1000 and 1000"));
-    }
-    Ok(Type::Numeric(Some(NumericTypmod { precision: precision as u16, scale: scale as i16 })))
-}
-
-/// Times are kept in microseconds; fewer digits are refused rather than kept and ignored.
-fn time_with(typ: Type, precision: i64) -> Result<Type, Error> {
-    match precision {
-        6.. => Ok(typ),
-        0..=5 => Err(Error::unsupported(format!("{typ} with a precision of {precision} is not supported"))
-            .hint("Leave the precision out, and use date_trunc to round.")),
-        _ => Err(Error::new(
-            SqlState::INVALID_PARAMETER_VALUE,
-            format!("{}({precision}) precision must not be negative", typ.name().to_uppercase()),
-        )),
     }
 }
 
@@ -400,6 +416,13 @@ impl fmt::Display for Type {
         match self {
             Type::Numeric(Some(t)) => write!(f, "numeric({},{})", t.precision, t.scale),
             Type::Varchar(Some(length)) => write!(f, "character varying({length})"),
+            Type::Bpchar(Some(length)) => write!(f, "character({length})"),
+            Type::Time(Some(digits)) => write!(f, "time({digits}) without time zone"),
+            Type::TimeTz(Some(digits)) => write!(f, "time({digits}) with time zone"),
+            Type::Timestamp(Some(digits)) => write!(f, "timestamp({digits}) without time zone"),
+            Type::TimestampTz(Some(digits)) => write!(f, "timestamp({digits}) with time zone"),
+            Type::Interval(Some(typmod)) => write!(f, "interval{typmod}"),
+            Type::Enum(definition) => f.write_str(&definition.name),
             Type::Array(element) => write!(f, "{element}[]"),
             Type::Record(_) => f.write_str("record"),
             Type::Void => f.write_str("void"),
@@ -446,12 +469,17 @@ mod tests {
     fn names_oids_and_typmods_agree_with_postgres() {
         let numeric = Type::Numeric(Some(NumericTypmod { precision: 10, scale: 2 }));
         let negative = Type::Numeric(Some(NumericTypmod { precision: 3, scale: -2 }));
+        let range = IntervalRange { from: IntervalField::Day, to: IntervalField::Second };
+        let day_to_second = Type::Interval(Some(IntervalTypmod { range: Some(range), precision: Some(3) }));
         for (typ, oid, typmod, display, name) in [
             (Type::Int4, 23, -1, "integer", "int4"),
             (numeric.clone(), 1700, 655366, "numeric(10,2)", "numeric"),
             (negative, 1700, 198658, "numeric(3,-2)", "numeric"),
             (Type::Varchar(Some(20)), 1043, 24, "character varying(20)", "varchar"),
-            (Type::TimestampTz, 1184, -1, "timestamp with time zone", "timestamptz"),
+            (Type::TimestampTz(None), 1184, -1, "timestamp with time zone", "timestamptz"),
+            (Type::Timestamp(Some(3)), 1114, 3, "timestamp(3) without time zone", "timestamp"),
+            (Type::Bpchar(Some(5)), 1042, 9, "character(5)", "bpchar"),
+            (day_to_second, 1186, 470_286_339, "interval day to second(3)", "interval"),
             (Type::InternalChar, 18, -1, "\"char\"", "char"),
             (numeric.array_of(), 1231, 655366, "numeric(10,2)[]", "_numeric"),
         ] {
@@ -468,14 +496,15 @@ mod tests {
             ("bigint", Type::Int8),
             ("decimal", Type::Numeric(None)),
             ("double precision", Type::Float8),
-            ("timestamp without time zone", Type::Timestamp),
+            ("timestamp without time zone", Type::Timestamp(None)),
+            ("timestamp with time zone", Type::TimestampTz(None)),
+            ("char", Type::Bpchar(Some(1))),
             ("text[]", Type::Text.array_of()),
             ("_int4", Type::Int4.array_of()),
             ("\"char\"", Type::InternalChar),
         ] {
             assert_eq!(Type::named(name), Some(typ));
         }
-        assert_eq!(Type::named("char"), None);
         assert_eq!(Type::named("nonsense"), None);
     }
 

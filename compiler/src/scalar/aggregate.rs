@@ -13,6 +13,7 @@ use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
 use super::exact_sum::{self, Partials};
+use super::float4;
 use super::lanes::Lane;
 use super::{ArgType, EvalError, ScalarExpr, basic_aggregate, compare, lanes};
 use crate::repr::{ColumnType, Datum, Row, Type, canonical, row};
@@ -51,6 +52,8 @@ pub enum AggregateFunc {
     /// With a static scale every value is a whole number of 10^-scale of at most so many digits: lanes instead of buckets.
     SumNumeric(Option<StaticNumeric>),
     SumFloat,
+    /// Of `real`, rounded to one at the end.
+    SumFloat4,
     SumInterval,
     /// Any integer, as numeric.
     AvgInt,
@@ -91,7 +94,7 @@ impl AggregateFunc {
     pub fn class(self) -> Class {
         use AggregateFunc::*;
         match self {
-            SumFloat | AvgFloat | SumNumeric(None) | AvgNumeric(None) => Class::Bucketed,
+            SumFloat | SumFloat4 | AvgFloat | SumNumeric(None) | AvgNumeric(None) => Class::Bucketed,
             Min | Max => Class::Hierarchical,
             StringAgg | ArrayAgg | JsonbAgg | JsonbObjectAgg => Class::Basic,
             _ => Class::Accumulable(lanes::of(self)),
@@ -136,6 +139,7 @@ impl AggregateFunc {
     pub fn scatter(self, value: Datum<'_>, emit: impl FnMut(i64, [i128; 2])) {
         match value {
             Datum::Float(value) => exact_sum::scatter_float(value, emit),
+            Datum::Float4(value) => exact_sum::scatter_float(value.into(), emit),
             Datum::Numeric(value) => exact_sum::scatter_numeric(value, emit),
             _ => {}
         }
@@ -149,6 +153,10 @@ impl AggregateFunc {
     ) -> Result<Datum<'a>, EvalError> {
         match self {
             AggregateFunc::SumFloat => exact_sum::gather_float(buckets, false),
+            AggregateFunc::SumFloat4 => match exact_sum::gather_float(buckets, false)? {
+                Datum::Float(sum) => float4::narrow(sum).map(Datum::Float4),
+                null => Ok(null),
+            },
             AggregateFunc::AvgFloat => exact_sum::gather_float(buckets, true),
             AggregateFunc::AvgNumeric(_) => exact_sum::gather_numeric(buckets, true, arena),
             _ => exact_sum::gather_numeric(buckets, false, arena),
@@ -172,7 +180,8 @@ impl AggregateFunc {
             CountStar | Count | SumInt4 => Type::Int8,
             SumInt8 | SumNumeric(_) | AvgInt | AvgNumeric(_) => Type::Numeric(None),
             SumFloat | AvgFloat => Type::Float8,
-            SumInterval | AvgInterval => Type::Interval,
+            SumFloat4 => Type::Float4,
+            SumInterval | AvgInterval => Type::Interval(None),
             Min | Max => args[0].without_typmod(),
             BoolAnd | BoolOr => Type::Bool,
             StringAgg => Type::Text,
@@ -359,6 +368,8 @@ aggregates! {
     "sum"(Numeric) -> Numeric = AggregateFunc::SumNumeric(None), ["1.5"] ["2.25"] => "3.75";
     /// The sum, rounded once.
     "sum"(Float8) -> Float8 = AggregateFunc::SumFloat, ["0.1"] ["0.2"] ["-0.1"] => "0.2";
+    /// The sum, rounded once.
+    "sum"(Float4) -> Float4 = AggregateFunc::SumFloat4, ["0.1"] ["0.2"] ["-0.1"] => "0.2";
     /// The sum.
     "sum"(Interval) -> Interval = AggregateFunc::SumInterval, ["1 day"] ["02:00"] => "1 day 02:00:00";
     /// The mean.
@@ -412,6 +423,16 @@ aggregates! {
     /// The least value.
     "min"(Interval) -> Interval = AggregateFunc::Min, ["1 mon"] ["29 days"] => "29 days";
     /// The least value.
+    "min"(Float4) -> Float4 = AggregateFunc::Min, ["1.5"] ["0.1"] => "0.1";
+    /// The least value.
+    "min"(Bpchar) -> Bpchar = AggregateFunc::Min, ["b"] ["a "] => "a ";
+    /// The least value.
+    "min"(Time) -> Time = AggregateFunc::Min, ["04:05:00"] ["00:00:00"] => "00:00:00";
+    /// The least value.
+    "min"(TimeTz) -> TimeTz = AggregateFunc::Min, ["04:05:00+00"] ["04:05:00+01"] => "04:05:00+01";
+    /// The least value.
+    "min"(AnyEnum) -> AnyEnum = AggregateFunc::Min, ["2"] ["1"] => "1";
+    /// The least value.
     "min"(Oid) -> Oid = AggregateFunc::Min, ["2"] ["1"] => "1";
     /// The least value.
     "min"(AnyArray) -> AnyArray = AggregateFunc::Min, ["{2}"] ["{1,3}"] => "{1,3}";
@@ -435,6 +456,16 @@ aggregates! {
     "max"(TimestampTz) -> TimestampTz = AggregateFunc::Max, ["2024-01-02Z"] ["2024-01-01Z"] => "2024-01-02 00:00:00+00";
     /// The greatest value.
     "max"(Interval) -> Interval = AggregateFunc::Max, ["1 mon"] ["29 days"] => "1 mon";
+    /// The greatest value.
+    "max"(Float4) -> Float4 = AggregateFunc::Max, ["1.5"] ["0.1"] => "1.5";
+    /// The greatest value.
+    "max"(Bpchar) -> Bpchar = AggregateFunc::Max, ["b"] ["a "] => "b";
+    /// The greatest value.
+    "max"(Time) -> Time = AggregateFunc::Max, ["04:05:00"] ["00:00:00"] => "04:05:00";
+    /// The greatest value.
+    "max"(TimeTz) -> TimeTz = AggregateFunc::Max, ["04:05:00+00"] ["04:05:00+01"] => "04:05:00+00";
+    /// The greatest value.
+    "max"(AnyEnum) -> AnyEnum = AggregateFunc::Max, ["2"] ["1"] => "2";
     /// The greatest value.
     "max"(Oid) -> Oid = AggregateFunc::Max, ["2"] ["1"] => "2";
     /// The greatest value.

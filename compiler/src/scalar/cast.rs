@@ -11,6 +11,7 @@ use smallvec::{SmallVec, smallvec};
 use super::arithmetic::{int2, int4, int8};
 use super::declare::functions;
 use super::function::{ArgType, Context, Func, Syntax, all};
+use super::native::JsonText;
 use super::{EvalError, ScalarExpr, special};
 use crate::error::SqlState;
 use crate::repr::json::Value;
@@ -115,6 +116,13 @@ fn apply_typmod(to: &Type, context: CastContext) -> Option<Cast> {
         (Type::Numeric(Some(_)), _) => Func::known("numeric Numeric"),
         (Type::Varchar(Some(_)), CastContext::Explicit) => Func::known("varchar explicit Varchar"),
         (Type::Varchar(Some(_)), _) => Func::known("varchar Varchar"),
+        (Type::Bpchar(Some(_)), CastContext::Explicit) => Func::known("bpchar explicit Bpchar"),
+        (Type::Bpchar(Some(_)), _) => Func::known("bpchar Bpchar"),
+        (Type::Time(Some(_)), _) => Func::known("time Time"),
+        (Type::TimeTz(Some(_)), _) => Func::known("timetz TimeTz"),
+        (Type::Timestamp(Some(_)), _) => Func::known("timestamp Timestamp"),
+        (Type::TimestampTz(Some(_)), _) => Func::known("timestamptz TimestampTz"),
+        (Type::Interval(Some(_)), _) => Func::known("interval Interval"),
         (Type::Array(to), _) => return element_cast(apply_typmod(to, context)?, Type::Array(to.clone())),
         _ => return None,
     };
@@ -136,18 +144,30 @@ fn convert(from: &Type, to: &Type, context: CastContext) -> Option<Cast> {
         }
         (Type::Unknown, Type::Text) => Some(Cast::step(special::relabel(), Type::Text)),
         (Type::Unknown, _) => Some(from_text(to)),
-        (_, Type::Text | Type::Varchar(_) | Type::Name) if context >= CastContext::Assignment => {
+        (Type::Record(from), Type::Record(to))
+            if from.iter().map(|f| &f.typ).eq(to.iter().map(|f| &f.typ)) =>
+        {
+            Some(Cast::step(special::relabel(), Type::Record(to.clone())))
+        }
+        (_, to) if is_string(to) && context >= CastContext::Assignment => {
             let out = Func::known("text Any");
             let mut to_text = Cast::step(out, Type::Text);
             to_text.steps[0].told = Told::TextOf(from.clone());
             let rest = if *to == Type::Text { Cast::default() } else { convert(&Type::Text, to, context)? };
             Some(to_text.then(rest))
         }
-        (Type::Text | Type::Varchar(_) | Type::Name, _) if context == CastContext::Explicit => {
-            Some(from_text(to))
+        (from, _) if is_string(from) && context == CastContext::Explicit => {
+            let text =
+                if *from == Type::Text { Cast::default() } else { convert(from, &Type::Text, context)? };
+            Some(text.then(from_text(to)))
         }
         _ => None,
     }
+}
+
+/// Whether values of any type are brought to the type by way of their text.
+fn is_string(typ: &Type) -> bool {
+    matches!(typ, Type::Text | Type::Varchar(_) | Type::Bpchar(_) | Type::Name)
 }
 
 fn from_text(to: &Type) -> Cast {
@@ -161,9 +181,9 @@ fn from_text(to: &Type) -> Cast {
 
 /// The conversion of every element, if it takes at most one call.
 fn element_cast(element: Cast, typ: Type) -> Option<Cast> {
-    match element.steps.as_slice() {
+    let calls: Vec<Step> = element.steps.into_iter().filter(|step| step.func != special::relabel()).collect();
+    match calls.as_slice() {
         [] => Some(Cast::step(special::relabel(), typ)),
-        [step] if step.func == special::relabel() => Some(Cast::step(special::relabel(), typ)),
         [step] if step.element.is_none() => {
             let func = Func::known("array elements AnyArray Text");
             let (element, told) = (Some(step.func), step.told.clone());
@@ -209,7 +229,6 @@ const RELABELS: &[(ArgType, ArgType, CastContext)] = {
         (Regnamespace, Oid, Implicit),
         (Regrole, Oid, Implicit),
         (NodeTree, Text, Implicit),
-        (Float4, Float8, Implicit),
         (Int2Vector, Array(&Int2), Implicit),
         (OidVector, Array(&Oid), Implicit),
         (Regclass, Oid, Implicit),
@@ -270,12 +289,6 @@ functions! { pub(super) FUNCTIONS;
     /// The nearest integer, halves to even, if it fits.
     "int8"(Float8) -> Int8, errs(), cast(Assignment): "float8 '-2.5'::int8" => "-2"
         = { |_, a: f64| int8(float_to_int(a, -9223372036854775808.0, 9223372036854775808.0)) };
-    /// The nearest integer, halves to even, if it fits.
-    "int4"(Float4) -> Int4, errs(), cast(Assignment): "float8 '3.5'::int4" => "4"
-        = { |_, a: f64| int4(float_to_int(a, -2147483648.0, 2147483648.0)) };
-    /// The nearest integer, halves to even, if it fits.
-    "int8"(Float4) -> Int8, errs(), cast(Assignment): "float8 '-2.5'::int8" => "-2"
-        = { |_, a: f64| int8(float_to_int(a, -9223372036854775808.0, 9223372036854775808.0)) };
     /// The nearest integer, halves away from zero, if it fits.
     "int2"(Numeric) -> Int2, errs(), cast(Assignment): "2.5::int2" => "3"
         = { |_, a: Numeric<'_>| int2(numeric_to_int(a, "smallint")?) };
@@ -304,7 +317,7 @@ functions! { pub(super) FUNCTIONS;
         = { |cx, a: i64| with_typmod(Numeric::from_int(a), cx) };
     /// The float with 15 significant digits.
     "numeric"(Float8) -> Numeric, errs(), cast(Assignment): "float8 '1.5'::numeric" => "1.5"
-        = { |cx, a: f64| with_typmod(Numeric::from_float(a, cx.arena), cx) };
+        = { |cx, a: f64| numeric_of_digits(a, 15, cx) };
     /// The numeric rounded to the target's scale, if it has no more digits than the target's precision.
     "numeric"(Numeric) -> Numeric, errs(), called_by_cast(): "1.25" => "1.25"
         = { |cx, a: Numeric<'_>| with_typmod(a, cx) };
@@ -335,6 +348,12 @@ functions! { pub(super) FUNCTIONS;
     /// The code of the character.
     "int4"(InternalChar) -> Int4, cast(Explicit): "'a'::\"char\"::int4" => "97"
         = { |_, a: &str| a.bytes().next().map_or(0, |b| b as i8 as i64) };
+    /// The value that a JSON text means.
+    "jsonb"(Json) -> Jsonb, errs(), cast(Assignment): "json '{\"a\":1}'::jsonb" => "{\"a\": 1}"
+        = { |cx, a: JsonText<'_>| Json::parse(a.0, cx.arena) };
+    /// The value's text.
+    "json"(Jsonb) -> Json, cast(Assignment): "jsonb '{\"a\":1}'::json" => "{\"a\": 1}"
+        = { |cx, a: Json<'_>| JsonText(cx.arena.alloc_str(&a.to_string())) };
     /// A jsonb boolean.
     "bool"(Jsonb) -> Bool, errs(), cast(Explicit): "jsonb 'true'::bool" => "t" = { |_, a: Json<'_>| json_bool(a) };
     /// A jsonb number, rounded.
@@ -372,22 +391,28 @@ fn out<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalError> 
 /// A type that prints the datum; what a datum does not know of its type does not show in its text.
 pub(super) fn type_of(datum: Datum<'_>) -> Type {
     match datum {
-        Datum::Null | Datum::Text(_) | Datum::Error(_) => Type::Text,
+        Datum::Null | Datum::Text(_) | Datum::Enum(_) | Datum::Error(_) => Type::Text,
         Datum::Bool(_) => Type::Bool,
         Datum::Int(_) => Type::Int8,
         Datum::Float(_) => Type::Float8,
         Datum::Numeric(_) => Type::Numeric(None),
         Datum::Bytes(_) => Type::Bytea,
         Datum::Date(_) => Type::Date,
-        Datum::Timestamp(_) => Type::Timestamp,
-        Datum::TimestampTz(_) => Type::TimestampTz,
-        Datum::Interval(_) => Type::Interval,
+        Datum::Float4(_) => Type::Float4,
+        Datum::Bpchar(_) => Type::Bpchar(None),
+        Datum::Time(_) => Type::Time(None),
+        Datum::TimeTz(_) => Type::TimeTz(None),
+        Datum::Timestamp(_) => Type::Timestamp(None),
+        Datum::TimestampTz(_) => Type::TimestampTz(None),
+        Datum::Interval(_) => Type::Interval(None),
+        Datum::Uuid(_) => Type::Uuid,
+        Datum::JsonText(_) => Type::Json,
         Datum::Json(_) => Type::Jsonb,
         Datum::Array(array) => {
             let element = array.elements().find(|d| !d.is_null()).unwrap_or(Datum::Null);
             Type::Array(Box::new(type_of(element)))
         }
-        Datum::Record(fields) => Type::Record(crate::repr::row::Datums::new(fields).map(type_of).collect()),
+        Datum::Record(fields) => Type::anonymous_record(crate::repr::row::Datums::new(fields).map(type_of)),
     }
 }
 
@@ -423,13 +448,13 @@ fn varchar<'t>(text: &'t str, cx: Context<'_>, explicit: bool) -> Result<&'t str
 }
 
 /// The longest prefix of whole characters that a name can be.
-fn truncate_name(text: &str) -> &str {
+pub(super) fn truncate_name(text: &str) -> &str {
     const NAME_BYTES_MAX: usize = 63;
     &text[..text.floor_char_boundary(NAME_BYTES_MAX)]
 }
 
 /// The nearest integer, halves to even, from `least` and below `end`.
-fn float_to_int(value: f64, least: f64, end: f64) -> Option<i64> {
+pub(super) fn float_to_int(value: f64, least: f64, end: f64) -> Option<i64> {
     let rounded = value.round_ties_even();
     (rounded >= least && rounded < end).then_some(rounded as i64)
 }
@@ -460,6 +485,15 @@ fn with_typmod<'a>(value: Numeric<'a>, cx: Context<'a>) -> Result<Numeric<'a>, E
     }
 }
 
+/// The numeric of so many significant digits of a float, at the call's typmod.
+pub(super) fn numeric_of_digits<'a>(
+    value: f64,
+    digits: usize,
+    cx: Context<'a>,
+) -> Result<Numeric<'a>, EvalError> {
+    with_typmod(Numeric::from_float_digits(value, digits, cx.arena), cx)
+}
+
 fn oid(value: i64) -> Result<i64, EvalError> {
     u32::try_from(value).map(i64::from).map_err(|_| EvalError::out_of_range("OID"))
 }
@@ -487,7 +521,7 @@ fn json_bool(value: Json<'_>) -> Result<bool, EvalError> {
     }
 }
 
-fn json_number<'a>(value: Json<'a>, typ: &str) -> Result<Numeric<'a>, EvalError> {
+pub(super) fn json_number<'a>(value: Json<'a>, typ: &str) -> Result<Numeric<'a>, EvalError> {
     match value.value() {
         Value::Number(value) => Ok(value),
         _ => Err(json_mismatch(value, typ)),

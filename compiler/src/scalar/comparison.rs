@@ -22,6 +22,19 @@ pub fn compare(a: Datum<'_>, b: Datum<'_>) -> Ordering {
         (Datum::TimestampTz(a), Datum::TimestampTz(b)) => a.cmp(&b),
         (Datum::Interval(a), Datum::Interval(b)) => a.length().cmp(&b.length()),
         (Datum::Bytes(a), Datum::Bytes(b)) => a.cmp(b),
+        (a, b) => compare_rare(a, b),
+    }
+}
+
+/// The types that are rare in hot paths, apart from [`compare`] so that it stays small enough to inline.
+fn compare_rare(a: Datum<'_>, b: Datum<'_>) -> Ordering {
+    match (a, b) {
+        (Datum::Float4(a), Datum::Float4(b)) => compare_floats(a.into(), b.into()),
+        (Datum::Bpchar(a), Datum::Bpchar(b)) => a.text().as_bytes().cmp(b.text().as_bytes()),
+        (Datum::Uuid(a), Datum::Uuid(b)) => a.cmp(b),
+        (Datum::Enum(a), Datum::Enum(b)) => a.cmp(&b),
+        (Datum::Time(a), Datum::Time(b)) => a.cmp(&b),
+        (Datum::TimeTz(a), Datum::TimeTz(b)) => a.cmp(&b),
         (a, b) => compare_encoded(a, b),
     }
 }
@@ -81,19 +94,25 @@ comparisons! {
     INT2: Int2, "smallint '-1'", "smallint '1'";
     INT4: Int4, "1", "2";
     INT8: Int8, "bigint '1'", "bigint '9000000000'";
+    FLOAT4: Float4, "real '1.5'", "real 'NaN'";
     FLOAT8: Float8, "float8 '1.5'", "float8 'NaN'";
     NUMERIC: Numeric, "1.0", "1.01";
     TEXT: Text, "text 'B'", "text 'a'";
+    BPCHAR: Bpchar, "bpchar 'a '", "bpchar 'b'";
     NAME: Name, "name 'a'", "name 'b'";
     INTERNAL_CHAR: InternalChar, "'a'::\"char\"", "'b'::\"char\"";
     BYTEA: Bytea, "bytea '\\x00'", "bytea '\\x01'";
     DATE: Date, "date '2024-02-29'", "date '2024-03-01'";
+    TIME: Time, "time '04:05'", "time '24:00'";
+    TIMETZ: TimeTz, "timetz '04:05+00'", "timetz '04:05-01'";
     TIMESTAMP: Timestamp, "timestamp '2024-01-01 00:00'", "timestamp '2024-01-01 00:01'";
     TIMESTAMPTZ: TimestampTz, "timestamptz '2024-01-01 00:00Z'", "timestamptz '2024-01-01 00:01Z'";
     INTERVAL: Interval, "interval '1 month'", "interval '31 days'";
+    UUID: Uuid, "uuid '00000000-0000-0000-0000-000000000000'", "uuid '00000000-0000-0000-0000-000000000001'";
     JSONB: Jsonb, "jsonb '1'", "jsonb '{}'";
     OID: Oid, "oid '1'", "oid '2'";
     ARRAY: AnyArray, "'{1,2}'::int4[]", "'{1,3}'::int4[]";
+    ENUM: AnyEnum, "'a'", "'b'";
     RECORD: Record, "ROW(1, 2)", "ROW(1, 3)";
 }
 

@@ -259,7 +259,7 @@ pub(super) fn in_zone<T>(
 }
 
 /// The zone at an offset from UTC of less than a month.
-fn offset(interval: Interval) -> Result<TimeZone, EvalError> {
+pub(super) fn offset(interval: Interval) -> Result<TimeZone, EvalError> {
     if interval.months != 0 || interval.days != 0 {
         let mut shown = String::new();
         crate::repr::text::format_interval(interval, IntervalStyle::default(), &mut shown);
@@ -277,7 +277,7 @@ fn add_to_date(date: Days, interval: Interval) -> Result<Micros, EvalError> {
     datetime::timestamp_add(datetime::date_to_timestamp(date.0)?, interval).map(Micros)
 }
 
-fn as_float(value: Option<Numeric<'_>>) -> Result<Option<f64>, EvalError> {
+pub(super) fn as_float(value: Option<Numeric<'_>>) -> Result<Option<f64>, EvalError> {
     Ok(value.map(|value| value.to_float()))
 }
 

@@ -380,8 +380,7 @@ impl ScalarExpr {
 fn common_typ(a: Type, b: &Type) -> Type {
     match (a, b) {
         (a, b) if a == *b => a,
-        (Type::Numeric(_), Type::Numeric(_)) => Type::Numeric(None),
-        (Type::Varchar(_), Type::Varchar(_)) => Type::Varchar(None),
+        (a, b) if a.without_typmod() == b.without_typmod() => a.without_typmod(),
         (a, _) => a,
     }
 }

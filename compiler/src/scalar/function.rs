@@ -27,21 +27,25 @@ pub enum ArgType {
     Int2,
     Int4,
     Int8,
+    Float4,
     Float8,
     Numeric,
     Text,
     Varchar,
+    Bpchar,
+    Bytea,
     Date,
+    Time,
+    TimeTz,
     Timestamp,
     TimestampTz,
     Interval,
+    Uuid,
     Jsonb,
-    Bytea,
+    Json,
     Oid,
     Name,
     InternalChar,
-    Float4,
-    Json,
     Xid,
     NodeTree,
     AclItem,
@@ -54,8 +58,10 @@ pub enum ArgType {
     Regrole,
     /// An array of a fixed element type.
     Array(&'static ArgType),
-    /// Any anonymous row type.
+    /// Any row type.
     Record,
+    /// Any enumeration, the same at every `AnyEnum` of one call.
+    AnyEnum,
     /// Any type, the same at every `AnyElement` (and the element of every `AnyArray`) of one call.
     AnyElement,
     /// As `AnyElement`, but not an array.
@@ -79,9 +85,13 @@ impl ArgType {
             ArgType::Text => Type::Text,
             ArgType::Varchar => Type::Varchar(None),
             ArgType::Date => Type::Date,
-            ArgType::Timestamp => Type::Timestamp,
-            ArgType::TimestampTz => Type::TimestampTz,
-            ArgType::Interval => Type::Interval,
+            ArgType::Bpchar => Type::Bpchar(None),
+            ArgType::Time => Type::Time(None),
+            ArgType::TimeTz => Type::TimeTz(None),
+            ArgType::Timestamp => Type::Timestamp(None),
+            ArgType::TimestampTz => Type::TimestampTz(None),
+            ArgType::Interval => Type::Interval(None),
+            ArgType::Uuid => Type::Uuid,
             ArgType::Jsonb => Type::Jsonb,
             ArgType::Bytea => Type::Bytea,
             ArgType::Oid => Type::Oid,
@@ -101,6 +111,7 @@ impl ArgType {
             ArgType::Regproc => Type::Regproc,
             ArgType::Array(element) => Type::Array(Box::new(element.concrete()?)),
             ArgType::Record
+            | ArgType::AnyEnum
             | ArgType::AnyElement
             | ArgType::AnyNonArray
             | ArgType::AnyArray
@@ -109,7 +120,7 @@ impl ArgType {
     }
 
     pub fn is_polymorphic(self) -> bool {
-        matches!(self, ArgType::AnyElement | ArgType::AnyNonArray | ArgType::AnyArray)
+        matches!(self, ArgType::AnyElement | ArgType::AnyNonArray | ArgType::AnyArray | ArgType::AnyEnum)
     }
 
     /// Whether a value of type `typ` can be passed as it is, typmods aside.
@@ -119,9 +130,9 @@ impl ArgType {
             (ArgType::AnyNonArray, typ) => !matches!(typ, Type::Array(_)),
             (ArgType::AnyArray, typ) => matches!(typ, Type::Array(_)),
             (ArgType::Record, typ) => matches!(typ, Type::Record(_)),
+            (ArgType::AnyEnum, typ) => matches!(typ, Type::Enum(_)),
             (ArgType::Array(element), Type::Array(typ)) => element.accepts(typ),
-            (ArgType::Numeric, Type::Numeric(_)) | (ArgType::Varchar, Type::Varchar(_)) => true,
-            (declared, typ) => declared.concrete().as_ref() == Some(typ),
+            (declared, typ) => declared.concrete().is_some_and(|declared| declared == typ.without_typmod()),
         }
     }
 }
@@ -333,7 +344,11 @@ impl Function {
     pub fn result_type(&self, args: &[Type]) -> Type {
         let declared =
             |mark: ArgType| args.iter().enumerate().find(|(i, _)| self.arg(*i) == Some(mark)).map(|(_, t)| t);
-        let element = || match declared(ArgType::AnyElement).or_else(|| declared(ArgType::AnyNonArray)) {
+        let single = || {
+            let marks = [ArgType::AnyElement, ArgType::AnyNonArray, ArgType::AnyEnum];
+            marks.into_iter().find_map(declared)
+        };
+        let element = || match single() {
             Some(typ) => typ.clone(),
             None => match declared(ArgType::AnyArray) {
                 Some(Type::Array(element)) => (**element).clone(),
@@ -341,12 +356,12 @@ impl Function {
             },
         };
         match self.result {
-            ArgType::AnyElement | ArgType::AnyNonArray => element(),
+            ArgType::AnyElement | ArgType::AnyNonArray | ArgType::AnyEnum => element(),
             ArgType::AnyArray => match declared(ArgType::AnyArray) {
                 Some(typ) => typ.clone(),
                 None => Type::Array(Box::new(element())),
             },
-            ArgType::Record => Type::Record(args.to_vec()),
+            ArgType::Record => Type::anonymous_record(args.to_vec()),
             ArgType::Any => args.first().cloned().unwrap_or(Type::Text),
             result => result.concrete().expect("invariant: every other mark is concrete"),
         }

@@ -28,7 +28,13 @@ pub(super) fn of<'a>(value: Datum<'a>, arena: &'a Bump) -> Json<'a> {
             Ok(number) => Json::number(number, arena),
             Err(_) => Json::string(&as_text(Datum::Float(value)), arena),
         },
+        Datum::Float4(value) => match Numeric::parse(&as_text(Datum::Float4(value)), arena) {
+            Ok(number) => Json::number(number, arena),
+            Err(_) => Json::string(&as_text(Datum::Float4(value)), arena),
+        },
         Datum::Text(text) => Json::string(text, arena),
+        // It was checked when it was read.
+        Datum::JsonText(text) => Json::parse(text, arena).unwrap_or(Json::NULL),
         Datum::Json(value) => value,
         Datum::Array(array) => of_array(&mut array.elements(), &array.dimensions(), arena),
         Datum::Record(fields) => {
@@ -38,7 +44,14 @@ pub(super) fn of<'a>(value: Datum<'a>, arena: &'a Bump) -> Json<'a> {
         }
         Datum::Timestamp(_) => Json::string(&as_text(value).replacen(' ', "T", 1), arena),
         Datum::TimestampTz(_) => Json::string(&iso_with_offset(&as_text(value)), arena),
-        Datum::Bytes(_) | Datum::Date(_) | Datum::Interval(_) => Json::string(&as_text(value), arena),
+        Datum::Bpchar(_)
+        | Datum::Bytes(_)
+        | Datum::Date(_)
+        | Datum::Time(_)
+        | Datum::TimeTz(_)
+        | Datum::Interval(_)
+        | Datum::Uuid(_)
+        | Datum::Enum(_) => Json::string(&as_text(value), arena),
     }
 }
 
@@ -80,7 +93,6 @@ pub(super) fn build_object<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Da
     Ok(Datum::Json(Json::object(pairs.iter().map(|(key, value)| (key.as_str(), *value)), cx.arena)))
 }
 
-/// A scalar's text as an object's key.
 /// The object's text as `json` keeps it: pairs in their order, with blanks around the colon.
 pub(super) fn build_object_text<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalError> {
     let mut text = String::from("{");
@@ -91,9 +103,10 @@ pub(super) fn build_object_text<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Resu
         text += &format!("{separator}{key} : {}", of(pair[1], cx.arena));
     }
     text.push('}');
-    Ok(Datum::Text(cx.arena.alloc_str(&text)))
+    Ok(Datum::JsonText(cx.arena.alloc_str(&text)))
 }
 
+/// A scalar's text as an object's key.
 pub(super) fn key_of(key: Datum<'_>) -> Result<String, EvalError> {
     match key {
         Datum::Array(_) | Datum::Json(_) | Datum::Record(_) => {

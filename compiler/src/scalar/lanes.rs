@@ -88,8 +88,8 @@ pub(super) fn of(func: AggregateFunc) -> Vec<Lane> {
         }
         SumInterval | AvgInterval => vec![Lane::NonNull, Lane::Months, Lane::Days, Lane::Micros],
         BoolAnd | BoolOr => vec![Lane::NonNull, Lane::True],
-        SumNumeric(None) | AvgNumeric(None) | SumFloat | AvgFloat | Min | Max | StringAgg | ArrayAgg
-        | JsonbAgg | JsonbObjectAgg => Vec::new(),
+        SumNumeric(None) | AvgNumeric(None) | SumFloat | SumFloat4 | AvgFloat | Min | Max | StringAgg
+        | ArrayAgg | JsonbAgg | JsonbObjectAgg => Vec::new(),
     }
 }
 

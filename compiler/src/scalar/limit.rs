@@ -37,7 +37,8 @@ pub(super) fn check(bytes: Option<usize>) -> Result<(), EvalError> {
 #[inline]
 pub(super) fn size(value: Datum<'_>) -> usize {
     match value {
-        Datum::Text(text) => text.len(),
+        Datum::Text(text) | Datum::JsonText(text) => text.len(),
+        Datum::Bpchar(value) => value.text().len() + value.blanks() as usize,
         Datum::Bytes(bytes) => bytes.len(),
         Datum::Array(array) => array.bytes().len(),
         Datum::Json(json) => json.bytes().len(),

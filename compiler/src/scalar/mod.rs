@@ -14,6 +14,7 @@ pub mod aggregate;
 mod arithmetic;
 mod array;
 mod basic_aggregate;
+mod bpchar;
 mod cast;
 mod catalog;
 mod comparison;
@@ -24,6 +25,7 @@ mod error;
 mod exact_sum;
 mod expr;
 mod fast;
+mod float4;
 mod function;
 mod json;
 mod json_build;
@@ -41,6 +43,7 @@ mod series;
 pub mod special;
 mod string;
 mod table;
+mod time;
 mod time_format;
 mod time_parse;
 mod to_char;
@@ -73,6 +76,7 @@ static TABLES: &[&[&[Function]]] = &[
     &[math::NUMERIC, math::FLOAT, math::INTEGER],
     &[string::FUNCTIONS, string::QUOTING, pattern::FUNCTIONS],
     &[datetime::ARITHMETIC, datetime::CASTS, datetime::FUNCTIONS, datetime::CLOCK],
+    &[float4::FUNCTIONS, bpchar::FUNCTIONS, time::ARITHMETIC, time::CASTS, time::FUNCTIONS],
     &[array::FUNCTIONS, json::FUNCTIONS, catalog::FUNCTIONS],
     &[to_char::FUNCTIONS, number_format::FUNCTIONS, time_parse::FUNCTIONS, comparison::COUNTING],
     comparison::OPERATORS,

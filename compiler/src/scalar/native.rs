@@ -6,7 +6,8 @@
 
 use super::EvalError;
 use super::function::Context;
-use crate::repr::{Array, Datum, Interval, Json, Numeric};
+use crate::repr::datetime::TimeTz;
+use crate::repr::{Array, Bpchar, Datum, Interval, Json, Label, Numeric};
 
 /// A Rust value that an argument can be taken as.
 pub(super) trait FromDatum<'a>: Sized {
@@ -49,11 +50,16 @@ macro_rules! native {
 native! {
     bool = Bool;
     i64 = Int;
+    f32 = Float4;
     f64 = Float;
     Numeric<'a> = Numeric;
     &'a str = Text;
     &'a [u8] = Bytes;
     Interval = Interval;
+    TimeTz = TimeTz;
+    Bpchar<'a> = Bpchar;
+    Label<'a> = Enum;
+    &'a [u8; 16] = Uuid;
     Json<'a> = Json;
     Array<'a> = Array;
 }
@@ -69,6 +75,10 @@ pub(super) struct Micros(pub i64);
 /// A timestamptz, in microseconds since 2000-01-01 UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MicrosTz(pub i64);
+
+/// A time of day, in microseconds since midnight.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Clock(pub i64);
 
 macro_rules! newtypes {
     ($($typ:ident = $pattern:ident;)*) => {
@@ -97,6 +107,26 @@ newtypes! {
     Days = Date;
     Micros = Timestamp;
     MicrosTz = TimestampTz;
+    Clock = Time;
+}
+
+/// The text of a `json` value.
+#[derive(Clone, Copy)]
+pub(super) struct JsonText<'a>(pub &'a str);
+
+impl<'a> FromDatum<'a> for JsonText<'a> {
+    fn from_datum(datum: Datum<'a>) -> Result<Self, EvalError> {
+        match datum {
+            Datum::JsonText(text) => Ok(JsonText(text)),
+            other => Err(mismatch("JsonText", other)),
+        }
+    }
+}
+
+impl<'a> IntoDatum<'a> for JsonText<'a> {
+    fn into_datum(self, _: Context<'a>) -> Result<Datum<'a>, EvalError> {
+        Ok(Datum::JsonText(self.0))
+    }
 }
 
 impl<'a> FromDatum<'a> for Datum<'a> {

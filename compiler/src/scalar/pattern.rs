@@ -127,7 +127,7 @@ impl LikePattern {
 
 /// Whether a text matches a LIKE pattern. After a mismatch the last % takes one character more: no pattern needs to go back
 /// further, so the time is at most the product of the lengths.
-fn like(text: &str, pattern: &str, insensitive: bool) -> Result<bool, EvalError> {
+pub(super) fn like(text: &str, pattern: &str, insensitive: bool) -> Result<bool, EvalError> {
     let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
     let same = |a: u8, b: u8| if insensitive { a.eq_ignore_ascii_case(&b) } else { a == b };
     let (mut t, mut p) = (0, 0);

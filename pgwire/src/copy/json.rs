@@ -105,6 +105,8 @@ fn put_value(datum: Datum<'_>, typ: &Type, settings: &TextSettings, out: &mut St
             text::format(datum, typ, settings, &mut value);
             match datum {
                 _ if is_number(datum) => out.push_str(&value),
+                // Line breaks in JSON are blanks, and an object has one line.
+                Datum::JsonText(_) => out.push_str(&value.replace(['\n', '\r'], " ")),
                 Datum::Timestamp(_) | Datum::TimestampTz(_) => put_string(&iso_8601(value), out),
                 _ => put_string(&value, out),
             }
@@ -118,6 +120,7 @@ fn is_number(datum: Datum<'_>) -> bool {
     match datum {
         Datum::Int(_) => true,
         Datum::Float(value) => value.is_finite(),
+        Datum::Float4(value) => value.is_finite(),
         Datum::Numeric(value) => Numeric::is_finite(value),
         _ => false,
     }

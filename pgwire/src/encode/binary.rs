@@ -24,12 +24,23 @@ pub fn put_binary(
         Datum::Error(error) => return Err(error.to_owned().into()),
         Datum::Bool(value) => types::bool_to_sql(value, buf),
         Datum::Int(value) => put_int(value, typ, buf),
-        Datum::Float(value) if *typ == Type::Float4 => types::float4_to_sql(value as f32, buf),
+        Datum::Float4(value) => types::float4_to_sql(value, buf),
         Datum::Float(value) => types::float8_to_sql(value, buf),
         Datum::Numeric(value) => put_numeric(value, buf),
-        Datum::Text(value) => types::text_to_sql(value, buf),
+        Datum::Text(value) | Datum::JsonText(value) => types::text_to_sql(value, buf),
+        Datum::Bpchar(_) | Datum::Enum(_) => {
+            let mut shown = String::new();
+            text::format(datum, typ, settings, &mut shown);
+            types::text_to_sql(&shown, buf);
+        }
+        Datum::Uuid(value) => types::uuid_to_sql(*value, buf),
         Datum::Bytes(value) => types::bytea_to_sql(value, buf),
         Datum::Date(days) => types::date_to_sql(days, buf),
+        Datum::Time(micros) => types::time_to_sql(micros, buf),
+        Datum::TimeTz(time) => {
+            types::time_to_sql(time.micros, buf);
+            buf.put_i32(-time.offset);
+        }
         Datum::Timestamp(micros) | Datum::TimestampTz(micros) => types::timestamp_to_sql(micros, buf),
         Datum::Interval(value) => put_interval(value, buf),
         Datum::Json(_) => {
@@ -121,13 +132,13 @@ fn put_array(array: Array<'_>, typ: &Type, settings: &TextSettings, buf: &mut By
 }
 
 fn put_record(fields: &[u8], typ: &Type, settings: &TextSettings, buf: &mut BytesMut) -> Result<(), Error> {
-    let Type::Record(types) = typ else {
+    let Type::Record(declared) = typ else {
         return Err(Error::new(SqlState::DATATYPE_MISMATCH, "record type has not been registered"));
     };
-    buf.put_i32(types.len() as i32);
-    for (datum, typ) in Datums::new(fields).zip(types) {
-        buf.put_u32(typ.oid());
-        put_part(datum, typ, settings, buf)?;
+    buf.put_i32(declared.len() as i32);
+    for (datum, field) in Datums::new(fields).zip(declared) {
+        buf.put_u32(field.typ.oid());
+        put_part(datum, &field.typ, settings, buf)?;
     }
     Ok(())
 }

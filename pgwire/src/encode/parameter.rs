@@ -5,6 +5,7 @@
 use bumpalo::Bump;
 use bytes::Buf;
 use compiler::repr::array::{Dimension, MAX_DIMENSIONS};
+use compiler::repr::datetime::{self, TimeTz};
 use compiler::repr::text::{self, TextSettings};
 use compiler::repr::{Array, Datum, Interval, Numeric, Row, Type};
 use compiler::{Error, SqlState};
@@ -102,7 +103,7 @@ fn take_binary<'a>(
         | Type::Regnamespace
         | Type::Regrole => Datum::Int(u32::from_be_bytes(take(rest)?).into()),
         Type::Float8 => Datum::Float(f64::from_be_bytes(take(rest)?)),
-        Type::Float4 => Datum::Float(f32::from_be_bytes(take(rest)?).into()),
+        Type::Float4 => Datum::Float4(f32::from_be_bytes(take(rest)?)),
         Type::Numeric(typmod) => {
             let value = take_numeric(rest, arena)?;
             Datum::Numeric(match typmod {
@@ -113,17 +114,24 @@ fn take_binary<'a>(
         Type::Text | Type::Name | Type::Unknown | Type::NodeTree | Type::AclItem | Type::Void => {
             Datum::Text(arena.alloc_str(plain_text(take_all(rest))?))
         }
-        Type::InternalChar | Type::Varchar(_) | Type::Json => {
+        Type::InternalChar | Type::Varchar(_) | Type::Bpchar(_) | Type::Json | Type::Enum(_) => {
             text::parse(typ, plain_text(take_all(rest))?, settings, arena)?
         }
         Type::Bytea => Datum::Bytes(arena.alloc_slice_copy(take_all(rest))),
         Type::Date => Datum::Date(date(i32::from_be_bytes(take(rest)?))?),
-        Type::Timestamp => Datum::Timestamp(timestamp(i64::from_be_bytes(take(rest)?))?),
-        Type::TimestampTz => Datum::TimestampTz(timestamp(i64::from_be_bytes(take(rest)?))?),
-        Type::Interval => {
-            let (micros, days) = (i64::from_be_bytes(take(rest)?), i32::from_be_bytes(take(rest)?));
-            Datum::Interval(Interval::new(i32::from_be_bytes(take(rest)?), days, micros))
+        Type::Time(digits) => Datum::Time(time(i64::from_be_bytes(take(rest)?), *digits)?),
+        Type::TimeTz(digits) => {
+            let micros = time(i64::from_be_bytes(take(rest)?), *digits)?;
+            Datum::TimeTz(TimeTz { micros, offset: offset(i32::from_be_bytes(take(rest)?))? })
         }
+        Type::Timestamp(digits) => Datum::Timestamp(timestamp(i64::from_be_bytes(take(rest)?), *digits)?),
+        Type::TimestampTz(digits) => Datum::TimestampTz(timestamp(i64::from_be_bytes(take(rest)?), *digits)?),
+        Type::Interval(typmod) => {
+            let (micros, days) = (i64::from_be_bytes(take(rest)?), i32::from_be_bytes(take(rest)?));
+            let interval = Interval::new(i32::from_be_bytes(take(rest)?), days, micros);
+            Datum::Interval(typmod.map_or(interval, |typmod| typmod.apply(interval)))
+        }
+        Type::Uuid => Datum::Uuid(arena.alloc(take(rest)?)),
         Type::Jsonb => {
             let version = take::<1>(rest)?[0];
             if version != JSONB_VERSION {
@@ -159,10 +167,30 @@ fn date(days: i32) -> Result<i32, Error> {
     }
 }
 
-fn timestamp(micros: i64) -> Result<i64, Error> {
+fn time(micros: i64, digits: Option<u8>) -> Result<i64, Error> {
+    match micros {
+        0..=datetime::MICROS_PER_DAY => Ok(datetime::round_time(micros, digits)),
+        _ => Err(Error::new(SqlState::DATETIME_FIELD_OVERFLOW, "time out of range")),
+    }
+}
+
+/// Seconds east of UTC of an offset as it is sent, west of it.
+fn offset(west: i32) -> Result<i32, Error> {
+    /// PostgreSQL's offsets are less than 16 hours.
+    const LIMIT: i32 = 16 * 3600;
+    match west {
+        west if (1 - LIMIT..LIMIT).contains(&west) => Ok(-west),
+        _ => {
+            let message = "time zone displacement out of range";
+            Err(Error::new(SqlState::INVALID_TIME_ZONE_DISPLACEMENT_VALUE, message))
+        }
+    }
+}
+
+fn timestamp(micros: i64, digits: Option<u8>) -> Result<i64, Error> {
     match micros {
         i64::MIN | i64::MAX => Ok(micros),
-        micros if TIMESTAMPS.contains(&micros) => Ok(micros),
+        micros if TIMESTAMPS.contains(&micros) => Ok(datetime::round_timestamp(micros, digits)?),
         _ => Err(Error::new(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range")),
     }
 }
@@ -312,6 +340,8 @@ fn insufficient() -> Error {
 mod tests {
     use bytes::BytesMut;
 
+    use compiler::repr::Bpchar;
+
     use super::super::put_binary;
     use super::*;
 
@@ -337,6 +367,7 @@ mod tests {
 
     #[test]
     fn scalars_round_trip() {
+        let arena = Bump::new();
         round_trip(Datum::Bool(true), &Type::Bool, &[1]);
         round_trip(Datum::Int(-2), &Type::Int2, &[0xff, 0xfe]);
         round_trip(Datum::Int(-2), &Type::Int4, &[0xff, 0xff, 0xff, 0xfe]);
@@ -346,11 +377,23 @@ mod tests {
         round_trip(Datum::Text("é"), &Type::Text, "é".as_bytes());
         round_trip(Datum::Bytes(&[0, 255]), &Type::Bytea, &[0, 255]);
         round_trip(Datum::Date(1), &Type::Date, &[0, 0, 0, 1]);
-        round_trip(Datum::Timestamp(i64::MAX), &Type::Timestamp, &i64::MAX.to_be_bytes());
+        round_trip(Datum::Float4(1.5), &Type::Float4, &1.5f32.to_be_bytes());
+        round_trip(Datum::JsonText("[1]"), &Type::Json, b"[1]");
+        round_trip(Datum::Uuid(&[7; 16]), &Type::Uuid, &[7; 16]);
+        round_trip(Datum::Time(1), &Type::Time(None), &[0, 0, 0, 0, 0, 0, 0, 1]);
+        let time = TimeTz { micros: 1, offset: 3600 };
+        round_trip(
+            Datum::TimeTz(time),
+            &Type::TimeTz(None),
+            &[0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 0xf1, 0xf0],
+        );
+        let padded = Bpchar::new_in("ab  ", &arena);
+        round_trip(Datum::Bpchar(padded), &Type::Bpchar(Some(4)), b"ab  ");
+        round_trip(Datum::Timestamp(i64::MAX), &Type::Timestamp(None), &i64::MAX.to_be_bytes());
         let interval = Interval::new(3, 2, 1);
         round_trip(
             Datum::Interval(interval),
-            &Type::Interval,
+            &Type::Interval(None),
             &[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3],
         );
     }
@@ -423,7 +466,7 @@ mod tests {
             ),
             (Type::Numeric(None), numeric(&[9, 0, 0, 0, 1]), "08P01: insufficient data left in message"),
             (Type::Jsonb, vec![2, b'1'], "XX000: unsupported jsonb version number 2"),
-            (Type::Timestamp, (i64::MAX - 1).to_be_bytes().to_vec(), "22008: timestamp out of range"),
+            (Type::Timestamp(None), (i64::MAX - 1).to_be_bytes().to_vec(), "22008: timestamp out of range"),
             (Type::Date, (i32::MAX - 1).to_be_bytes().to_vec(), "22008: date out of range"),
             (Type::Text, vec![0], "22021: invalid byte sequence for encoding \"UTF8\": 0x00"),
             (Type::Text, vec![0xff], "22021: invalid byte sequence for encoding \"UTF8\": 0xff"),

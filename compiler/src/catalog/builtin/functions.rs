@@ -11,7 +11,7 @@ use crate::scalar::{self, ArgType, Nulls, Syntax, Volatility};
 const INTERNAL_LANGUAGE: i64 = 12;
 const SQL_LANGUAGE: i64 = 14;
 /// Functions are numbered from here in the order of their declarations.
-const FIRST_OID: i64 = 8000;
+const FIRST_OID: i64 = 10_000;
 const PG_PROC: i64 = 1255;
 
 /// A function as pg_proc has it.
@@ -37,6 +37,7 @@ fn type_oid(declared: ArgType) -> i64 {
         ArgType::AnyElement => "anyelement",
         ArgType::AnyArray => "anyarray",
         ArgType::AnyNonArray => "anynonarray",
+        ArgType::AnyEnum => "anyenum",
         ArgType::Any => "any",
         ArgType::Record => return crate::repr::types::RECORD_OID.into(),
         declared => return declared.concrete().map_or(0, |typ| typ.oid().into()),

@@ -59,11 +59,12 @@ fn blank<'a>(column: &Column, arena: &'a Bump) -> Datum<'a> {
     }
     match &column.typ.typ {
         Type::Bool => Datum::Bool(false),
-        Type::Float4 | Type::Float8 => Datum::Float(0.0),
+        Type::Float4 => Datum::Float4(0.0),
+        Type::Float8 => Datum::Float(0.0),
         Type::Int2Vector | Type::OidVector => vector(std::iter::empty(), arena),
         Type::Array(_) => Datum::Array(Array::pack_flat_in([], arena)),
         Type::Text | Type::Name | Type::InternalChar | Type::NodeTree => Datum::Text(""),
-        Type::TimestampTz => Datum::TimestampTz(0),
+        Type::TimestampTz(_) => Datum::TimestampTz(0),
         _ => Datum::Int(0),
     }
 }

@@ -5,7 +5,7 @@ use crate::repr::types::{RECORD_OID, SCALARS};
 use crate::repr::{Datum, Type};
 
 /// `any`, `anyelement` … stand in signatures only.
-pub const PSEUDO: [(u32, &str); 9] = [
+pub const PSEUDO: [(u32, &str); 10] = [
     (2275, "cstring"),
     (2276, "any"),
     (2277, "anyarray"),
@@ -14,6 +14,7 @@ pub const PSEUDO: [(u32, &str); 9] = [
     (2281, "internal"),
     (2283, "anyelement"),
     (2776, "anynonarray"),
+    (3500, "anyenum"),
     (3838, "event_trigger"),
 ];
 
@@ -28,7 +29,7 @@ const C_COLLATION: i64 = 950;
 /// The collation of a type's values, 0 if they have none.
 pub fn collation(typ: &Type) -> i64 {
     match typ {
-        Type::Text | Type::Varchar(_) | Type::NodeTree => DEFAULT_COLLATION,
+        Type::Text | Type::Varchar(_) | Type::Bpchar(_) | Type::NodeTree => DEFAULT_COLLATION,
         Type::Name => C_COLLATION,
         Type::Array(element) => collation(element),
         _ => 0,
@@ -77,9 +78,12 @@ pub fn io_functions(at: usize) -> [(i64, String); 4] {
     let joint = match typ.typ {
         Type::Numeric(_)
         | Type::Date
-        | Type::Timestamp
-        | Type::TimestampTz
-        | Type::Interval
+        | Type::Time(_)
+        | Type::TimeTz(_)
+        | Type::Uuid
+        | Type::Timestamp(_)
+        | Type::TimestampTz(_)
+        | Type::Interval(_)
         | Type::Json
         | Type::Jsonb
         | Type::NodeTree => "_",

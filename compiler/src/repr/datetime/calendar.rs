@@ -1,5 +1,6 @@
 //! The proleptic Gregorian calendar: days to years, months and days, and back.
 
+use super::time::make_time;
 use super::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, Result, UNIX_EPOCH_DAYS};
 use super::{check_date, check_timestamp};
 use crate::error::SqlState;
@@ -99,7 +100,7 @@ pub fn iso_year_start(year: i64) -> i64 {
     fourth - (day_of_week(fourth) as i64 + 6) % 7
 }
 
-fn field_out_of_range(what: &str, shown: String) -> EvalError {
+pub(super) fn field_out_of_range(what: &str, shown: String) -> EvalError {
     EvalError::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("{what} field value out of range: {shown}"))
 }
 
@@ -122,12 +123,6 @@ pub fn make_date(year: i32, month: i32, day: i32) -> Result<i32> {
 /// `make_timestamp`: negative years are BC; the seconds may have a fraction, and 60 carries over.
 pub fn make_timestamp(year: i32, month: i32, day: i32, hour: i32, minute: i32, second: f64) -> Result<i64> {
     let days = make_date(year, month, day)?;
-    let micros = (second * MICROS_PER_SECOND as f64).round();
-    let last = hour == 24 && minute == 0 && micros == 0.0;
-    let valid = (0..24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60e6).contains(&micros);
-    if !valid && !last {
-        return Err(field_out_of_range("time", format!("{hour}:{minute:02}:{second:02}")));
-    }
-    let time = hour as i64 * MICROS_PER_HOUR + minute as i64 * MICROS_PER_MINUTE + micros as i64;
+    let time = make_time(hour, minute, second)?;
     check_timestamp(days as i128 * MICROS_PER_DAY as i128 + time as i128)
 }

@@ -17,14 +17,14 @@ impl Session {
     }
 
     fn timestamp(&self, text: &str) -> i64 {
-        match self.read(Type::Timestamp, text) {
+        match self.read(Type::Timestamp(None), text) {
             Datum::Timestamp(micros) => micros,
             other => panic!("{other:?}"),
         }
     }
 
     fn timestamptz(&self, text: &str) -> i64 {
-        match self.read(Type::TimestampTz, text) {
+        match self.read(Type::TimestampTz(None), text) {
             Datum::TimestampTz(micros) => micros,
             other => panic!("{other:?}"),
         }
@@ -38,7 +38,7 @@ impl Session {
     }
 
     fn interval(&self, text: &str) -> Interval {
-        match self.read(Type::Interval, text) {
+        match self.read(Type::Interval(None), text) {
             Datum::Interval(interval) => interval,
             other => panic!("{other:?}"),
         }

@@ -165,7 +165,7 @@ fn periods(year: i64, len: i64) -> i64 {
 }
 
 /// A field of the time of day; nothing for the others.
-fn time_field(field: Field, time: i64) -> Option<Numeric<'static>> {
+pub(super) fn time_field(field: Field, time: i64) -> Option<Numeric<'static>> {
     let in_minute = time % MICROS_PER_MINUTE;
     Some(match field {
         Field::Microseconds => Numeric::from_int(in_minute),

@@ -9,6 +9,7 @@ mod calendar;
 #[cfg(test)]
 mod cases;
 mod field;
+mod time;
 mod truncate;
 mod zone;
 
@@ -21,6 +22,10 @@ pub use calendar::{
     Civil, civil_from_days, days_from_civil, days_in_month, iso_week, make_date, make_timestamp,
 };
 pub use field::{Field, extract_date, extract_interval, extract_timestamp, extract_timestamptz};
+pub use time::{
+    TimeTz, date_add_time, extract_time, extract_timetz, make_time, round_micros, round_time,
+    round_timestamp, time_add, timestamp_to_time, timestamptz_to_timetz,
+};
 pub use truncate::{bin, truncate_interval, truncate_timestamp, truncate_timestamptz};
 pub use zone::TimeZone;
 pub(super) use zone::{abbreviation, push_offset};

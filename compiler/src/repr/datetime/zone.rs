@@ -120,6 +120,14 @@ impl TimeZone {
         &self.name
     }
 
+    /// Whether the offset is the same at all times.
+    pub fn is_fixed(&self) -> bool {
+        match &self.zone {
+            Zone::Fixed(_) => true,
+            Zone::Named(zone) => zone.to_fixed_offset().is_ok(),
+        }
+    }
+
     /// Seconds east of UTC at a finite time in microseconds from 2000-01-01 UTC.
     pub fn offset_at(&self, utc: i64) -> i32 {
         let zone = match &self.zone {

@@ -232,15 +232,20 @@ impl<'a> Numeric<'a> {
             .expect("invariant: fewer digits cannot overflow")
     }
 
-    /// As the cast to numeric does: 15 significant digits.
+    /// As the cast of float8 to numeric does: 15 significant digits.
     pub fn from_float(value: f64, arena: &'a Bump) -> Numeric<'a> {
+        Numeric::from_float_digits(value, 15, arena)
+    }
+
+    /// The numeric of so many significant digits of a float, at least one.
+    pub fn from_float_digits(value: f64, digits: usize, arena: &'a Bump) -> Numeric<'a> {
         if value.is_nan() {
             return Numeric::NAN;
         }
         if value.is_infinite() {
             return if value > 0.0 { Numeric::INFINITY } else { Numeric::NEG_INFINITY };
         }
-        let text = std::format!("{value:.14e}");
+        let text = std::format!("{value:.0$e}", digits - 1);
         let (digits, exponent) = text.split_once('e').expect("invariant: {:e} writes an exponent");
         let digits = if digits.contains('.') { digits.trim_end_matches('0') } else { digits };
         Numeric::parse(&std::format!("{digits}e{exponent}"), arena)

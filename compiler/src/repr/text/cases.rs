@@ -50,7 +50,7 @@ fn zones_shift_what_is_read_and_printed() {
         ("UTC+3", "2024-01-01Z", "2023-12-31 21:00:00-03"),
     ] {
         let settings = TextSettings { timezone: TimeZone::setting(zone).unwrap(), ..TextSettings::default() };
-        assert_eq!(read_and_print(&Type::TimestampTz, text, &settings), expected, "{zone}");
+        assert_eq!(read_and_print(&Type::TimestampTz(None), text, &settings), expected, "{zone}");
     }
 }
 
@@ -65,7 +65,7 @@ fn words_for_the_present_need_a_clock() {
         ("tomorrow 10:00", "2024-02-24 10:00:00-05"),
         ("yesterday allballs", "2024-02-21 19:00:00-05"),
     ] {
-        assert_eq!(read_and_print(&Type::TimestampTz, text, &settings), expected);
+        assert_eq!(read_and_print(&Type::TimestampTz(None), text, &settings), expected);
     }
 }
 
@@ -73,7 +73,7 @@ fn words_for_the_present_need_a_clock() {
 fn records_quote_what_would_not_read_back() {
     let fields =
         Row::pack([Datum::Int(1), Datum::Text("a b"), Datum::Null, Datum::Text(""), Datum::Text("\"\\")]);
-    let typ = Type::Record(vec![Type::Int4, Type::Text, Type::Text, Type::Text, Type::Text]);
+    let typ = Type::anonymous_record([Type::Int4, Type::Text, Type::Text, Type::Text, Type::Text]);
     let mut out = String::new();
     format(Datum::Record(fields.bytes()), &typ, &TextSettings::default(), &mut out);
     assert_eq!(out, r#"(1,"a b",,"","""\\")"#);

@@ -91,7 +91,57 @@ fn out_of_range(what: &str, text: &str) -> EvalError {
 
 fn read(text: &str, settings: &TextSettings, typ: &str) -> Result<Moment> {
     let fields = fields::split(text).ok_or(Refusal::Syntax);
-    fields.and_then(|fields| interpret(&fields, settings)).map_err(|refusal| explain(refusal, typ, text))
+    let moment = fields.and_then(|fields| interpret(&fields, Reading::default(), settings));
+    moment.map_err(|refusal| explain(refusal, typ, text))
+}
+
+/// Reads a time of day; a date and a zone in the literal are ignored.
+pub fn parse_time(text: &str, settings: &TextSettings) -> Result<i64> {
+    let (reading, _) = read_time(text, settings).map_err(|refusal| explain(refusal, "time", text))?;
+    Ok(reading.time.unwrap_or(0))
+}
+
+/// Reads a time of day with its offset; without a zone in the literal it is in the session's. A zone whose offset changes needs a
+/// date in the literal.
+pub fn parse_timetz(text: &str, settings: &TextSettings) -> Result<TimeTz> {
+    let offset_of = |reading: &Reading, dated: bool| match &reading.zone {
+        Some(Zone::Offset(seconds)) => Ok(*seconds),
+        Some(Zone::Named(zone)) if dated || zone.is_fixed() => {
+            let local = check_timestamp(reading.local()).map_err(|_| Refusal::OutOfRange)?;
+            let utc = check_timestamp(zone.to_utc(local)).map_err(|_| Refusal::OutOfRange)?;
+            Ok(zone.offset_at(utc))
+        }
+        Some(Zone::Named(_)) => Err(Refusal::Syntax),
+        None => Ok(settings.timezone.offset_at(settings.now.unwrap_or_default())),
+    };
+    let read = read_time(text, settings).and_then(|(reading, dated)| {
+        Ok(TimeTz { micros: reading.time.unwrap_or(0), offset: offset_of(&reading, dated)? })
+    });
+    read.map_err(|refusal| explain(refusal, "time with time zone", text))
+}
+
+/// The fields of a time of day, and whether there was a date among them.
+fn read_time(text: &str, settings: &TextSettings) -> Parsed<(Reading, bool)> {
+    let fields = fields::split(text).ok_or(Refusal::Syntax)?;
+    let is_date = |field: &Field| match field.shape {
+        Shape::Date => field.text.matches(['-', '/', '.']).count() > 1 && field.text.starts_with(is_digit),
+        Shape::Word => matches!(
+            fields::named(&field.text),
+            Some(Name::Now | Name::Today | Name::Tomorrow | Name::Yesterday | Name::Month(_))
+        ),
+        _ => false,
+    };
+    let dated = fields.iter().any(is_date);
+    // Any day will do: numbers that follow a date are a time.
+    let days = (!dated).then_some(0);
+    match interpret(&fields, Reading { days, ..Reading::default() }, settings)? {
+        Moment::At(reading) if reading.time.is_some() || dated => Ok((reading, dated)),
+        _ => Err(Refusal::Syntax),
+    }
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
 }
 
 /// The error of a refused date, time or interval.
@@ -112,8 +162,8 @@ pub(super) fn explain(refusal: Refusal, typ: &str, text: &str) -> EvalError {
     }
 }
 
-fn interpret(fields: &[Field], settings: &TextSettings) -> Parsed<Moment> {
-    let mut reading = Reading { order: settings.date_style.order, ..Reading::default() };
+fn interpret(fields: &[Field], reading: Reading, settings: &TextSettings) -> Parsed<Moment> {
+    let mut reading = Reading { order: settings.date_style.order, ..reading };
     let mut before = None;
     let mut special = None;
     for (i, field) in fields.iter().enumerate() {
@@ -484,7 +534,7 @@ fn push_moment(timestamp: i64, style: DateStyle, out: &mut String) -> Option<Civ
     }
     push_date(civil.year, civil.month, civil.day, style, out);
     out.push(' ');
-    push_clock(&civil, out);
+    format_time(civil.time(), out);
     Some(civil)
 }
 
@@ -506,18 +556,25 @@ fn push_words(civil: &Civil, day: i64, order: DateOrder, out: &mut String) {
         push_two(civil.day, out);
     }
     out.push(' ');
-    push_clock(civil, out);
+    format_time(civil.time(), out);
     out.push(' ');
     push_year(civil.year, out);
 }
 
-fn push_clock(civil: &Civil, out: &mut String) {
-    push_two(civil.hour, out);
+/// Appends a time of day: `04:05:06.789`, `24:00:00`.
+pub fn format_time(micros: i64, out: &mut String) {
+    push_two((micros / MICROS_PER_HOUR) as u32, out);
     out.push(':');
-    push_two(civil.minute, out);
+    push_two((micros / MICROS_PER_MINUTE % 60) as u32, out);
     out.push(':');
-    push_two(civil.second, out);
-    push_fraction(civil.micros, out);
+    push_two((micros / MICROS_PER_SECOND % 60) as u32, out);
+    push_fraction((micros % MICROS_PER_SECOND) as u32, out);
+}
+
+/// Appends a time of day with its offset: `04:05:06.789-08`.
+pub fn format_timetz(time: TimeTz, out: &mut String) {
+    format_time(time.micros, out);
+    datetime::push_offset(time.offset, out);
 }
 
 fn push_date(year: i64, month: u32, day: u32, style: DateStyle, out: &mut String) {

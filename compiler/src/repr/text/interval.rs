@@ -10,21 +10,25 @@ use crate::repr::Interval;
 use crate::repr::datetime::{
     Field as Unit, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND,
 };
+use crate::repr::types::{IntervalField, IntervalRange, IntervalTypmod};
 
 type Parsed<T> = std::result::Result<T, Refusal>;
 
-/// Reads an interval. In the SQL style one leading minus is the whole interval's.
-pub fn parse_interval(text: &str, style: IntervalStyle) -> Result<Interval> {
+/// Reads an interval. The fields that the type keeps say what a number without a unit counts; in the SQL style one leading minus is
+/// the whole interval's.
+pub fn parse_interval(text: &str, typmod: Option<IntervalTypmod>, style: IntervalStyle) -> Result<Interval> {
+    let range = typmod.and_then(|typmod| typmod.range);
     let fields = fields::split(text).ok_or(Refusal::Syntax);
-    let verbose = fields.and_then(|fields| read_verbose(&fields, style));
+    let verbose = fields.and_then(|fields| read_verbose(&fields, range, style));
     let read = match verbose {
         Err(Refusal::Syntax) => read_iso(text.trim_matches(super::is_space)),
         other => other,
     };
-    read.map_err(|refusal| {
+    let interval = read.map_err(|refusal| {
         let refusal = if refusal == Refusal::OutOfRange { Refusal::IntervalRange } else { refusal };
         explain(refusal, "interval", text)
-    })
+    })?;
+    Ok(typmod.map_or(interval, |typmod| typmod.apply(interval)))
 }
 
 /// An interval under construction, wide enough that only the end needs a check.
@@ -106,7 +110,7 @@ impl Sum {
 }
 
 /// `1 year 2 mons -3 days 04:05:06.7 ago`, `1-2 3 4:05:06`: read from the end, because units follow their numbers.
-fn read_verbose(fields: &[Field], style: IntervalStyle) -> Parsed<Interval> {
+fn read_verbose(fields: &[Field], range: Option<IntervalRange>, style: IntervalStyle) -> Parsed<Interval> {
     let mut sum = Sum::default();
     let mut seen: Vec<Unit> = Vec::new();
     let mut unit = None;
@@ -114,15 +118,16 @@ fn read_verbose(fields: &[Field], style: IntervalStyle) -> Parsed<Interval> {
     for field in fields.iter().rev() {
         match field.shape {
             Shape::Time => {
-                read_clock(&field.text, &mut sum, &mut seen)?;
+                read_clock(&field.text, range, &mut sum, &mut seen)?;
                 unit = Some(Unit::Day);
             }
             Shape::Signed if field.text.contains(':') => {
-                read_clock(&field.text, &mut sum, &mut seen)?;
+                read_clock(&field.text, range, &mut sum, &mut seen)?;
                 unit = Some(Unit::Day);
             }
             Shape::Signed | Shape::Date | Shape::Number => {
-                unit = Some(read_amount(&field.text, unit, &mut sum, &mut seen)?);
+                let counted = unit.unwrap_or_else(|| default_unit(range));
+                unit = Some(read_amount(&field.text, counted, &mut sum, &mut seen)?);
             }
             Shape::Word | Shape::SignedWord if field.text == "ago" => ago = true,
             Shape::Word | Shape::SignedWord => {
@@ -144,6 +149,18 @@ fn read_verbose(fields: &[Field], style: IntervalStyle) -> Parsed<Interval> {
     sum.finish(ago)
 }
 
+/// What a number without a unit counts.
+fn default_unit(range: Option<IntervalRange>) -> Unit {
+    match range.map(|range| range.to) {
+        Some(IntervalField::Year) => Unit::Year,
+        Some(IntervalField::Month) => Unit::Month,
+        Some(IntervalField::Day) => Unit::Day,
+        Some(IntervalField::Hour) => Unit::Hour,
+        Some(IntervalField::Minute) => Unit::Minute,
+        Some(IntervalField::Second) | None => Unit::Second,
+    }
+}
+
 fn is_unit(unit: Unit) -> bool {
     Sum::default().add(unit, 0, 0.0).is_ok()
 }
@@ -157,9 +174,16 @@ fn mark(units: &[Unit], seen: &mut Vec<Unit>) -> Parsed<()> {
     Ok(())
 }
 
-fn read_clock(text: &str, sum: &mut Sum, seen: &mut Vec<Unit>) -> Parsed<()> {
+/// `4:05` is hours and minutes, but minutes and seconds where the type keeps only those.
+fn read_clock(text: &str, range: Option<IntervalRange>, sum: &mut Sum, seen: &mut Vec<Unit>) -> Parsed<()> {
+    const SHORT: IntervalRange = IntervalRange { from: IntervalField::Minute, to: IntervalField::Second };
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (hour, minute, micros) = fields::clock(unsigned)?;
+    let (hour, minute, micros) = match fields::clock(unsigned)? {
+        (minute, second, 0) if range == Some(SHORT) && unsigned.matches(':').count() == 1 => {
+            (0, minute, second * MICROS_PER_SECOND)
+        }
+        clock => clock,
+    };
     let sign = if text.starts_with('-') { -1 } else { 1 };
     mark(&[Unit::Hour, Unit::Minute, Unit::Second], seen)?;
     let time = hour as i128 * MICROS_PER_HOUR as i128 + (minute * MICROS_PER_MINUTE + micros) as i128;
@@ -168,7 +192,7 @@ fn read_clock(text: &str, sum: &mut Sum, seen: &mut Vec<Unit>) -> Parsed<()> {
 }
 
 /// A number with the unit after it; returns what a number without unit before it would mean.
-fn read_amount(text: &str, unit: Option<Unit>, sum: &mut Sum, seen: &mut Vec<Unit>) -> Parsed<Unit> {
+fn read_amount(text: &str, unit: Unit, sum: &mut Sum, seen: &mut Vec<Unit>) -> Parsed<Unit> {
     let negative = text.starts_with('-');
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let sign = if negative { -1 } else { 1 };
@@ -186,7 +210,6 @@ fn read_amount(text: &str, unit: Option<Unit>, sum: &mut Sum, seen: &mut Vec<Uni
         None => (unsigned, 0.0),
     };
     let value = if digits.is_empty() { 0 } else { whole(digits)? };
-    let unit = unit.unwrap_or(Unit::Second);
     mark(&[unit], seen)?;
     sum.add(unit, sign * value, sign as f64 * fraction)?;
     Ok(if unit == Unit::Hour { Unit::Day } else { unit })
@@ -229,7 +252,7 @@ fn read_iso(text: &str) -> Parsed<Interval> {
         )?;
     }
     match time {
-        Some(clock) if clock.contains(':') => read_clock(clock, &mut sum, &mut Vec::new())?,
+        Some(clock) if clock.contains(':') => read_clock(clock, None, &mut sum, &mut Vec::new())?,
         Some(time) => {
             read_designators(time, &[('H', Unit::Hour), ('M', Unit::Minute), ('S', Unit::Second)], &mut sum)?;
         }

@@ -6,8 +6,9 @@ use std::fmt::Write;
 
 use bumpalo::Bump;
 
+use super::datetime::{self, TimeTz};
 use super::numeric::Numeric;
-use super::{Datum, Json, Type};
+use super::{Datum, Json, Label, Type};
 use crate::error::SqlState;
 use crate::scalar::EvalError;
 
@@ -23,13 +24,14 @@ mod simple;
 mod cases;
 
 pub use date::{
-    format_date, format_timestamp, format_timestamptz, parse_date, parse_timestamp, parse_timestamptz,
+    format_date, format_time, format_timestamp, format_timestamptz, format_timetz, parse_date, parse_time,
+    parse_timestamp, parse_timestamptz, parse_timetz,
 };
 pub use interval::{format_interval, parse_interval};
 pub use settings::{BadDateStyle, DateFormat, DateOrder, DateStyle, IntervalStyle, TextSettings};
 pub use simple::{
-    format_bytes, format_bytes_escaped, format_float, format_float_digits, parse_bool, parse_bytes,
-    parse_float, parse_int,
+    format_bytes, format_bytes_escaped, format_float, format_float_digits, format_float4, format_uuid,
+    parse_bool, parse_bytes, parse_float, parse_float4, parse_int, parse_uuid,
 };
 
 type Result<T> = std::result::Result<T, EvalError>;
@@ -46,7 +48,7 @@ pub fn parse<'a>(typ: &Type, text: &str, settings: &TextSettings, arena: &'a Bum
         Type::Bool => Datum::Bool(parse_bool(text)?),
         Type::Int2 | Type::Int4 | Type::Int8 | Type::Oid | Type::Xid => Datum::Int(parse_int(typ, text)?),
         Type::Float8 => Datum::Float(parse_float(text)?),
-        Type::Float4 => Datum::Float((parse_float(text)? as f32).into()),
+        Type::Float4 => Datum::Float4(parse_float4(text)?),
         Type::Numeric(typmod) => {
             let value = Numeric::parse(text, arena)?;
             Datum::Numeric(match typmod {
@@ -58,17 +60,35 @@ pub fn parse<'a>(typ: &Type, text: &str, settings: &TextSettings, arena: &'a Bum
             Datum::Text(arena.alloc_str(text))
         }
         Type::Varchar(limit) => Datum::Text(arena.alloc_str(simple::fit_varchar(text, *limit)?)),
+        Type::Bpchar(limit) => Datum::Bpchar(simple::fit_bpchar(text, *limit, arena)?),
         Type::Name => Datum::Text(arena.alloc_str(simple::fit_name(text))),
         Type::InternalChar => Datum::Text(arena.alloc_str(simple::first_char(text))),
         Type::Bytea => Datum::Bytes(parse_bytes(text, arena)?),
         Type::Date => Datum::Date(parse_date(text, settings)?),
-        Type::Timestamp => Datum::Timestamp(parse_timestamp(text, settings)?),
-        Type::TimestampTz => Datum::TimestampTz(parse_timestamptz(text, settings)?),
-        Type::Interval => Datum::Interval(parse_interval(text, settings.interval_style)?),
+        Type::Time(precision) => Datum::Time(datetime::round_time(parse_time(text, settings)?, *precision)),
+        Type::TimeTz(precision) => {
+            let time = parse_timetz(text, settings)?;
+            Datum::TimeTz(TimeTz { micros: datetime::round_time(time.micros, *precision), ..time })
+        }
+        Type::Timestamp(precision) => {
+            Datum::Timestamp(datetime::round_timestamp(parse_timestamp(text, settings)?, *precision)?)
+        }
+        Type::TimestampTz(precision) => {
+            Datum::TimestampTz(datetime::round_timestamp(parse_timestamptz(text, settings)?, *precision)?)
+        }
+        Type::Interval(typmod) => Datum::Interval(parse_interval(text, *typmod, settings.interval_style)?),
+        Type::Uuid => Datum::Uuid(arena.alloc(parse_uuid(text)?)),
+        Type::Enum(definition) => match definition.position(text) {
+            Some(position) => Datum::Enum(Label::new_in(position, text, arena)),
+            None => {
+                let message = std::format!("invalid input value for enum {}: \"{text}\"", definition.name);
+                return Err(EvalError::new(SqlState::INVALID_TEXT_REPRESENTATION, message));
+            }
+        },
         Type::Jsonb => Datum::Json(Json::parse(text, arena)?),
         Type::Json => {
             Json::parse(text, arena)?;
-            Datum::Text(arena.alloc_str(text))
+            Datum::JsonText(arena.alloc_str(text))
         }
         Type::Regtype => Datum::Int(simple::parse_regtype(text)?),
         Type::Int2Vector => Datum::Array(array::parse_vector(&Type::Int2, text, arena)?),
@@ -94,13 +114,20 @@ pub fn format(datum: Datum<'_>, typ: &Type, settings: &TextSettings, out: &mut S
         Datum::Null | Datum::Error(_) => {}
         Datum::Bool(value) => out.push(if value { 't' } else { 'f' }),
         Datum::Int(value) => simple::format_int(value, typ, out),
+        Datum::Float4(value) if settings.float_digits > 0 => format_float4(value, out),
+        Datum::Float4(value) => format_float_digits(value.into(), float_digits(typ, settings), out),
         Datum::Float(value) if settings.float_digits > 0 => format_float(value, out),
         Datum::Float(value) => format_float_digits(value, float_digits(typ, settings), out),
         Datum::Numeric(value) => write_display(value, out),
-        Datum::Text(value) => out.push_str(value),
+        Datum::Text(value) | Datum::JsonText(value) => out.push_str(value),
+        Datum::Enum(label) => out.push_str(label.text()),
+        Datum::Bpchar(value) => write_display(value, out),
+        Datum::Uuid(value) => format_uuid(value, out),
         Datum::Bytes(value) if settings.bytes_escaped => format_bytes_escaped(value, out),
         Datum::Bytes(value) => format_bytes(value, out),
         Datum::Date(days) => format_date(days, settings.date_style, out),
+        Datum::Time(micros) => format_time(micros, out),
+        Datum::TimeTz(time) => format_timetz(time, out),
         Datum::Timestamp(micros) => format_timestamp(micros, settings.date_style, out),
         Datum::TimestampTz(micros) => {
             format_timestamptz(micros, &settings.timezone, settings.date_style, out)
@@ -115,8 +142,8 @@ pub fn format(datum: Datum<'_>, typ: &Type, settings: &TextSettings, out: &mut S
             }
         }
         Datum::Record(fields) => {
-            let types = if let Type::Record(types) = typ { types.as_slice() } else { &[] };
-            record::format_record(fields, types, settings, out);
+            let declared = if let Type::Record(declared) = typ { declared.as_slice() } else { &[] };
+            record::format_record(fields, declared, settings, out);
         }
     }
 }

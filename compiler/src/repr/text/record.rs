@@ -1,10 +1,11 @@
 //! Text of row values: `(1,"a b",)`.
 
 use super::{TextSettings, format, is_space};
+use crate::repr::types::Field;
 use crate::repr::{Datum, Type, row};
 
 /// Appends a record's fields, quoting those that would not read back as they are.
-pub(super) fn format_record(fields: &[u8], types: &[Type], settings: &TextSettings, out: &mut String) {
+pub(super) fn format_record(fields: &[u8], declared: &[Field], settings: &TextSettings, out: &mut String) {
     out.push('(');
     let mut text = String::new();
     for (i, datum) in row::Datums::new(fields).enumerate() {
@@ -12,7 +13,7 @@ pub(super) fn format_record(fields: &[u8], types: &[Type], settings: &TextSettin
             out.push(',');
         }
         text.clear();
-        format(datum, types.get(i).unwrap_or(&Type::Unknown), settings, &mut text);
+        format(datum, declared.get(i).map_or(&Type::Unknown, |field| &field.typ), settings, &mut text);
         push_field(datum, &text, out);
     }
     out.push(')');

@@ -183,13 +183,14 @@ impl Concerns {
 
     fn add(&mut self, typ: &Type) {
         match typ {
-            Type::TimestampTz => (self.zone, self.date) = (true, true),
-            Type::Date | Type::Timestamp => self.date = true,
-            Type::Interval => self.interval = true,
+            Type::TimestampTz(_) => (self.zone, self.date) = (true, true),
+            Type::TimeTz(_) => self.zone = true,
+            Type::Date | Type::Timestamp(_) => self.date = true,
+            Type::Interval(_) => self.interval = true,
             Type::Float4 | Type::Float8 => self.float = true,
             Type::Bytea => self.bytes = true,
             Type::Array(element) => self.add(element),
-            Type::Record(fields) => fields.iter().for_each(|field| self.add(field)),
+            Type::Record(fields) => fields.iter().for_each(|field| self.add(&field.typ)),
             _ => {}
         }
     }
@@ -296,12 +297,12 @@ mod tests {
             bytes_escaped: true,
             ..TextSettings::default()
         };
-        let array = Type::TimestampTz.array_of();
+        let array = Type::TimestampTz(None).array_of();
         for (typ, expected) in [
             (Type::Int4, None),
             (Type::Date, Some("DateStyle=German, DMY")),
             (array, Some("Europe/Paris; DateStyle=German, DMY")),
-            (Type::Interval, Some("IntervalStyle=iso_8601")),
+            (Type::Interval(None), Some("IntervalStyle=iso_8601")),
             (Type::Float8, Some("extra_float_digits=-2")),
             (Type::Bytea, Some("bytea_output=escape")),
         ] {
@@ -314,6 +315,6 @@ mod tests {
         }
         let default = TextSettings::default();
         assert_eq!(default.argument(&Type::Date), None);
-        assert_eq!(default.argument(&Type::TimestampTz).as_deref(), Some("UTC"));
+        assert_eq!(default.argument(&Type::TimestampTz(None)).as_deref(), Some("UTC"));
     }
 }

@@ -8,7 +8,7 @@ use num_traits::FromPrimitive;
 
 use super::{Result, invalid_syntax, is_space, write_display};
 use crate::error::SqlState;
-use crate::repr::Type;
+use crate::repr::{Bpchar, Type};
 use crate::scalar::EvalError;
 
 const NAME_BYTES_MAX: usize = 63;
@@ -102,7 +102,18 @@ pub(super) fn parse_reg_oid(typ: &Type, text: &str) -> Result<i64> {
 
 /// Reads a float8.
 pub fn parse_float(text: &str) -> Result<f64> {
-    let invalid = || invalid_syntax(SqlState::INVALID_TEXT_REPRESENTATION, "double precision", text);
+    parse_float_of(text, "double precision", |digits| digits.parse().ok())
+}
+
+/// Reads a float4.
+pub fn parse_float4(text: &str) -> Result<f32> {
+    // What is read as a float4 is one; widening it and back changes nothing.
+    let value = parse_float_of(text, "real", |digits| digits.parse::<f32>().ok().map(f64::from))?;
+    Ok(value as f32)
+}
+
+fn parse_float_of(text: &str, typ: &str, read: impl Fn(&str) -> Option<f64>) -> Result<f64> {
+    let invalid = || invalid_syntax(SqlState::INVALID_TEXT_REPRESENTATION, typ, text);
     let trimmed = text.trim_matches(is_space);
     let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
     let word = unsigned.to_ascii_lowercase();
@@ -115,17 +126,66 @@ pub fn parse_float(text: &str) -> Result<f64> {
     if !word.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return Err(invalid());
     }
-    let value: f64 = trimmed.parse().map_err(|_| invalid())?;
+    let value = read(trimmed).ok_or_else(invalid)?;
     let mantissa = word.split('e').next().unwrap_or("");
     let underflow = value == 0.0 && mantissa.bytes().any(|b| (b'1'..=b'9').contains(&b));
     if value.is_infinite() || underflow {
-        return Err(out_of_range(std::format!("\"{trimmed}\" is out of range for type double precision")));
+        return Err(out_of_range(std::format!("\"{trimmed}\" is out of range for type {typ}")));
     }
     Ok(value)
 }
 
 /// Appends the shortest digits that read back as the same float8, with an exponent below 1e-4 and from 1e15 on.
 pub fn format_float(value: f64, out: &mut String) {
+    format_float_of(value, Width::DOUBLE, out);
+}
+
+/// Appends the shortest digits that read back as the same float4, with an exponent below 1e-4 and from 1e6 on.
+pub fn format_float4(value: f32, out: &mut String) {
+    format_float_of(value.into(), Width::SINGLE, out);
+}
+
+/// What the text of a float depends on besides its value.
+#[derive(Clone, Copy)]
+struct Width {
+    /// The least power of ten that is written with an exponent.
+    exponent_min: i32,
+    /// So many digits always suffice.
+    digits_max: usize,
+    /// From here on neighbours are more than 1 apart.
+    whole_min: f64,
+    single: bool,
+}
+
+impl Width {
+    const DOUBLE: Width = Width { exponent_min: 15, digits_max: 17, whole_min: 9e15, single: false };
+    const SINGLE: Width = Width { exponent_min: 6, digits_max: 9, whole_min: 1.6e7, single: true };
+
+    fn shortest(self, value: f64) -> (String, i32) {
+        let mut buffer = ryu::Buffer::new();
+        split_scientific(match self.single {
+            true => buffer.format_finite(value as f32),
+            false => buffer.format_finite(value),
+        })
+    }
+
+    fn neighbours(self, value: f64) -> [f64; 2] {
+        match self.single {
+            true => [(value as f32).next_up().into(), (value as f32).next_down().into()],
+            false => [value.next_up(), value.next_down()],
+        }
+    }
+
+    /// Whether a number's text is read as this value.
+    fn reads(self, text: &str, value: f64) -> bool {
+        match self.single {
+            true => text.parse() == Ok(value as f32),
+            false => text.parse() == Ok(value),
+        }
+    }
+}
+
+fn format_float_of(value: f64, width: Width, out: &mut String) {
     if value.is_nan() {
         return out.push_str("NaN");
     }
@@ -138,8 +198,8 @@ pub fn format_float(value: f64, out: &mut String) {
     if value == 0.0 {
         return out.push('0');
     }
-    let (digits, exponent) = shortest_digits(value.abs());
-    lay_out(&digits, exponent, 15, out);
+    let (digits, exponent) = shortest_digits(value.abs(), width);
+    lay_out(&digits, exponent, width.exponent_min, out);
 }
 
 /// Appends significant digits, of which the first stands for the power `exponent` of ten; with an exponent below 1e-4 and from
@@ -173,35 +233,33 @@ fn lay_out(digits: &str, exponent: i32, precision: i32, out: &mut String) {
 }
 
 /// The shortest significant digits of a positive number and the power of ten of the first. PostgreSQL does not use digits
-/// that lie exactly between two float8s, although rounding to even would read them back.
-fn shortest_digits(value: f64) -> (String, i32) {
-    let mut buffer = ryu::Buffer::new();
-    let (digits, exponent) = split_scientific(buffer.format_finite(value));
-    if !is_midpoint(&digits, exponent, value) {
+/// that lie exactly between two floats, although rounding to even would read them back.
+fn shortest_digits(value: f64, width: Width) -> (String, i32) {
+    let (digits, exponent) = width.shortest(value);
+    if !is_midpoint(&digits, exponent, value, width) {
         return (digits, exponent);
     }
-    (digits.len()..17)
+    (digits.len()..width.digits_max)
         .map(|fraction| split_scientific(&std::format!("{value:.fraction$e}")))
         .find(|(digits, exponent)| {
-            std::format!("0.{digits}e{}", exponent + 1).parse() == Ok(value)
-                && !is_midpoint(digits, *exponent, value)
+            width.reads(&std::format!("0.{digits}e{}", exponent + 1), value)
+                && !is_midpoint(digits, *exponent, value, width)
         })
         .unwrap_or((digits, exponent))
 }
 
-/// Whether a number's digits are exactly half way to the next float8 in either direction. So few digits can only be for
+/// Whether a number's digits are exactly half way to the next float in either direction. So few digits can only be for
 /// large whole numbers.
-fn is_midpoint(digits: &str, exponent: i32, value: f64) -> bool {
-    const LEAST: f64 = 1e16;
+fn is_midpoint(digits: &str, exponent: i32, value: f64, width: Width) -> bool {
     const MOST: f64 = 1e40;
-    if !(LEAST..MOST).contains(&value) {
+    if !(width.whole_min..MOST).contains(&value) {
         return false;
     }
     let exact = |value: f64| BigUint::from_f64(value).expect("invariant: finite and positive");
     let zeros = (exponent + 1 - digits.len() as i32).max(0) as u32;
     let decimal = digits.parse::<BigUint>().expect("invariant: digits") * BigUint::from(10u32).pow(zeros);
     let twice = decimal * 2u32;
-    [value.next_up(), value.next_down()].iter().any(|near| exact(*near) + exact(value) == twice)
+    width.neighbours(value).into_iter().any(|near| near.is_finite() && exact(near) + exact(value) == twice)
 }
 
 /// Significant digits and the power of ten of the first, of a number in ryu's or Rust's format.
@@ -226,6 +284,45 @@ pub(super) fn fit_varchar(text: &str, limit: Option<u32>) -> Result<&str> {
         SqlState::STRING_DATA_RIGHT_TRUNCATION,
         std::format!("value too long for type character varying({limit})"),
     ))
+}
+
+/// Checks a text against char(n) and pads it: spaces that are too many are cut off, anything else is an error.
+pub(super) fn fit_bpchar<'a>(text: &str, limit: Option<u32>, arena: &'a Bump) -> Result<Bpchar<'a>> {
+    let written = Bpchar::new_in(text, arena);
+    let Some(limit) = limit else { return Ok(written) };
+    written.padded_to(limit, arena).ok_or_else(|| {
+        EvalError::new(
+            SqlState::STRING_DATA_RIGHT_TRUNCATION,
+            std::format!("value too long for type character({limit})"),
+        )
+    })
+}
+
+/// Reads a uuid: 32 hexadecimal digits, hyphens after any four of them, braces around perhaps.
+pub fn parse_uuid(text: &str) -> Result<[u8; 16]> {
+    let invalid = || invalid_syntax(SqlState::INVALID_TEXT_REPRESENTATION, "uuid", text);
+    let inner = match text.strip_prefix('{') {
+        Some(rest) => rest.strip_suffix('}').ok_or_else(invalid)?,
+        None => text,
+    };
+    let mut bytes = [0; 16];
+    let mut rest = inner.as_bytes();
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        let (pair, after) = rest.split_first_chunk::<2>().ok_or_else(invalid)?;
+        let digit = |b: u8| (b as char).to_digit(16).ok_or_else(invalid);
+        *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+        let hyphen = at % 2 == 1 && at < 15 && after.first() == Some(&b'-');
+        rest = if hyphen { &after[1..] } else { after };
+    }
+    if rest.is_empty() { Ok(bytes) } else { Err(invalid()) }
+}
+
+/// Appends a uuid: groups of 8, 4, 4, 4 and 12 hexadecimal digits.
+pub fn format_uuid(bytes: &[u8; 16], out: &mut String) {
+    for (at, byte) in bytes.iter().enumerate() {
+        let hyphen = if matches!(at, 4 | 6 | 8 | 10) { "-" } else { "" };
+        write_display(format_args!("{hyphen}{byte:02x}"), out);
+    }
 }
 
 /// A name is cut to 63 bytes, at a character.

@@ -106,11 +106,11 @@ fn sums_are_exact_and_retract() {
         (AggregateFunc::AvgFloat, &Type::Float8, &[("1", 1), ("2", 1)], "1.5"),
         (
             AggregateFunc::SumInterval,
-            &Type::Interval,
+            &Type::Interval(None),
             &[("1 mon", 2), ("-1 day", 1), ("01:00", 3)],
             "2 mons -1 days +03:00:00",
         ),
-        (AggregateFunc::AvgInterval, &Type::Interval, &[("1 mon", 1), ("2 mons", 1)], "1 mon 15 days"),
+        (AggregateFunc::AvgInterval, &Type::Interval(None), &[("1 mon", 1), ("2 mons", 1)], "1 mon 15 days"),
     ];
     for (func, typ, updates, expected) in cases {
         assert_eq!(maintained(*func, typ, updates), *expected, "{func:?} of {updates:?}");

@@ -15,7 +15,7 @@ fn patterns_print_what_postgresql_prints() {
         let typ = Type::named(name).expect("a type's name");
         let id = match typ {
             Type::Numeric(_) => "to_char Numeric Text",
-            Type::Timestamp => "to_char Timestamp Text",
+            Type::Timestamp(None) => "to_char Timestamp Text",
             _ => "to_char Interval Text",
         };
         let arena = Bump::new();
