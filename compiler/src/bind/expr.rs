@@ -74,21 +74,23 @@ impl Binder<'_> {
             ExprKind::Like { kind, operand, pattern, escape, negated } => {
                 let operand = self.bind_typed(operand)?;
                 let mut pattern = self.bind_typed(pattern)?;
-                if let Some(escape) = escape {
-                    let escape = self.bind_typed(escape)?;
-                    pattern.expr =
-                        self.bind_named_call("like_escape", vec![pattern.clone(), escape], position)?;
+                let escape = escape.as_deref_mut().map(|escape| self.bind_typed(escape)).transpose()?;
+                let translation = match (&*kind, &escape) {
+                    (LikeKind::SimilarTo, _) => Some("similar_to_escape"),
+                    (_, Some(_)) => Some("like_escape"),
+                    (_, None) => None,
+                };
+                if let Some(name) = translation {
+                    let args = std::iter::once(pattern.clone()).chain(escape).collect();
+                    pattern.expr = self.bind_named_call(name, args, position)?;
                 }
                 let symbol = match (kind, *negated) {
                     (LikeKind::Like, false) => "~~",
                     (LikeKind::Like, true) => "!~~",
                     (LikeKind::ILike, false) => "~~*",
                     (LikeKind::ILike, true) => "!~~*",
-                    (LikeKind::SimilarTo, _) => {
-                        return Err(Error::unsupported("SIMILAR TO is not supported")
-                            .hint("Use LIKE or a regular expression (~).")
-                            .at(position));
-                    }
+                    (LikeKind::SimilarTo, false) => "~",
+                    (LikeKind::SimilarTo, true) => "!~",
                 };
                 self.bind_operator(&operator(symbol, position), vec![operand, pattern])
             }

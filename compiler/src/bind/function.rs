@@ -650,6 +650,7 @@ impl Binder<'_> {
                     typ: Type::Name.array_of(),
                 }
             }
+            ("pg_typeof", [value]) => literal(Datum::Int(value.expr.typ().oid().into()), Type::Regtype),
             ("current_setting", [setting] | [setting, _]) => {
                 self.current_setting(setting, args.get(1), position)?
             }

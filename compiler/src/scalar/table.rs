@@ -352,6 +352,13 @@ table_functions! {
             let parts = super::array::split(text, Some(delimiter), None, cx);
             parts.elements().try_for_each(|part| emit(&[part]))
         });
+    /// The parts of a text between delimiters, NULL for those equal to the third text.
+    "string_to_table"(Text, Text, Text) -> ("string_to_table": Text): "string_to_table('a,b', ',', 'x')" => ["a", "b"]
+        = Gives::Parts(|args, cx, emit| {
+            let (text, delimiter) = (<&str>::from_datum(args[0])?, <&str>::from_datum(args[1])?);
+            let parts = super::array::split(text, Some(delimiter), Some(<&str>::from_datum(args[2])?), cx);
+            parts.elements().try_for_each(|part| emit(&[part]))
+        });
     /// The elements of an array.
     "unnest"(AnyArray) -> ("unnest": AnyElement): "unnest('{1,2}'::int4[])" => ["1", "2"] = Gives::Parts(|args, _, emit| {
         let array: crate::repr::Array<'_> = FromDatum::from_datum(args[0])?;
