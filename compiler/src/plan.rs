@@ -59,11 +59,18 @@ pub struct Notice {
     pub message: String,
     pub detail: Option<String>,
     pub hint: Option<String>,
+    /// Said the first time in a session, and not again.
+    pub once: bool,
 }
 
 impl Notice {
     pub fn new(code: SqlState, message: impl Into<String>) -> Notice {
-        Notice { warning: false, code, message: message.into(), detail: None, hint: None }
+        Notice { warning: false, code, message: message.into(), detail: None, hint: None, once: false }
+    }
+
+    pub fn once(mut self) -> Notice {
+        self.once = true;
+        self
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Notice {

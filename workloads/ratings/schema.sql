@@ -7,8 +7,8 @@ CREATE STREAM ratings (
     rating_time bigint,
     channel     text,
     message     text,
-    _rowtime    bigint   -- event time, milliseconds since 1970
-);
+    _rowtime    bigint   -- milliseconds since 1970
+) WITH (TIMESTAMP = '_rowtime');
 
 CREATE TABLE customers (
     id          int PRIMARY KEY,

@@ -11,7 +11,7 @@ use super::{Binder, Purpose};
 use crate::ast::{self, ColumnConstraintKind, ExprKind, StreamBody, TableBody, TableConstraintKind};
 use crate::catalog::{
     Change, Column, Definition, Index, Item, Key, Kind, MaterializedView, SYSTEM_SCHEMAS, Schema, Stream,
-    Table, View,
+    Table, View, nearest,
 };
 use crate::error::{Error, SqlState};
 use crate::hir::{Expr, Query, Rel};
@@ -231,7 +231,7 @@ impl Binder<'_> {
         Ok(crate::catalog::Default { sql: ast::print::expr(expr), expr: Some(Arc::new(expr.clone())) })
     }
 
-    /// PostgreSQL's one-time copy of a query's rows.
+    /// PostgreSQL's one-time copy of a query's rows; over a stream, or with EMIT CHANGES, a table that is kept up to date.
     fn bind_create_table_as(
         &mut self,
         schema: String,
@@ -241,18 +241,15 @@ impl Binder<'_> {
         with_data: bool,
     ) -> Result<Bound, Error> {
         let position = query.position;
+        if query.emit == Some(ast::Emit::Changes) {
+            return self.bind_maintained_table(schema, name, names, query, with_data);
+        }
+        let as_written = query.clone();
         let mut bound = self.bind_query(query)?;
         self.settle_columns(&mut bound)?;
-        let catalog = self.catalog;
-        let reads_stream = self
-            .facts
-            .depends_on
-            .iter()
-            .any(|id| catalog.item(*id).is_some_and(|item| item.is_append_only()));
-        if reads_stream {
-            return Err(Error::unsupported("CREATE TABLE … AS over a stream is not supported")
-                .hint("CREATE MATERIALIZED VIEW keeps the query's result up to date.")
-                .at(position));
+        if self.facts.depends_on.iter().any(|id| self.is_over_stream(*id)) {
+            *query = as_written;
+            return self.bind_maintained_table(schema, name, names, query, with_data);
         }
         let columns = output_columns(&bound, names, position)?;
         let columns =
@@ -264,11 +261,49 @@ impl Binder<'_> {
         Ok(Bound::Change(Ddl { tag: "SELECT", steps, fill: with_data.then(|| Box::new(fill)) }))
     }
 
+    /// Whether it is a stream, or a view that stands for a query over one.
+    fn is_over_stream(&self, id: CollectionId) -> bool {
+        self.catalog.item(id).is_some_and(|item| match item.kind {
+            Kind::Stream(_) => true,
+            Kind::View(_) => item.depends_on.iter().any(|on| self.is_over_stream(*on)),
+            _ => false,
+        })
+    }
+
+    /// A materialized view that is told as a table.
+    fn bind_maintained_table(
+        &mut self,
+        schema: String,
+        name: String,
+        names: &[ast::Ident],
+        query: &mut ast::Query,
+        with_data: bool,
+    ) -> Result<Bound, Error> {
+        let position = query.position;
+        if !with_data {
+            return Err(Error::unsupported(
+                "WITH NO DATA is not supported for a table that is kept up to date",
+            )
+            .at(position));
+        }
+        let (definition, bound) = self.bind_definition(query, "table")?;
+        let columns = output_columns(&bound, names, position)?;
+        let message = format!("table \"{name}\" is kept up to date with its query and cannot be written to");
+        self.notice(
+            Notice::new(SqlState::SUCCESSFUL_COMPLETION, message)
+                .hint("CREATE TABLE … AS over tables alone copies once, unless it ends in EMIT CHANGES.")
+                .once(),
+        );
+        let kind = Kind::MaterializedView(MaterializedView { columns, definition, table: true });
+        let item = self.new_item(schema, name, kind);
+        Ok(change("CREATE TABLE", vec![Step::Create(Box::new(item))]))
+    }
+
     pub(super) fn bind_create_stream(&mut self, create: &mut ast::CreateStream) -> Result<Bound, Error> {
         if create.or_replace {
             return Err(Error::unsupported("CREATE OR REPLACE STREAM is not supported").at(create.position));
         }
-        refuse_options(&create.options)?;
+        let timestamp = timestamp_option(&create.options)?;
         let (schema, name) = match self.new_name(&create.name)? {
             Ok(name) => name,
             Err(message) => {
@@ -293,10 +328,12 @@ impl Binder<'_> {
         match &mut create.body {
             StreamBody::Declared => {
                 let columns = self.bind_columns(&mut create.columns)?;
-                let item = self.new_item(schema, name, Kind::Stream(Stream { columns, derived: None }));
+                let timestamp = timestamp.map(|option| timestamp_column(&columns, option)).transpose()?;
+                let stream = Stream { columns, derived: None, timestamp };
+                let item = self.new_item(schema, name, Kind::Stream(stream));
                 Ok(change("CREATE STREAM", vec![Step::Create(Box::new(item))]))
             }
-            StreamBody::As(query) => self.bind_derived_stream(schema, name, query),
+            StreamBody::As(query) => self.bind_derived_stream(schema, name, query, timestamp),
             StreamBody::ChangesOf(relation) => {
                 Err(Error::unsupported("CREATE STREAM … FROM CHANGES OF is not supported")
                     .at(relation.position()))
@@ -309,6 +346,7 @@ impl Binder<'_> {
         schema: String,
         name: String,
         query: &mut ast::Query,
+        timestamp: Option<&ast::Opt>,
     ) -> Result<Bound, Error> {
         let position = query.position;
         let (definition, mut bound) = self.bind_definition(query, "stream")?;
@@ -320,7 +358,12 @@ impl Binder<'_> {
                 .at(position));
         }
         let columns = output_columns(&bound, &[], position)?;
-        let item = self.new_item(schema, name, Kind::Stream(Stream { columns, derived: Some(definition) }));
+        let timestamp = match timestamp {
+            Some(option) => Some(timestamp_column(&columns, option)?),
+            None => bound.project.iter().position(|column| self.is_event_time(&bound.rel, *column)),
+        };
+        let stream = Stream { columns, derived: Some(definition), timestamp };
+        let item = self.new_item(schema, name, Kind::Stream(stream));
         Ok(change("CREATE STREAM", vec![Step::Create(Box::new(item))]))
     }
 
@@ -360,7 +403,7 @@ impl Binder<'_> {
         let (definition, bound) = self.bind_definition(&mut create.query, what)?;
         let columns = output_columns(&bound, &create.columns, position)?;
         let kind = match create.materialized {
-            true => Kind::MaterializedView(MaterializedView { columns, definition }),
+            true => Kind::MaterializedView(MaterializedView { columns, definition, table: false }),
             false => Kind::View(View { columns, definition }),
         };
         let item = self.new_item(schema, name, kind);
@@ -373,6 +416,8 @@ impl Binder<'_> {
         query: &mut ast::Query,
         what: &'static str,
     ) -> Result<(Definition, Query), Error> {
+        // What is kept is kept up to date, whether it is said or not.
+        query.emit.take_if(|emit| *emit == ast::Emit::Changes);
         let before = std::mem::replace(&mut self.purpose, Purpose::Maintained(what));
         let bound = self.bind_query(query);
         self.purpose = before;
@@ -652,6 +697,47 @@ fn refuse_nulls_not_distinct(nulls_not_distinct: bool, position: u32) -> Result<
     match nulls_not_distinct {
         true => Err(Error::unsupported("NULLS NOT DISTINCT is not supported").at(position)),
         false => Ok(()),
+    }
+}
+
+/// `WITH (TIMESTAMP = 'column')`, a stream's only option.
+fn timestamp_option(options: &[ast::Opt]) -> Result<Option<&ast::Opt>, Error> {
+    let (timestamps, others): (Vec<&ast::Opt>, Vec<&ast::Opt>) =
+        options.iter().partition(|option| option.name.name == "timestamp");
+    if let Some(other) = others.first() {
+        let message = format!("option \"{}\" is not supported", other.name.name);
+        return Err(Error::unsupported(message)
+            .hint("A stream takes TIMESTAMP = 'column': when its events were.")
+            .at(other.name.position));
+    }
+    if let Some(second) = timestamps.get(1) {
+        let message = "conflicting or redundant options";
+        return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(second.name.position));
+    }
+    Ok(timestamps.first().copied())
+}
+
+/// The column that the option names: a time, or milliseconds since 1970 as integers.
+fn timestamp_column(columns: &[Column], option: &ast::Opt) -> Result<usize, Error> {
+    let name = option.text()?;
+    let named = |name: &str| columns.iter().position(|column| column.name == name);
+    let Some(found) = named(name).or_else(|| named(&name.to_lowercase())) else {
+        let message = format!("column \"{name}\" named in TIMESTAMP does not exist");
+        let error = Error::new(SqlState::UNDEFINED_COLUMN, message).at(option.name.position);
+        return Err(match nearest(name, columns.iter().map(|column| column.name.as_str())) {
+            Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+            None => error,
+        });
+    };
+    match columns[found].typ.typ {
+        Type::Timestamp(_) | Type::TimestampTz(_) | Type::Int8 => Ok(found),
+        _ => {
+            let typ = columns[found].typ.typ.name();
+            let message = format!("the time of an event cannot be of type {typ}");
+            Err(Error::new(SqlState::DATATYPE_MISMATCH, message)
+                .hint("TIMESTAMP takes a timestamp, or a bigint: milliseconds since 1970.")
+                .at(option.name.position))
+        }
     }
 }
 

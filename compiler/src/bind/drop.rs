@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Binder;
 use super::bound::{Bound, Ddl, Step};
 use crate::ast::{self, ObjectKind};
-use crate::catalog::{Change, Item, Kind, SYSTEM_SCHEMAS};
+use crate::catalog::{Change, Item, Kind, MaterializedView, SYSTEM_SCHEMAS};
 use crate::error::{Error, SqlState};
 use crate::mir::CollectionId;
 use crate::plan::{Notice, Plan};
@@ -183,7 +183,9 @@ impl Binder<'_> {
 
 fn kind_of(item: &Item) -> ObjectKind {
     match &item.kind {
-        Kind::Table(_) | Kind::System(_) => ObjectKind::Table,
+        Kind::Table(_) | Kind::System(_) | Kind::MaterializedView(MaterializedView { table: true, .. }) => {
+            ObjectKind::Table
+        }
         Kind::Stream(_) => ObjectKind::Stream,
         Kind::View(_) => ObjectKind::View,
         Kind::MaterializedView(_) => ObjectKind::MaterializedView,

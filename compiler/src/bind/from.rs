@@ -296,7 +296,10 @@ impl Binder<'_> {
             }
             _ => Rel::Get { id: item.id, typ },
         };
-        Ok((rel, scope))
+        match &item.kind {
+            Kind::Stream(stream) => self.with_rowtime(rel, scope, stream, position),
+            _ => Ok((rel, scope)),
+        }
     }
 
     /// The catalog's relation that a name means; the name becomes qualified.

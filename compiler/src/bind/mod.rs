@@ -30,6 +30,7 @@ mod definition;
 mod dml;
 mod drop;
 mod effect;
+mod event_time;
 mod expr;
 mod from;
 mod function;

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Binder;
 use super::aggregate::sort_direction;
 use super::coerce::{Cast, Typed};
+use super::event_time::{name_bounds, window_bounds};
 use super::query::{bare_name, sort_key};
 use super::scope::{AGGREGATES, Clause, Frame, Scope, TableCall, WINDOWS};
 use super::subquery::conditions;
@@ -67,8 +68,10 @@ impl Binder<'_> {
         select: &mut ast::Select,
         order_by: &mut [ast::OrderBy],
     ) -> Result<hir::Query, Error> {
-        refuse_clauses(select)?;
-        let (rel, scope) = self.bind_from(&mut select.from)?;
+        let (mut rel, mut scope) = self.bind_from(&mut select.from)?;
+        if let Some(window) = &select.time_window {
+            (rel, scope) = self.assign_windows(rel, scope, window)?;
+        }
         let base = std::mem::replace(&mut self.from_base, self.frames.len() + 1);
         let bound = self.with_frame(scope, Clause::Where, |binder| binder.bind_parts(select, order_by));
         self.from_base = base;
@@ -101,11 +104,18 @@ impl Binder<'_> {
             predicates = conditions(self.bind_condition(filter, "WHERE")?);
         }
         self.expand_stars(&mut select.items)?;
+        if select.time_window.is_some() {
+            name_bounds(&mut select.items);
+        }
         self.frame().references.clear();
-        let (grouped, keys) = match &mut select.group_by {
+        let (mut grouped, mut keys) = match &mut select.group_by {
             Some(group_by) => (true, self.bind_group_by(group_by, &select.items)?),
             None => (false, Vec::new()),
         };
+        if select.time_window.is_some() {
+            grouped = true;
+            keys.extend(window_bounds(&self.frame().scope));
+        }
         self.frame().references.clear();
         self.frame().clause = Clause::Items;
         self.bind_named_windows(&mut select.windows)?;
@@ -600,13 +610,4 @@ fn column_item(scope: &Scope, column: usize, position: u32) -> SelectItem {
 
 fn single(name: &str, position: u32) -> ast::Name {
     ast::Name { parts: vec![ast::Ident { name: name.to_owned(), position }] }
-}
-
-fn refuse_clauses(select: &ast::Select) -> Result<(), Error> {
-    if let Some(window) = &select.time_window {
-        return Err(Error::unsupported("WINDOW TUMBLING, HOPPING and SESSION are not supported")
-            .hint("GROUP BY date_bin('1 minute', …, timestamp '1970-01-01') makes tumbling windows.")
-            .at(window.position));
-    }
-    Ok(())
 }

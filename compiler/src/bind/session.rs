@@ -5,7 +5,7 @@ use super::bound::{Bound, Cursor, Explained, Subscribe, scalar, whole};
 use super::coerce::{Cast, Typed};
 use super::scope::Clause;
 use crate::ast::{self, ExplainOf, ObjectKind, Statement, Subject};
-use crate::catalog::Kind;
+use crate::catalog::{Kind, MaterializedView};
 use crate::error::{Error, SqlState};
 use crate::hir::{Query, Rel};
 use crate::plan::Plan;
@@ -145,7 +145,10 @@ impl Binder<'_> {
                         | (ObjectKind::MaterializedView, Kind::MaterializedView(_))
                         | (ObjectKind::Stream, Kind::Stream(_))
                         | (ObjectKind::Index, Kind::Index(_))
-                        | (ObjectKind::Table, Kind::Table(_))
+                        | (
+                            ObjectKind::Table,
+                            Kind::Table(_) | Kind::MaterializedView(MaterializedView { table: true, .. })
+                        )
                 );
                 if !matches {
                     let message = format!("\"{}\" is a {}", item.name, item.kind_name());

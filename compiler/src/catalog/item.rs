@@ -104,6 +104,9 @@ pub struct Stream {
     pub columns: Vec<Column>,
     /// `CREATE STREAM … AS`: its rows come from a dataflow that appends to its shard, and from nowhere else.
     pub derived: Option<Definition>,
+    /// The column that says when the row's event was: its `rowtime`.
+    #[serde(default)]
+    pub timestamp: Option<usize>,
 }
 
 /// A query, as it is stored.
@@ -127,6 +130,9 @@ pub struct View {
 pub struct MaterializedView {
     pub columns: Vec<Column>,
     pub definition: Definition,
+    /// `CREATE TABLE … AS` over a stream: it is told as a table, which nobody can write to.
+    #[serde(default)]
+    pub table: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -219,7 +225,9 @@ impl Item {
     /// `table`, `materialized view` …
     pub fn kind_name(&self) -> &'static str {
         match &self.kind {
-            Kind::Table(_) | Kind::System(_) => "table",
+            Kind::Table(_)
+            | Kind::System(_)
+            | Kind::MaterializedView(MaterializedView { table: true, .. }) => "table",
             Kind::Stream(_) => "stream",
             Kind::View(_) => "view",
             Kind::MaterializedView(_) => "materialized view",

@@ -404,8 +404,12 @@ impl Parser<'_> {
             return Err(error.hint("Use CREATE TABLE ... AS."));
         }
         let from = if self.eat("from") { self.comma_separated(Self::from_item)? } else { Vec::new() };
-        let filter = if self.eat("where") { Some(self.expr()?) } else { None };
+        // ksqlDB has it before WHERE; whoever groups by it may say so there.
         let mut time_window = self.time_window()?;
+        let filter = if self.eat("where") { Some(self.expr()?) } else { None };
+        if time_window.is_none() {
+            time_window = self.time_window()?;
+        }
         let group_by = self.group_by()?;
         if time_window.is_none() {
             time_window = self.time_window()?;

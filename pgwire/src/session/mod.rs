@@ -25,7 +25,7 @@ mod registry;
 mod rows;
 mod savepoint;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use compiler::ast::{Spanned, Statement};
@@ -82,6 +82,8 @@ pub struct Session {
     statements: HashMap<String, Option<Arc<Prepared>>>,
     portals: HashMap<String, Portal>,
     notices: Vec<Notice>,
+    /// The hints of notices that are said once and were.
+    told: HashSet<Option<String>>,
 }
 
 impl Session {
@@ -108,6 +110,7 @@ impl Session {
             statements: HashMap::new(),
             portals: HashMap::new(),
             notices: Vec::new(),
+            told: HashSet::new(),
         }
     }
 
@@ -363,7 +366,12 @@ impl Session {
     pub async fn start(&mut self, prepared: &Arc<Prepared>, values: &Row) -> Result<Answer, Error> {
         self.check_not_failed(&prepared.statement)?;
         self.begin_implicit();
-        self.notices.extend(prepared.compiled.notices.iter().cloned());
+        for notice in &prepared.compiled.notices {
+            // Rules are told by their hint: the message names what they were applied to.
+            if !notice.once || self.told.insert(notice.hint.clone()) {
+                self.notices.push(notice.clone());
+            }
+        }
         if matches!(prepared.compiled.plan, Plan::Subscribe(_))
             && self.parameters.known("application_name") == "psql"
         {

@@ -5,7 +5,7 @@
 use bumpalo::Bump;
 
 use super::{BTREE, HEAP, OWNER, STREAM, Sheet, oid, types, vector};
-use crate::catalog::{Catalog, Column, Item, Key, Kind, Stream, System, Table};
+use crate::catalog::{Catalog, Column, Item, Key, Kind, MaterializedView, Stream, System, Table};
 use crate::repr::{Array, ColumnType, Datum, Type};
 
 const PG_CLASS: i64 = 1259;
@@ -64,7 +64,10 @@ fn namespace(catalog: &Catalog, schema: &str) -> Datum<'static> {
 /// The letter in `pg_class.relkind`. A stream is a table that only grows.
 fn relkind(item: &Item) -> &'static str {
     match &item.kind {
-        Kind::Table(_) | Kind::Stream(_) | Kind::System(System { view: false, .. }) => "r",
+        Kind::Table(_)
+        | Kind::Stream(_)
+        | Kind::MaterializedView(MaterializedView { table: true, .. })
+        | Kind::System(System { view: false, .. }) => "r",
         Kind::View(_) | Kind::System(System { view: true, .. }) => "v",
         Kind::MaterializedView(_) => "m",
         Kind::Index(_) => "i",
