@@ -523,14 +523,12 @@ impl Binder<'_> {
     ) -> Result<Expr, Error> {
         let operand_position = operand.start();
         let mut value = self.bind_expr(operand)?;
+        if steps.iter().any(|step| matches!(step, ast::Step::Slice(..))) {
+            return self.bind_slice(value, operand_position, steps, position);
+        }
         for step in steps {
             let ast::Step::Index(index) = step else {
-                let what = if matches!(step, ast::Step::Slice(..)) {
-                    "array slices"
-                } else {
-                    "fields of row values"
-                };
-                return Err(Error::unsupported(format!("{what} are not supported")).at(position));
+                return Err(Error::unsupported("fields of row values are not supported").at(position));
             };
             let index = self.bind_typed(index)?;
             value = self.vector_as_array(value);
@@ -557,6 +555,57 @@ impl Binder<'_> {
             }
         }
         Ok(value)
+    }
+}
+
+/// Slices of arrays.
+impl Binder<'_> {
+    /// `a[1:2][3]`: where one subscript is a slice all are, and a single one begins at 1.
+    fn bind_slice(
+        &mut self,
+        value: Expr,
+        value_position: u32,
+        steps: &mut [ast::Step],
+        position: u32,
+    ) -> Result<Expr, Error> {
+        let value = self.vector_as_array(value);
+        let typ = value.typ();
+        if !matches!(typ, Type::Array(_)) {
+            let message = match typ {
+                Type::Jsonb => "jsonb subscript does not support slices".to_owned(),
+                _ => format!("cannot subscript type {typ} because it does not support subscripting"),
+            };
+            return Err(Error::new(SqlState::DATATYPE_MISMATCH, message).at(value_position));
+        }
+        let (mut from, mut to) = (Vec::new(), Vec::new());
+        for step in steps {
+            let (low, high) = match step {
+                ast::Step::Slice(low, high) => (
+                    self.bind_slice_bound(low.as_mut(), i32::MIN)?,
+                    self.bind_slice_bound(high.as_mut(), i32::MAX)?,
+                ),
+                ast::Step::Index(high) => {
+                    (self.bind_slice_bound(None, 1)?, self.bind_slice_bound(Some(high), 1)?)
+                }
+                _ => return Err(Error::unsupported("fields of row values are not supported").at(position)),
+            };
+            from.push(low);
+            to.push(high);
+        }
+        let array = self.known("array", "a slice", position)?;
+        let bounds = |args| Expr::Call { func: array, args, typ: Type::Int4.array_of() };
+        let func = self.known("slice AnyArray [Int4] [Int4]", "a slice", position)?;
+        Ok(Expr::Call { func, args: vec![value, bounds(from), bounds(to)], typ })
+    }
+
+    fn bind_slice_bound(&mut self, bound: Option<&mut ast::Expr>, otherwise: i32) -> Result<Expr, Error> {
+        match bound {
+            Some(bound) => {
+                let bound = self.bind_typed(bound)?;
+                self.coerce(bound, &Type::Int4, Cast::Assignment)
+            }
+            None => Ok(literal(Datum::Int(otherwise.into()), Type::Int4)),
+        }
     }
 }
 

@@ -17,9 +17,6 @@ functions! { pub(super) FUNCTIONS;
     /// The n-th element, whatever the dimensions; NULL past the last.
     "element"(AnyArray, Int4) -> AnyElement, maybe_null(), special(): "element('{10,20}'::int4[], 2)" => "20"
         = { |_, a: Array<'_>, at: i64| usize::try_from(at - 1).ok().and_then(|at| a.elements().nth(at)) };
-    /// The elements from a position to another; SQL writes `a[i:j]`.
-    "slice"(AnyArray, Int8, Int8) -> AnyArray, special(): "('{10,20,30}'::int4[])[2:3]" => "{20,30}"
-        = { |cx, a: Array<'_>, from: i64, to: i64| slice(a, from, to, cx) };
     /// Whether some element is equal: true if one is, else NULL if one is NULL. SQL writes `a = ANY (array)`.
     "array_contains"(AnyElement, AnyArray) -> Bool, maybe_null(), special(): "2 = ANY ('{1,2}'::int4[])" => "t"
         = { |_, a: Datum<'_>, array: Array<'_>| any(array, |d| compare(a, d).is_eq()) };
@@ -95,6 +92,10 @@ functions! { pub(super) FUNCTIONS;
     /// The parts of a text between delimiters, NULL for those equal to the third text.
     "string_to_array"(Text, Text, Text) -> [Text], called_on_null(): "string_to_array('xx~~yy~~zz', '~~', 'yy')" => "{xx,NULL,zz}"
         = { |cx, a: Option<&str>, delimiter: Option<&str>, null: Option<&str>| a.map(|a| Datum::Array(split(a, delimiter, null, cx))) };
+    /// The part of an array between subscripts, one pair per dimension; its own bounds where they are the least and greatest integer.
+    "slice"(AnyArray, [Int4], [Int4]) -> AnyArray, special(), maybe_null():
+        "'{1,2,3,4}'::int4[], '{2}', '{3}'" => "{2,3}"
+        = { |cx, a: Array<'_>, from: Array<'_>, to: Array<'_>| slice(a, from, to, cx) };
     /// The array without its last elements, so many of them.
     "trim_array"(AnyArray, Int4) -> AnyArray, errs(): "trim_array('{1,2,3,4,5,6}'::int4[], 2)" => "{1,2,3,4}"
         = { |cx, a: Array<'_>, n: i64| trim(a, n, cx) };
@@ -144,17 +145,41 @@ fn dims(array: Array<'_>) -> String {
     array.dimensions().iter().map(bounds).collect()
 }
 
-/// Of a one-dimensional array; the result counts from 1.
-fn slice<'a>(array: Array<'a>, from: i64, to: i64, cx: Context<'a>) -> Array<'a> {
-    let elements = match array.dimensions().as_slice() {
-        [dimension] => {
-            let skip = from.saturating_sub(dimension.lower as i64).max(0) as usize;
-            let end = to.saturating_sub(dimension.lower as i64).saturating_add(1).max(0) as usize;
-            array.elements().skip(skip).take(end.saturating_sub(skip)).collect()
+/// Of any number of dimensions; those without a pair are whole. The result counts from 1. A bound that is NULL makes NULL of all.
+fn slice<'a>(array: Array<'a>, from: Array<'_>, to: Array<'_>, cx: Context<'a>) -> Option<Array<'a>> {
+    let mut bounds = Vec::new();
+    for pair in from.elements().zip(to.elements()) {
+        let (Datum::Int(from), Datum::Int(to)) = pair else { return None };
+        bounds.push((from, to));
+    }
+    let dimensions = array.dimensions();
+    let empty = || Some(Array::pack_flat_in([], cx.arena));
+    if bounds.len() > dimensions.len() {
+        return empty();
+    }
+    // Of each dimension the first position that is kept, and how many.
+    let mut kept = Vec::with_capacity(dimensions.len());
+    for (at, dimension) in dimensions.iter().enumerate() {
+        let (lower, upper) = (dimension.lower as i64, dimension.lower as i64 + dimension.length as i64 - 1);
+        let (from, to) = bounds.get(at).copied().unwrap_or((lower, upper));
+        let (from, to) = (from.max(lower), to.min(upper));
+        if from > to {
+            return empty();
         }
-        _ => Vec::new(),
+        kept.push((from - lower, to - from + 1));
+    }
+    let within = |index: usize| {
+        let mut rest = index as i64;
+        dimensions.iter().zip(&kept).rev().all(|(dimension, (first, count))| {
+            let position = rest % dimension.length as i64;
+            rest /= dimension.length as i64;
+            (*first..first + count).contains(&position)
+        })
     };
-    Array::pack_flat_in(elements, cx.arena)
+    let elements = array.elements().enumerate().filter(|(index, _)| within(*index)).map(|(_, d)| d);
+    let shape: Vec<Dimension> =
+        kept.iter().map(|(_, count)| Dimension { length: *count as u32, lower: 1 }).collect();
+    Some(Array::pack_in(elements.collect::<Vec<_>>(), &shape, cx.arena))
 }
 
 /// Whether some element satisfies `f`: NULL if none does but one is NULL.
