@@ -9,7 +9,7 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::lir;
 use crate::mir::{CollectionId, Id, Rel, deep};
-use crate::scalar::{AggregateExpr, Mfp, ScalarExpr, SortKey, WindowExpr};
+use crate::scalar::{AggregateExpr, Mfp, ScalarExpr, Slice, SortKey, WindowExpr};
 
 /// A node's line and what is indented under it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,9 +127,7 @@ fn mir_line(rel: &Rel, names: &dyn Names) -> String {
             line
         }
         Rel::Reduce { group_key, aggregates, .. } => reduce_line(group_key, aggregates),
-        Rel::TopK { group_key, order: keys, limit, offset, .. } => {
-            top_k_line(group_key, keys, *limit, *offset)
-        }
+        Rel::TopK { group_key, order: keys, slice, .. } => top_k_line(group_key, keys, *slice),
         Rel::Window { partition, order: keys, functions, .. } => window_line(partition, keys, functions),
         Rel::Negate { .. } => "Negate".to_owned(),
         Rel::Threshold { .. } => "Threshold".to_owned(),
@@ -175,7 +173,7 @@ fn reduce_line(group_key: &[ScalarExpr], aggregates: &[AggregateExpr]) -> String
     }
 }
 
-fn top_k_line(group_key: &[usize], keys: &[SortKey], limit: Option<u64>, offset: u64) -> String {
+fn top_k_line(group_key: &[usize], keys: &[SortKey], slice: Slice) -> String {
     let mut line = "TopK".to_owned();
     if !group_key.is_empty() {
         line += &format!(" by {}", columns(group_key));
@@ -183,11 +181,14 @@ fn top_k_line(group_key: &[usize], keys: &[SortKey], limit: Option<u64>, offset:
     if !keys.is_empty() {
         line += &format!(" order {}", order(keys));
     }
-    if let Some(limit) = limit {
+    if let Some(limit) = slice.limit {
         line += &format!(" limit {limit}");
     }
-    if offset > 0 {
-        line += &format!(" offset {offset}");
+    if slice.ties {
+        line += " with ties";
+    }
+    if slice.offset > 0 {
+        line += &format!(" offset {}", slice.offset);
     }
     line
 }
@@ -280,7 +281,7 @@ fn node_tree(node: &lir::Node, names: &dyn Names) -> Tree {
             Op::Reduce(reduce) => reduce_tree(reduce, names),
             Op::TopK(top_k) => {
                 let group: Vec<usize> = (0..top_k.form.key).collect();
-                let mut line = top_k_line(&group, &top_k.order, top_k.limit, top_k.offset);
+                let mut line = top_k_line(&group, &top_k.order, top_k.slice);
                 if top_k.append_only {
                     line += " append-only";
                 }

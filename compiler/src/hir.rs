@@ -36,6 +36,7 @@ impl Query {
                 order: self.order,
                 limit: self.limit,
                 offset: self.offset,
+                ties: false,
             };
         }
         let identity =
@@ -131,6 +132,7 @@ pub enum Rel {
         order: Vec<SortKey>,
         limit: Option<Expr>,
         offset: Option<Expr>,
+        ties: bool,
     },
     /// The input's columns, then those of functions of each row's partition. Expressions see the input's columns only.
     Window {

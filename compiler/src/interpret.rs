@@ -18,7 +18,7 @@ use crate::mir::{CollectionId, Contents, Id, LocalId, Lookup, Rel, deep};
 use crate::repr::row::{Row, RowBuf};
 use crate::repr::{Datum, Type, encode_canonical, encode_sort_key};
 use crate::scalar::window::{self, PartitionRow, WindowExpr};
-use crate::scalar::{AggregateExpr, Context, EvalError, ScalarExpr, SortKey, TableFunc};
+use crate::scalar::{AggregateExpr, Context, EvalError, ScalarExpr, Slice, SortKey, TableFunc};
 
 /// Updates of rows, and of the errors that stand for a whole collection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -353,8 +353,8 @@ impl<'a> Evaluator<'a> {
             }
             // All of it arrives at one time.
             Rel::Lookup(lookup) => look_up(self.eval(&lookup.input)?, self.eval(&lookup.table)?, lookup),
-            Rel::TopK { input, group_key, order, limit, offset } => {
-                top_k(self.eval(input)?, group_key, order, *limit, *offset, &self.meter)?
+            Rel::TopK { input, group_key, order, slice } => {
+                top_k(self.eval(input)?, group_key, order, *slice, &self.meter)?
             }
             Rel::Window { input, partition, order, functions } => {
                 window(self.eval(input)?, partition, order, functions, &self.meter)?
@@ -631,8 +631,7 @@ fn top_k(
     mut input: Collection,
     group_key: &[usize],
     order: &[SortKey],
-    limit: Option<u64>,
-    offset: u64,
+    slice: Slice,
     meter: &Meter<'_>,
 ) -> Result<Collection, Error> {
     let arena = Bump::new();
@@ -664,15 +663,11 @@ fn top_k(
     let mut rows = Vec::new();
     for mut group in groups.into_values() {
         group.sort();
-        let (mut skip, mut left) = (offset, limit.unwrap_or(u64::MAX));
-        for (_, row, diff) in group {
-            let count = diff as u64;
-            let skipped = count.min(skip);
-            skip -= skipped;
-            let taken = (count - skipped).min(left);
-            left -= taken;
-            if taken > 0 {
-                rows.push((row, taken as i64));
+        let mut cut = slice.cut();
+        for (rank, row, diff) in group {
+            let kept = cut.kept(&rank, diff as u64);
+            if kept > 0 {
+                rows.push((row, kept as i64));
             }
         }
     }

@@ -50,7 +50,7 @@ use plan::{
     Insert, OnConflict, OutputColumn, Plan, Query, Returning, Source, Subscribe, Update,
 };
 use repr::{Row, Type};
-use scalar::{ScalarExpr, SortKey};
+use scalar::{ScalarExpr, Slice, SortKey};
 
 pub use error::{Error, SqlState};
 pub use items::recompile;
@@ -282,7 +282,7 @@ fn limited(rel: mir::Rel, finishing: &Finishing) -> mir::Rel {
     let offset = finishing.offset.as_ref().map_or(Some(0), number);
     match (finishing.limit.as_ref().and_then(number), offset) {
         (Some(limit), Some(offset)) => match limit.checked_add(offset) {
-            Some(rows) => rel.top_k(Vec::new(), finishing.order.clone(), Some(rows), 0),
+            Some(rows) => rel.top_k(Vec::new(), finishing.order.clone(), Slice::first(rows)),
             None => rel,
         },
         _ => rel,

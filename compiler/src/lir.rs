@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mir::{CollectionId, LocalId};
 use crate::repr::{RelationType, Row};
-use crate::scalar::{AggregateExpr, EvalError, Mfp, ScalarExpr, SortKey, TableFunc, WindowExpr};
+use crate::scalar::{AggregateExpr, EvalError, Mfp, ScalarExpr, Slice, SortKey, TableFunc, WindowExpr};
 
 /// What a statement asks the engine to run. `fragments` are in topological order: each refers only to earlier ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,10 +245,9 @@ pub struct TopK {
     pub input: Box<Node>,
     /// group key ++ row.
     pub form: Form,
-    /// Over the form's record. Ties fall to the record's bytes.
+    /// Over the form's record. Peers stand in the order of the record's bytes.
     pub order: Vec<SortKey>,
-    pub limit: Option<u64>,
-    pub offset: u64,
+    pub slice: Slice,
     /// Append-only input and no offset: a bounded heap a group, no history.
     pub append_only: bool,
     /// Over the form's record.

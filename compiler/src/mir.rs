@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::repr::{ColumnType, RelationType, Row, Type};
-use crate::scalar::{AggregateExpr, EvalError, ScalarExpr, SortKey, TableFunc, WindowExpr};
+use crate::scalar::{AggregateExpr, EvalError, ScalarExpr, Slice, SortKey, TableFunc, WindowExpr};
 
 /// The id of a catalog collection (table, stream, view, index target). Assigned once, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,9 +53,9 @@ pub enum Rel {
     /// An empty key over an empty input gives no row (SQL's default row is a union made by `decorrelate`).
     /// Memory: accumulable, one record a group; otherwise the input.
     Reduce { input: Box<Rel>, group_key: Vec<ScalarExpr>, aggregates: Vec<AggregateExpr> },
-    /// Of each group, `limit` rows after the first `offset` in the given order (ties by the whole row's bytes). Memory: the input, in
-    /// hierarchies; append-only input: the kept rows.
-    TopK { input: Box<Rel>, group_key: Vec<usize>, order: Vec<SortKey>, limit: Option<u64>, offset: u64 },
+    /// A slice of each group's rows in the given order (peers by the whole row's bytes). Memory: the input, in hierarchies;
+    /// append-only input: the kept rows.
+    TopK { input: Box<Rel>, group_key: Vec<usize>, order: Vec<SortKey>, slice: Slice },
     /// The input's columns, then one per function of the row's partition in the given order (ties by the whole row's bytes).
     /// Multiplicities kept, but the copies of a row may get different results. Not append-only. Memory: the input, by partition.
     Window { input: Box<Rel>, partition: Vec<usize>, order: Vec<SortKey>, functions: Vec<WindowExpr> },
@@ -171,8 +171,8 @@ impl Rel {
         self.reduce(group_key, vec![])
     }
 
-    pub fn top_k(self, group_key: Vec<usize>, order: Vec<SortKey>, limit: Option<u64>, offset: u64) -> Rel {
-        Rel::TopK { input: Box::new(self), group_key, order, limit, offset }
+    pub fn top_k(self, group_key: Vec<usize>, order: Vec<SortKey>, slice: Slice) -> Rel {
+        Rel::TopK { input: Box::new(self), group_key, order, slice }
     }
 
     pub fn window(self, partition: Vec<usize>, order: Vec<SortKey>, functions: Vec<WindowExpr>) -> Rel {

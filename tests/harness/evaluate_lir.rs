@@ -202,12 +202,9 @@ impl<'d> Evaluator<'d> {
         let mut kept = Vec::new();
         for mut group in groups.into_values() {
             group.sort();
-            let (mut skip, mut left) = (top_k.offset, top_k.limit.unwrap_or(u64::MAX));
-            for (_, row, diff) in group {
-                let skipped = skip.min(diff as u64);
-                let taken = left.min(diff as u64 - skipped);
-                (skip, left) = (skip - skipped, left - taken);
-                kept.push((row, taken as i64));
+            let mut cut = top_k.slice.cut();
+            for (rank, row, diff) in group {
+                kept.push((row, cut.kept(&rank, diff as u64) as i64));
             }
         }
         kept.retain(|(_, diff)| *diff != 0);

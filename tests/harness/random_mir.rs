@@ -13,7 +13,7 @@ use compiler::repr::types::NumericTypmod;
 use compiler::repr::{ColumnType, Datum, Numeric, RelationType, Row, Type};
 use compiler::scalar::window::{Bound, Exclude, Frame, FrameUnits, Offset, WindowExpr, WindowFunc};
 use compiler::scalar::{
-    AggregateExpr, AggregateFunc, ScalarExpr, SortKey, operators_named, table_functions_named,
+    AggregateExpr, AggregateFunc, ScalarExpr, Slice, SortKey, operators_named, table_functions_named,
 };
 
 /// SplitMix64: the same sequence everywhere, for ever.
@@ -327,7 +327,8 @@ impl Generator {
         let order = (0..self.rng.below(3)).map(|_| self.sort_key(arity)).collect();
         let limit = (!self.rng.one_in(6)).then(|| self.rng.below(3) as u64);
         let offset = if self.rng.one_in(3) { 1 } else { 0 };
-        input.top_k(group_key, order, limit, offset)
+        let ties = limit.is_some() && self.rng.one_in(3);
+        input.top_k(group_key, order, Slice { limit, offset, ties })
     }
 
     /// Functions of partitions, with frames of every kind; sometimes only the first rows of each.

@@ -202,13 +202,18 @@ impl Generator {
                 format!("{}{direction}", column + 1)
             })
             .collect();
-        let offset = if self.rng.one_in(3) { " OFFSET 1" } else { "" };
-        let sql = format!(
-            "SELECT * FROM ({sql}) AS {alias} ({}) ORDER BY {} LIMIT {}{offset}",
-            names.join(", "),
-            order.join(", "),
-            self.rng.below(4)
-        );
+        let rows = self.rng.below(4);
+        // Peers are kept together, so that an order by some columns will do.
+        let (order, limit) = match self.rng.below(3) {
+            0 => {
+                let some = order[..1 + self.rng.below(order.len())].join(", ");
+                (some, format!("FETCH FIRST {rows} ROWS WITH TIES"))
+            }
+            1 => (order.join(", "), format!("LIMIT {rows} OFFSET 1")),
+            _ => (order.join(", "), format!("LIMIT {rows}")),
+        };
+        let names = names.join(", ");
+        let sql = format!("SELECT * FROM ({sql}) AS {alias} ({names}) ORDER BY {order} {limit}");
         Query { sql, types }
     }
 
@@ -297,9 +302,11 @@ impl Generator {
             exprs.push(expr);
             types.push(typ);
         }
-        let first_rows = self.rng.one_in(4);
+        let first_rows = self.rng.one_in(3);
         if first_rows {
-            exprs.push(format!("row_number() OVER ({window})"));
+            let key = self.rng.pick(scope).0.clone();
+            let rank = format!("rank() OVER ({}ORDER BY {key})", self.partition(scope));
+            exprs.push(if self.rng.one_in(2) { rank } else { format!("row_number() OVER ({window})") });
             types.push(Int);
         }
         let sql = format!("SELECT {} FROM {from}{filter}", exprs.join(", "));

@@ -42,13 +42,20 @@ impl Binder<'_> {
             }
         };
         if let Some(limit) = &mut query.limit {
-            if limit.with_ties {
-                return Err(Error::unsupported("WITH TIES is not supported").at(limit.position));
-            }
             bound.limit = self.bind_count(&mut limit.count, Clause::Limit)?;
         }
         if let Some(offset) = &mut query.offset {
             bound.offset = self.bind_count(offset, Clause::Offset)?;
+        }
+        if query.limit.as_ref().is_some_and(|limit| limit.with_ties) {
+            bound.rel = Rel::TopK {
+                input: Box::new(bound.rel),
+                group: Vec::new(),
+                order: bound.order.clone(),
+                limit: bound.limit.take(),
+                offset: bound.offset.take(),
+                ties: true,
+            };
         }
         Ok(bound)
     }

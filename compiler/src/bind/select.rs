@@ -466,6 +466,7 @@ fn first_rows(query: hir::Query, on: Vec<usize>) -> hir::Query {
         order: query.order.clone(),
         limit: Some(one),
         offset: None,
+        ties: false,
     };
     hir::Query { rel, ..query_without_rel(query.names, query.project, query.order) }
 }

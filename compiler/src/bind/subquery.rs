@@ -71,6 +71,7 @@ impl Binder<'_> {
                 order: order.clone(),
                 limit: bound.limit.take(),
                 offset: bound.offset.take(),
+                ties: false,
             };
         }
         let types = bound.rel.types();

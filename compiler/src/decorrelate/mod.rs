@@ -22,7 +22,7 @@ use crate::hir::{self, Expr, SetOp};
 use crate::mir::{self, Id, LocalId};
 use crate::repr::row::Datums;
 use crate::repr::{ColumnType, Datum, RelationType, Row};
-use crate::scalar::{AggregateExpr, ScalarExpr, SortKey, WindowExpr, special};
+use crate::scalar::{AggregateExpr, ScalarExpr, Slice, SortKey, WindowExpr, special};
 
 /// What the relation means as an algebra of collections. It reads no outer row.
 pub fn decorrelate(rel: &hir::Rel) -> Result<mir::Rel, Error> {
@@ -147,14 +147,18 @@ impl Decorrelator {
                 if *global { self.default_row(reduced, aggregates, outer) } else { Ok(reduced) }
             }
             hir::Rel::Distinct { input } => Ok(self.apply(input, outer)?.distinct()),
-            hir::Rel::TopK { input, group, order, limit, offset } => {
+            hir::Rel::TopK { input, group, order, limit, offset, ties } => {
                 let limit = limit.as_ref().map(|limit| row_count(limit, true)).transpose()?.flatten();
                 let offset = offset.as_ref().map(|offset| row_count(offset, false)).transpose()?.flatten();
+                if *ties && limit.is_none() {
+                    let message = "row count cannot be null in FETCH FIRST ... WITH TIES clause";
+                    return Err(Error::new(SqlState::INVALID_ROW_COUNT_IN_LIMIT_CLAUSE, message));
+                }
                 let input = self.apply(input, outer)?;
                 let group =
                     outer.own_columns().chain(group.iter().map(|column| outer.arity + column)).collect();
                 let order = order.iter().map(|key| shifted(key, outer.arity)).collect();
-                Ok(input.top_k(group, order, limit, offset.unwrap_or(0)))
+                Ok(input.top_k(group, order, Slice { limit, offset: offset.unwrap_or(0), ties: *ties }))
             }
             hir::Rel::Window { input, partition, order, functions } => {
                 self.window(input, partition, order, functions, outer)

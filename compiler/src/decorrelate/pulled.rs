@@ -98,11 +98,11 @@ fn pull_correlated(rel: &Rel) -> Option<Pulled> {
             let Pulled { rel, ties } = pull(input)?;
             Some(Pulled { rel: Rel::Distinct { input: Box::new(rel) }, ties })
         }
-        Rel::TopK { input, group, order, limit, offset } => {
+        Rel::TopK { input, group, order, limit, offset, ties } => {
             let pulled = pull(input)?;
             let group = group.iter().copied().chain(pulled.ties.iter().map(|tie| tie.column)).collect();
             let (order, limit, offset) = (order.clone(), limit.clone(), offset.clone());
-            let rel = Rel::TopK { input: Box::new(pulled.rel), group, order, limit, offset };
+            let rel = Rel::TopK { input: Box::new(pulled.rel), group, order, limit, offset, ties: *ties };
             Some(Pulled { rel, ties: pulled.ties })
         }
         Rel::Window { input, partition, order, functions } => {

@@ -368,7 +368,9 @@ fn rows_per_outer(rel: &hir::Rel) -> Rows {
             Rows::One | Rows::AtMostOne => Rows::AtMostOne,
             Rows::Any => Rows::Any,
         },
-        hir::Rel::TopK { group, limit: Some(limit), .. } if group.is_empty() && is_one(limit) => {
+        hir::Rel::TopK { group, limit: Some(limit), ties: false, .. }
+            if group.is_empty() && is_one(limit) =>
+        {
             Rows::AtMostOne
         }
         _ => Rows::Any,

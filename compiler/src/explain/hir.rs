@@ -72,9 +72,10 @@ fn line<'e>(node: &'e Rel, names: &dyn Names, subqueries: &mut Vec<&'e Rel>) -> 
             format!("Reduce: by ({key}): {}", list(aggregates))
         }
         Rel::Distinct { .. } => "Distinct".to_owned(),
-        Rel::TopK { group, order: keys, limit, offset, .. } => {
+        Rel::TopK { group, order: keys, limit, offset, ties, .. } => {
             let mut parts = vec![format!("by ({})", columns(group)), format!("order by ({})", order(keys))];
             parts.extend(limit.as_ref().map(|limit| format!("limit {}", expr(limit, subqueries))));
+            parts.extend(ties.then(|| "with ties".to_owned()));
             parts.extend(offset.as_ref().map(|offset| format!("offset {}", expr(offset, subqueries))));
             format!("TopK: {}", parts.join(", "))
         }

@@ -207,8 +207,8 @@ impl<'a> Lowerer<'a> {
             Rel::Reduce { input, group_key, aggregates } => {
                 self.lower_reduce(input, group_key, aggregates, mfp)
             }
-            Rel::TopK { input, group_key, order, limit, offset } => {
-                self.lower_top_k(input, group_key, order, (*limit, *offset), mfp)
+            Rel::TopK { input, group_key, order, slice } => {
+                self.lower_top_k(input, group_key, order, *slice, mfp)
             }
             Rel::Window { input, partition, order, functions } => {
                 self.lower_window(input, partition, order, functions, mfp)

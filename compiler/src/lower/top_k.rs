@@ -4,7 +4,7 @@ use super::fragment::{Arrangement, from_record};
 use super::{Lowerer, optimized};
 use crate::lir::{Form, Node, Op, TopK};
 use crate::mir::Rel;
-use crate::scalar::{Mfp, SortKey};
+use crate::scalar::{Mfp, Slice, SortKey};
 
 impl Lowerer<'_> {
     /// The group's columns are the key. Rows of one group agree in those that the value leaves out, so that the order of records is the
@@ -14,7 +14,7 @@ impl Lowerer<'_> {
         input: &Rel,
         group_key: &[usize],
         order: &[SortKey],
-        (limit, offset): (Option<u64>, u64),
+        slice: Slice,
         mfp: Mfp,
     ) -> Node {
         let arrangement = Arrangement::by_columns(&input.typ(), group_key);
@@ -23,13 +23,14 @@ impl Lowerer<'_> {
             key.expr.permute(&layout.columns);
             key
         });
-        let append_only = offset == 0 && limit.is_some() && self.is_append_only(input);
+        let bounded = slice.offset == 0 && slice.limit.is_some() && !slice.ties;
+        let append_only = bounded && self.is_append_only(input);
         let key = layout.key;
         let finish = optimized(from_record(layout).then(mfp));
         let order = order.collect();
         let records = layout.typ.arity();
         let input = Box::new(self.lower(input, arrangement.to_record.clone()));
         let form = Form { mfp: Mfp::new(records), key };
-        Node::new(Op::TopK(TopK { input, form, order, limit, offset, append_only, finish }))
+        Node::new(Op::TopK(TopK { input, form, order, slice, append_only, finish }))
     }
 }

@@ -43,8 +43,9 @@ impl Rel {
                 let inherited = inherited.iter().filter_map(|key| key.iter().map(place).collect());
                 minimal(inherited.chain([(0..group_key.len()).collect()]))
             }
-            Rel::TopK { input, group_key, limit, .. } => {
-                let first = limit.is_some_and(|limit| limit <= 1).then(|| group_key.clone());
+            Rel::TopK { input, group_key, slice, .. } => {
+                let one = slice.limit.is_some_and(|limit| limit <= 1) && !slice.ties;
+                let first = one.then(|| group_key.clone());
                 minimal(input.keys().into_iter().chain(first))
             }
             Rel::Window { input, partition, functions, .. } => {

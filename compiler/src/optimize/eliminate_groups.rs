@@ -5,14 +5,12 @@
 //! - Top-k over top-k by the same order is one of them.
 
 use crate::mir::Rel;
-use crate::scalar::{AggregateExpr, ScalarExpr};
+use crate::scalar::{AggregateExpr, ScalarExpr, Slice, SortKey};
 
 pub fn eliminate_groups(rel: Rel) -> Rel {
     rel.transform(&mut |rel| match rel {
         Rel::Reduce { input, group_key, aggregates } => simplify_reduce(*input, group_key, aggregates),
-        Rel::TopK { input, group_key, order, limit, offset } => {
-            simplify_top_k(*input, group_key, order, limit, offset)
-        }
+        Rel::TopK { input, group_key, order, slice } => simplify_top_k(*input, group_key, order, slice),
         rel => rel,
     })
 }
@@ -55,33 +53,24 @@ fn without_distinct(rel: Rel) -> Rel {
     }
 }
 
-fn simplify_top_k(
-    input: Rel,
-    group_key: Vec<usize>,
-    order: Vec<crate::scalar::SortKey>,
-    limit: Option<u64>,
-    offset: u64,
-) -> Rel {
+fn simplify_top_k(input: Rel, group_key: Vec<usize>, order: Vec<SortKey>, slice: Slice) -> Rel {
     let keyed = || input.keys().iter().any(|key| key.iter().all(|column| group_key.contains(column)));
-    if offset == 0 && (limit.is_none() || limit.is_some_and(|limit| limit > 0) && keyed()) {
+    if slice.offset == 0 && (slice.limit.is_none() || slice.limit.is_some_and(|limit| limit > 0) && keyed()) {
         return input;
     }
     match input {
         // Of the rows that the inner one leaves, the outer one's are the first again.
-        Rel::TopK {
-            input,
-            group_key: inner_key,
-            order: inner_order,
-            limit: inner_limit,
-            offset: inner_offset,
-        } if inner_key == group_key && inner_order == order => {
-            let left = inner_limit.map(|inner| inner.saturating_sub(offset));
-            let limit = match (left, limit) {
+        Rel::TopK { input, group_key: inner_key, order: inner_order, slice: inner }
+            if inner_key == group_key && inner_order == order && !inner.ties && !slice.ties =>
+        {
+            let left = inner.limit.map(|limit| limit.saturating_sub(slice.offset));
+            let limit = match (left, slice.limit) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
-            input.top_k(group_key, order, limit, inner_offset.saturating_add(offset))
+            let offset = inner.offset.saturating_add(slice.offset);
+            input.top_k(group_key, order, Slice { limit, offset, ties: false })
         }
-        input => input.top_k(group_key, order, limit, offset),
+        input => input.top_k(group_key, order, slice),
     }
 }

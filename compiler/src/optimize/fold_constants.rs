@@ -6,7 +6,7 @@
 use crate::interpret::{consolidate, evaluate};
 use crate::mir::{Contents, Id, LocalId, Rel};
 use crate::repr::{RelationType, Row};
-use crate::scalar::{EvalError, ScalarExpr, Volatility};
+use crate::scalar::{EvalError, ScalarExpr, Slice, Volatility};
 
 /// Constants of more rows than this are not made.
 const MAX_ROWS: usize = 1000;
@@ -75,7 +75,7 @@ fn is_empty(rel: &Rel) -> bool {
         {
             true
         }
-        Rel::TopK { limit: Some(0), .. } => true,
+        Rel::TopK { slice: Slice { limit: Some(0), .. }, .. } => true,
         Rel::Join { inputs, equivalences } => {
             inputs.iter().any(is_constant_empty)
                 || equivalences.iter().flatten().any(ScalarExpr::is_literal_null)

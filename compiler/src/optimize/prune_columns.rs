@@ -70,15 +70,15 @@ impl Pruner {
             Rel::Reduce { input, group_key, aggregates } => {
                 self.narrow_reduce(*input, group_key, aggregates, wanted)
             }
-            Rel::TopK { input, mut group_key, mut order, limit, offset } => {
-                let below = match is_total(&input, &group_key, &order) {
+            Rel::TopK { input, mut group_key, mut order, slice } => {
+                let below = match slice.ties && slice.offset == 0 || is_total(&input, &group_key, &order) {
                     true => wanted.iter().copied().chain(placing(&group_key, &order)).collect(),
                     false => (0..input.arity()).collect(),
                 };
                 let place = Places::of(&below);
                 place.renumber(&mut group_key, &mut order);
                 let input = self.narrow(*input, &below);
-                input.top_k(group_key, order, limit, offset).project(place.all(wanted))
+                input.top_k(group_key, order, slice).project(place.all(wanted))
             }
             Rel::Window { input, partition, order, functions } => {
                 self.narrow_window(*input, partition, order, functions, wanted)

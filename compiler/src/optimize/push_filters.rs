@@ -75,13 +75,13 @@ impl Pusher {
                 below.iter_mut().for_each(|p| p.substitute(&group_key));
                 self.push(*input, below).reduce(group_key, aggregates).filter(above)
             }
-            Rel::TopK { input, group_key, order, limit, offset } => {
+            Rel::TopK { input, group_key, order, slice } => {
                 let columns = input.columns();
                 let groups: BTreeSet<usize> = group_key.iter().copied().collect();
                 let chooses =
                     |p: &ScalarExpr| p.support().is_subset(&groups) && !tells_equals_apart(p, &columns);
                 let (below, above) = self.split(&input, predicates, chooses);
-                self.push(*input, below).top_k(group_key, order, limit, offset).filter(above)
+                self.push(*input, below).top_k(group_key, order, slice).filter(above)
             }
             // A predicate over the partition's columns chooses partitions.
             Rel::Window { input, partition, order, functions } => {

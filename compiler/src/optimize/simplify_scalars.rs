@@ -50,10 +50,10 @@ pub fn simplify_scalars(rel: Rel) -> Rel {
             exprs.for_each(|expr| simplify(expr, &columns));
             input.reduce(group_key, aggregates)
         }
-        Rel::TopK { input, group_key, mut order, limit, offset } => {
+        Rel::TopK { input, group_key, mut order, slice } => {
             let columns = input.columns();
             order.iter_mut().for_each(|key| simplify(&mut key.expr, &columns));
-            input.top_k(group_key, order, limit, offset)
+            input.top_k(group_key, order, slice)
         }
         Rel::Window { input, partition, mut order, mut functions } => {
             let columns = input.columns();

@@ -40,6 +40,7 @@ mod pattern;
 pub mod print;
 mod regex_syntax;
 mod series;
+mod slice;
 pub mod special;
 mod string;
 mod table;
@@ -66,6 +67,7 @@ pub use function::{
 pub use lanes::Lane;
 pub use mfp::Mfp;
 pub use mfp_plan::{MfpPlan, Scratch};
+pub use slice::{Cut, Slice};
 pub use string::{quote_ident, quote_literal};
 pub use table::{Call, TableFunc, TableFunction, all_table_functions, table_functions_named};
 pub use window::{WindowExpr, WindowFunc, all_window_functions, window_functions_named};

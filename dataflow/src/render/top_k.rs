@@ -1,9 +1,10 @@
 //! Top-k: of each group the rows after the first few, in an order, up to a limit.
 //!
 //! The rows of a group are arranged in order (see [`sorted`](super::sorted)), so that the first ones are found by reading from the
-//! front (see [`ordered`]): a change reads as many rows as offset and limit name, not the group.
+//! front (see [`ordered`]): a change reads as many rows as offset and limit name, and the last one's peers, not the group.
 
 use compiler::lir::TopK;
+use compiler::scalar::Slice;
 
 use super::Context;
 use super::bundle::Collection;
@@ -16,30 +17,28 @@ use crate::spine::Diff;
 pub fn top_k<'s>(context: &mut Context<'s, '_>, plan: &TopK, last: Last) -> Collection<'s> {
     let Sorted { groups, errs } =
         sorted(context, &plan.input, &plan.form, &plan.order, Misplaced::Fails, "ArrangeTopK");
-    let wanted = Wanted::Rows(plan.limit.map_or(u64::MAX, |limit| limit.saturating_add(plan.offset)));
+    let wanted = match (plan.slice.depth(), plan.slice.ties) {
+        (rows, true) => Wanted::RowsWithTies { rows, rank: plan.order.len() },
+        (rows, false) => Wanted::Rows(rows),
+    };
     let last = last.after(&plan.finish);
     let (fallible, counters) = (last.is_fallible(), context.counters());
-    let rule = slice_rule(plan.order.len(), plan.offset, plan.limit, &last);
+    let rule = slice_rule(plan.order.len(), plan.slice, &last);
     ordered(groups, "TopK", wanted, fallible, rule, counters).with_errs(errs)
 }
 
-/// The rows from `offset` on, `limit` of them, without their sort keys.
-fn slice_rule(order: usize, offset: u64, limit: Option<u64>, last: &Last) -> Rule {
+/// The rows of the slice, without their sort keys.
+fn slice_rule(order: usize, slice: Slice, last: &Last) -> Rule {
     let mut finisher = last.finisher();
     Box::new(move |key, rows, outcome| {
-        let (mut skip, mut left) = (offset, limit.unwrap_or(u64::MAX));
+        let mut cut = slice.cut();
         for (value, count) in rows {
-            let count = *count as u64;
-            let skipped = count.min(skip);
-            let taken = (count - skipped).min(left);
-            skip -= skipped;
-            left -= taken;
-            if taken == 0 {
-                continue;
+            let (rank, record) = split_rank(value, order);
+            let kept = cut.kept(rank, *count as u64);
+            if kept > 0 {
+                finisher.run(&[key, record]);
+                outcome.take(&finisher, Diff::try_from(kept).unwrap_or(Diff::MAX));
             }
-            finisher.run(&[key, split_rank(value, order).1]);
-            let diff = Diff::try_from(taken).unwrap_or(Diff::MAX);
-            outcome.take(&finisher, diff);
         }
     })
 }

@@ -5,7 +5,7 @@ use compiler::mir::{CollectionId, LocalId, Lookup, Rel};
 use compiler::repr::{ColumnType, Datum, RelationType, Row, Type};
 use compiler::scalar::window::{Bound, Exclude, Frame, FrameUnits, Offset, WindowExpr, WindowFunc};
 use compiler::scalar::{
-    AggregateExpr, AggregateFunc, Func, ScalarExpr, SortKey, candidates, table_functions_named,
+    AggregateExpr, AggregateFunc, Func, ScalarExpr, Slice, SortKey, candidates, table_functions_named,
 };
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -293,7 +293,8 @@ impl<'r> Generator<'r> {
         let order = order.collect();
         let limit = if self.chance(4) { None } else { Some(self.below(4) as u64) };
         let offset = if self.chance(2) { 0 } else { self.below(3) as u64 };
-        input.top_k(group, order, limit, offset)
+        let ties = limit.is_some() && self.chance(3);
+        input.top_k(group, order, Slice { limit, offset, ties })
     }
 
     /// Functions of partitions whose frames move in every way; some fail in some rows.

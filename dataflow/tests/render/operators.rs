@@ -8,7 +8,7 @@ use compiler::lir::{Body, Dataflow, Form, Join, JoinInput, LinearStage, Node, Op
 use compiler::lower::{self, Lifetime};
 use compiler::mir::{CollectionId, Rel};
 use compiler::repr::{ColumnType, Datum, RelationType, Row, Type};
-use compiler::scalar::{AggregateExpr, AggregateFunc, Mfp, ScalarExpr, SortKey, TableFunc};
+use compiler::scalar::{AggregateExpr, AggregateFunc, Mfp, ScalarExpr, Slice, SortKey, TableFunc};
 use dataflow::render::{self, Bounds, Built, Exports};
 use dataflow::spine::{Snapshot, Timestamp};
 use dataflow::storage::Updates;
@@ -154,8 +154,7 @@ fn top_k_reads_what_it_gives() {
             input: shard(2),
             form: Form { mfp: Mfp::new(2), key: 1 },
             order: vec![order],
-            limit: Some(3),
-            offset: 1,
+            slice: Slice { limit: Some(3), offset: 1, ties: false },
             append_only: false,
             finish: Mfp::new(2),
         }));

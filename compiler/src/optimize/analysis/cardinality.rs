@@ -30,8 +30,8 @@ pub fn guess(rel: &Rel) -> f64 {
         Rel::Lookup(lookup) => guess(&lookup.input),
         Rel::Reduce { input, group_key, .. } if group_key.is_empty() => guess(input).min(1.0),
         Rel::Reduce { input, .. } => guess(input) / 3.0,
-        Rel::TopK { input, group_key, limit, .. } => match (limit, group_key.is_empty()) {
-            (Some(limit), true) => guess(input).min(*limit as f64),
+        Rel::TopK { input, group_key, slice, .. } => match (slice.limit, group_key.is_empty()) {
+            (Some(limit), true) => guess(input).min(limit as f64),
             (Some(_), false) => guess(input) / 3.0,
             (None, _) => guess(input),
         },

@@ -30,6 +30,7 @@ use crate::fuel::Fuel;
 use crate::render::bundle::{Collection, Emit, Held, Outputs};
 use crate::render::counters::Counters;
 use crate::render::finish::Finisher;
+use crate::render::sorted::split_rank;
 use crate::spine::{Arrangement, Diff, Keys, RowBatch, RowStorage, RowTrace, Timestamp, Values};
 
 /// Which of a group's rows a rule looks at.
@@ -37,6 +38,8 @@ use crate::spine::{Arrangement, Diff, Keys, RowBatch, RowStorage, RowTrace, Time
 pub enum Wanted {
     /// So many of the first, counted with their multiplicities.
     Rows(u64),
+    /// Those, and the rows behind whose values begin with the same so many encodings as the last one's.
+    RowsWithTies { rows: u64, rank: usize },
     /// The values begin with a byte, from 0 to below this, that divides them into segments: the first row of each.
     FirstOf(u8),
 }
@@ -229,10 +232,14 @@ impl Groups {
             let mut scan = Scan::new(news, old.clone(), times);
             let is_last = times.last() == news.times.last();
             match self.wanted {
-                Wanted::Rows(count) => self.take(&mut scan, key, &[], count, is_last),
-                Wanted::FirstOf(segments) => {
-                    (0..segments).for_each(|segment| self.take(&mut scan, key, &[segment], 1, is_last));
+                Wanted::Rows(rows) => self.take(&mut scan, key, &[], Until { rows, rank: None }, is_last),
+                Wanted::RowsWithTies { rows, rank } => {
+                    self.take(&mut scan, key, &[], Until { rows, rank: Some(rank) }, is_last);
                 }
+                Wanted::FirstOf(segments) => (0..segments).for_each(|segment| {
+                    let first = Until { rows: 1, rank: None };
+                    self.take(&mut scan, key, &[segment], first, is_last);
+                }),
             }
             self.emit_versions(key, times, &scan.found, emit);
             read += scan.read;
@@ -243,7 +250,7 @@ impl Groups {
 
     /// Finds the first rows among the values with a prefix, and remembers where there are none. What is to be remembered is
     /// known after the batch's last time.
-    fn take(&mut self, scan: &mut Scan<'_, '_>, key: &[u8], prefix: &[u8], wanted: u64, is_last: bool) {
+    fn take(&mut self, scan: &mut Scan<'_, '_>, key: &[u8], prefix: &[u8], wanted: Until, is_last: bool) {
         let known = self.gaps.get(key, prefix);
         let was_known = known.is_some();
         let (learner, last) = scan.take(prefix, wanted, Learner::new(known));
@@ -322,9 +329,27 @@ struct Scan<'n, 'a> {
     found: Vec<Vec<(&'a [u8], Diff)>>,
     /// How often the value at hand is there, by version.
     counts: Vec<Diff>,
-    /// How many rows each version has of what is being taken.
-    have: Vec<u64>,
+    /// How many rows each version has of what is being taken; none where it has all.
+    have: Vec<Option<u64>>,
     read: u32,
+}
+
+/// When a version has enough: rows enough, and no more of the last one's rank, if that matters.
+#[derive(Clone, Copy)]
+struct Until {
+    rows: u64,
+    rank: Option<usize>,
+}
+
+impl Until {
+    /// Whether a version that has so many rows, up to the last one, wants this one too.
+    fn wants(self, have: u64, last: Option<&[u8]>, value: &[u8]) -> bool {
+        have < self.rows
+            || self.rows > 0
+                && self.rank.is_some_and(|rank| {
+                    last.is_some_and(|last| split_rank(last, rank).0 == split_rank(value, rank).0)
+                })
+    }
 }
 
 impl<'n, 'a> Scan<'n, 'a> {
@@ -337,17 +362,17 @@ impl<'n, 'a> Scan<'n, 'a> {
             times,
             found: vec![Vec::new(); versions],
             counts: vec![0; versions],
-            have: vec![0; versions],
+            have: vec![Some(0); versions],
             read: 0,
         }
     }
 
     /// Finds for each version the first `wanted` rows whose values begin with `prefix`. Prefixes must be asked for in order.
     /// Returns what was learned of the values that are not there, and the last value that was seen.
-    fn take(&mut self, prefix: &[u8], wanted: u64, mut learner: Learner) -> (Learner, Option<&'a [u8]>) {
+    fn take(&mut self, prefix: &[u8], wanted: Until, mut learner: Learner) -> (Learner, Option<&'a [u8]>) {
         self.next = self.news.seek(self.next, prefix);
         self.old.seek(prefix);
-        self.have.fill(0);
+        self.have.fill(Some(0));
         let (mut open, mut last) = (self.have.len(), None);
         while open > 0 {
             if let Some(to) = learner.leap(self.least(), self.old.least()) {
@@ -358,11 +383,17 @@ impl<'n, 'a> Scan<'n, 'a> {
             last = Some(value);
             learner.saw(value, self.counts.last() != Some(&0));
             for version in 0..self.counts.len() {
-                let (count, have) = (self.counts[version], self.have[version]);
-                if count > 0 && have < wanted {
+                let (count, Some(have)) = (self.counts[version], self.have[version]) else { continue };
+                let last = self.found[version][..].last().map(|(last, _)| *last);
+                if !wanted.wants(have, last, value) {
+                    self.have[version] = None;
+                    open -= 1;
+                } else if count > 0 {
                     self.found[version].push((value, count));
-                    self.have[version] = have.saturating_add(count as u64);
-                    open -= (self.have[version] >= wanted) as usize;
+                    let have = have.saturating_add(count as u64);
+                    let enough = have >= wanted.rows && wanted.rank.is_none();
+                    self.have[version] = (!enough).then_some(have);
+                    open -= usize::from(enough);
                 }
             }
         }
