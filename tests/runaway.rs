@@ -68,6 +68,22 @@ fn a_statement_without_end_holds_nobody_and_is_cancelled_at_once() {
     }
 }
 
+/// A view that is never complete can be dropped, and whoever waits for it is told.
+#[test]
+fn whoever_waits_for_a_view_that_is_dropped_is_told() {
+    let server = Server::start(Options::default());
+    let mut other = Wire::connect(server.port);
+    other.ask("CREATE TABLE few (x int8)");
+    other.ask("INSERT INTO few VALUES (1)");
+    let view = "SELECT max(x * a) AS m FROM few, generate_series(1, 1000000000000) a";
+    is_answered_soon(&mut other, &format!("CREATE MATERIALIZED VIEW endless AS {view}"), "nothing");
+    let mut waiting = begin(&server, "SELECT * FROM endless");
+    is_answered_soon(&mut other, "INSERT INTO few VALUES (2)", "a view without end");
+    is_answered_soon(&mut other, "DROP MATERIALIZED VIEW endless", "a reader of it");
+    let lines = waiting.listen(1);
+    assert!(lines.iter().any(|line| line.starts_with("Error ERROR 42P01 ")), "{lines:?}");
+}
+
 #[test]
 fn a_statement_without_end_ends_with_the_server() {
     let mut server = Server::start(Options { workers: 2, ..Options::default() });

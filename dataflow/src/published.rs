@@ -33,12 +33,20 @@ pub struct Published {
     pub dataflow: DataflowId,
     parts: Box<[Part]>,
     holds: Mutex<Holds>,
-    /// The least upper over all workers, those of other processes too.
-    upper: watch::Sender<Timestamp>,
+    reach: watch::Sender<Reach>,
     /// The workers of other processes, in their order after this process's own.
     remote: Box<[Remote]>,
     /// What the operators count that this process's workers keep it up to date with.
     counters: Mutex<Vec<Counters>>,
+}
+
+/// How far an arrangement has come, and whether it will come further.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reach {
+    /// The least upper over all workers, those of other processes too.
+    upper: Timestamp,
+    /// Its dataflow was dropped: what is readable stays so, nothing more comes.
+    dropped: bool,
 }
 
 /// What is known of the part of a worker of another process.
@@ -142,7 +150,7 @@ impl Published {
             dataflow,
             parts: (0..local).map(part).collect(),
             holds: Mutex::default(),
-            upper: watch::Sender::new(0),
+            reach: watch::Sender::default(),
             remote: (0..remote).map(|_| Remote::default()).collect(),
             counters: Mutex::default(),
         }
@@ -217,21 +225,28 @@ impl Published {
         let parts = self.parts.iter().map(|part| part.upper.load(Ordering::Acquire));
         let remote = self.remote.iter().map(|part| part.upper.load(Ordering::Acquire));
         let least = parts.chain(remote).min().unwrap_or(COMPLETE);
-        self.upper.send_if_modified(|upper| {
-            let grown = least > *upper;
-            *upper = least.max(*upper);
+        self.reach.send_if_modified(|reach| {
+            let grown = least > reach.upper;
+            reach.upper = least.max(reach.upper);
             grown
         });
     }
 
+    /// Its dataflow is dropped: whoever waits for more of it waits in vain.
+    pub fn drop_dataflow(&self) {
+        self.reach.send_modify(|reach| reach.dropped = true);
+    }
+
     /// Every update before it is readable, on every worker.
     pub fn upper(&self) -> Timestamp {
-        *self.upper.borrow()
+        self.reach.borrow().upper
     }
 
     /// Waits until every update at or before `at` is readable. False when the arrangement was dropped instead.
     pub async fn complete(&self, at: Timestamp) -> bool {
-        self.upper.subscribe().wait_for(|upper| *upper > at).await.is_ok()
+        let mut reach = self.reach.subscribe();
+        let settled = reach.wait_for(|reach| reach.upper > at || reach.dropped).await;
+        settled.is_ok_and(|reach| reach.upper > at)
     }
 
     /// How many workers of this process have a part.

@@ -5,7 +5,8 @@
 //! before they are durable. That is safe because a log that fails to make them durable refuses the next one too.
 //!
 //! A table has an arrangement for each of its keys, and one may be ahead of another: a commit is kept until all that have been
-//! read so have it. One that is read for the first time waits until it has what was forgotten before.
+//! read so have it, and at least until it is visible. One that is read for the first time waits until it has what was forgotten
+//! before; so a table that is only inserted into, by no key, keeps nothing for longer than a tick.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
@@ -15,6 +16,7 @@ use compiler::mir::CollectionId;
 use compiler::repr::RowBuf;
 use compiler::repr::row::Datums;
 use compiler::scalar::{EvalError, MfpPlan, Scratch};
+use compiler::{Error, SqlState};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::coordinator::fragments::Readable;
@@ -71,12 +73,38 @@ impl Tables {
         }
     }
 
+    /// All transactions up to `visible` are readable or refused: lets go of those that every arrangement has by which the table is read.
+    pub(crate) fn forget(&self, id: CollectionId, visible: Timestamp) {
+        if let Some(table) = self.get(id) {
+            table.pending().forget(visible);
+        }
+    }
+
+    /// As [`Tables::forget`], of every table.
+    pub(crate) fn forget_all(&self, visible: Timestamp) {
+        let tables = self.tables.read().expect("invariant: nothing panics while it has the tables");
+        tables.values().for_each(|table| table.pending().forget(visible));
+    }
+
     /// The transaction sequenced at `time` was refused.
     pub(crate) fn refused(&self, time: Timestamp, updates: &[(CollectionId, Arc<Updates>)]) {
         for (id, _) in updates {
             if let Some(table) = self.get(*id) {
                 table.pending().commits.retain(|(pending, _)| *pending != time);
             }
+        }
+    }
+}
+
+impl Pending {
+    /// Lets go of the commits up to `bound` that all readers have.
+    fn forget(&mut self, bound: Timestamp) {
+        self.readers.retain(|reader| reader.strong_count() > 0);
+        let uppers = self.readers.iter().filter_map(Weak::upgrade).map(|reader| reader.upper());
+        let bound = uppers.min().map_or(bound, |upper| upper.saturating_sub(1).min(bound));
+        while let Some((time, _)) = self.commits.front().filter(|(time, _)| *time <= bound) {
+            self.forgotten = *time;
+            self.commits.pop_front();
         }
     }
 }
@@ -94,21 +122,15 @@ impl Table {
     /// arrangement must come first.
     fn after(&self, at: Timestamp, reader: &Arc<Published>) -> Result<Vec<Arc<Updates>>, Timestamp> {
         let mut pending = self.pending();
-        let Pending { commits, forgotten, readers } = &mut *pending;
-        readers.retain(|known| known.strong_count() > 0);
-        if !readers.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(reader))) {
-            readers.push(Arc::downgrade(reader));
+        if !pending.readers.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(reader))) {
+            pending.readers.push(Arc::downgrade(reader));
         }
-        if at < *forgotten {
-            return Err(*forgotten);
+        if at < pending.forgotten {
+            return Err(pending.forgotten);
         }
-        let uppers = readers.iter().filter_map(Weak::upgrade).map(|reader| reader.upper());
-        let everywhere = uppers.min().unwrap_or_default().saturating_sub(1).min(at);
-        while let Some((time, _)) = commits.front().filter(|(time, _)| *time <= everywhere) {
-            *forgotten = *time;
-            commits.pop_front();
-        }
-        Ok(commits.iter().filter(|(time, _)| *time > at).map(|(_, updates)| updates.clone()).collect())
+        pending.forget(at);
+        let after = pending.commits.iter().filter(|(time, _)| *time > at);
+        Ok(after.map(|(_, updates)| updates.clone()).collect())
     }
 
     /// The timestamp of the last transaction that was sequenced and may not be readable yet.
@@ -129,7 +151,7 @@ type Overlay = BTreeMap<Vec<u8>, Vec<(Vec<u8>, Diff)>>;
 
 impl Present {
     /// Takes the present. The caller has the table's lock, and the arrangement is hydrated.
-    pub(crate) async fn new(table: &Table, readable: Arc<Readable>) -> Result<Present, EvalError> {
+    pub(crate) async fn new(table: &Table, readable: Arc<Readable>) -> Result<Present, Error> {
         let (hold, commits) = loop {
             let at = readable.published.upper().saturating_sub(1);
             let Some(hold) = readable.published.hold(at) else { continue };
@@ -137,7 +159,11 @@ impl Present {
                 Ok(commits) => break (hold, commits),
                 Err(forgotten) => {
                     drop(hold);
-                    readable.published.complete(forgotten).await;
+                    if !readable.published.complete(forgotten).await {
+                        let message = "an index of the table was dropped while it was read";
+                        return Err(Error::new(SqlState::UNDEFINED_OBJECT, message)
+                            .hint("The statement might succeed if retried."));
+                    }
                 }
             }
         };
@@ -311,6 +337,54 @@ mod tests {
         assert_eq!(kept(&table, 0, &late), Err(2));
         publish(&late, 3);
         assert_eq!(kept(&table, 2, &late), Ok(1));
+    }
+
+    #[test]
+    fn commits_that_no_reader_needs_go_when_they_are_visible() {
+        let tables = Tables::default();
+        let id = CollectionId(7);
+        tables.create(id);
+        (1..=3).for_each(|time| tables.sequenced(time, &[(id, Arc::default())]));
+        let table = tables.get(id).expect("it was created");
+        let kept = || table.pending().commits.iter().map(|(time, _)| *time).collect::<Vec<_>>();
+        tables.forget(id, 2);
+        assert_eq!(kept(), [3]);
+        // Who comes later waits for what was forgotten; from then on it holds back what it has not got.
+        let late = published(2);
+        assert_eq!(table.after(1, &late).map(|commits| commits.len()), Err(2));
+        tables.forget_all(3);
+        assert_eq!(kept(), [3]);
+        publish(&late, 4);
+        tables.forget_all(3);
+        assert!(kept().is_empty());
+    }
+
+    #[test]
+    fn whoever_waits_for_an_arrangement_that_is_dropped_is_told() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.expect("it needs no threads");
+        let table = table(&[1, 2, 3]);
+        assert_eq!(kept(&table, 3, &published(4)), Ok(0));
+        let late = published(2);
+        let layout = compiler::lir::Layout {
+            typ: compiler::repr::RelationType::default(),
+            columns: Vec::new(),
+            key_columns: Vec::new(),
+            key: 0,
+            unique: false,
+        };
+        let readable = Readable { published: late.clone(), layout, as_of: 0, form: None, clocks: Vec::new() };
+        let present = Present::new(&table, Arc::new(readable));
+        let told = runtime.block_on(async {
+            let dropping = async {
+                tokio::task::yield_now().await;
+                late.drop_dataflow();
+            };
+            let both = async { tokio::join!(present, dropping).0 };
+            tokio::time::timeout(std::time::Duration::from_secs(10), both).await
+        });
+        let error = told.expect("it does not wait for ever").err().expect("it cannot be read");
+        assert_eq!(error.code, SqlState::UNDEFINED_OBJECT);
     }
 
     #[test]

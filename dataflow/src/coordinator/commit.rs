@@ -110,6 +110,11 @@ impl Sequencer {
         self.order().in_flight -= transactions;
     }
 
+    /// What the tables keep for checks of keys.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
     /// A time that may be shown although nothing was written at it. None while a transaction is under way: its time
     /// would be earlier.
     pub fn advance(&self) -> Option<Timestamp> {

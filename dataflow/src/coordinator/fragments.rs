@@ -409,6 +409,9 @@ impl Fragments {
             if let Some(output) = entry.output {
                 output.close();
             }
+            if let Some(published) = entry.published {
+                published.drop_dataflow();
+            }
             released.extend(entry.imports);
             self.together.clear();
             dropped.push(id);

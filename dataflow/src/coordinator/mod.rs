@@ -281,6 +281,7 @@ impl Coordinator {
         }
         self.read_ts.settle(last);
         self.compact();
+        touched.iter().for_each(|shard| self.sequencer.tables().forget(*shard, last));
         if !touched.is_empty() {
             let advance = self.fragments.read_with(&touched);
             let advance = advance.into_iter().filter(|shard| !self.derived.contains_key(shard));
@@ -297,6 +298,7 @@ impl Coordinator {
     fn nudge(&mut self) {
         self.forget_history();
         self.compact();
+        self.sequencer.tables().forget_all(self.read_ts.get());
         let Some(now) = self.sequencer.advance() else { return };
         self.read_ts.settle(now);
         let shards = self.fragments.shards().into_iter().filter(|shard| !self.derived.contains_key(shard));
