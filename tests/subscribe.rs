@@ -303,6 +303,85 @@ fn every_way_of_reading_says_the_same() {
     assert_eq!(lines.iter().filter(|line| *line == "PortalSuspended").count(), 2, "{lines:?}");
 }
 
+/// Without a timeout: what is there now, up to the last commit that was acknowledged, and then no waiting.
+#[test]
+fn fetch_all_gives_what_is_there_now() {
+    for options in
+        [Options { workers: 2, ..Options::default() }, Options { processes: 2, ..Options::default() }]
+    {
+        let server = Server::start(options);
+        let (mut client, mut writer) = (server.connect(), server.connect());
+        done(&mut writer, "CREATE TABLE t (k int8 PRIMARY KEY)");
+        done(&mut writer, "CREATE TABLE quiet (k int8)");
+        done(
+            &mut client,
+            "DECLARE c CURSOR FOR SUBSCRIBE (SELECT max(t.k) FROM t LEFT JOIN quiet USING (k))",
+        );
+        done(&mut client, "DECLARE m CURSOR FOR SUBSCRIBE t");
+        assert_eq!(done(&mut client, "FETCH ALL c").len(), 1, "{options:?}");
+        for k in 1..=20 {
+            done(&mut writer, &format!("INSERT INTO t VALUES ({k})"));
+            let rows = done(&mut client, "FETCH ALL c");
+            assert_eq!(rows.len(), 2, "{options:?}: {rows:?}");
+            assert_eq!(done(&mut client, "FETCH ALL c"), Rows::new(), "{options:?}");
+        }
+        let asked = Instant::now();
+        done(&mut client, "MOVE ALL m");
+        (0..10).for_each(|_| assert_eq!(done(&mut client, "FETCH ALL m"), Rows::new()));
+        assert!(asked.elapsed() < Duration::from_secs(1), "{options:?}: {:?}", asked.elapsed());
+    }
+}
+
+#[test]
+fn a_subscription_says_why_it_ends() {
+    let server = Server::start(Options::default());
+    let mut client = server.connect();
+    done(&mut client, "CREATE TABLE t (k int8 PRIMARY KEY)");
+    done(&mut client, "CREATE VIEW v AS SELECT k + 1 AS k FROM t");
+    done(&mut client, "CREATE MATERIALIZED VIEW m AS SELECT count(*) FROM t");
+    done(&mut client, "CREATE STREAM s (k int8)");
+    done(&mut client, "CREATE STREAM derived AS SELECT k FROM s WHERE k > 0");
+    let subscribed = |sql: &str| {
+        let mut wire = Wire::connect(server.port);
+        wire.say(&[&format!("Query {sql}")]);
+        wire.listen(0);
+        wire
+    };
+    let mut failing = subscribed("SUBSCRIBE (SELECT 10 / k FROM t)");
+    done(&mut client, "INSERT INTO t VALUES (0)");
+    let lines = failing.listen(1);
+    let expected = "Error ERROR 22012 division by zero | H: The subscription has ended. Subscribe again when the row \
+                    that fails is gone, or to a query that cannot fail, for example by CASE.";
+    assert_eq!(lines[0], expected);
+
+    let dropped = |name: &str| {
+        format!(
+            "Error ERROR 55000 the subscription has ended: relation \"{name}\" was dropped | H: Subscribe to \
+             another relation, or create this one anew and subscribe again."
+        )
+    };
+    for (sql, drop, name) in [
+        ("SUBSCRIBE v", "DROP VIEW v", "v"),
+        ("COPY (SUBSCRIBE (SELECT count + 1 FROM m)) TO STDOUT", "DROP MATERIALIZED VIEW m", "m"),
+        ("SUBSCRIBE derived", "DROP STREAM derived", "derived"),
+        ("SUBSCRIBE t", "DROP TABLE t", "t"),
+    ] {
+        let mut ending = subscribed(sql);
+        if name == "t" {
+            // What was acknowledged before is told before.
+            done(&mut client, "INSERT INTO t VALUES (77)");
+        }
+        done(&mut client, drop);
+        let lines = ending.listen(1);
+        assert_eq!(
+            lines[lines.len() - 2..],
+            [dropped(name), "ReadyForQuery I".to_owned()],
+            "{sql}: {lines:?}"
+        );
+        assert!(name != "t" || lines[0].ends_with("'77'"), "{lines:?}");
+    }
+}
+
 #[test]
 fn who_does_not_read_is_cut_off_alone() {
     let server = Server::start(Options::default());

@@ -28,6 +28,7 @@ use crate::output::{self, Bound, Output};
 use crate::peeks::Peeks;
 use crate::reads::{Range, Read};
 use crate::storage::{CATALOG, Diff, Directory, Disk, Memory, Options, ShardId, Storage, Timestamp, Updates};
+use crate::subscriptions::Subscriptions;
 use crate::tables::{Present, Table, Tables, key_length};
 use crate::worker;
 
@@ -66,6 +67,7 @@ struct Inner {
     commands: CommandSender,
     local_workers: usize,
     remote_workers: usize,
+    subscriptions: Subscriptions,
     /// What each catalog item keeps running.
     running: Mutex<std::collections::HashMap<CollectionId, DataflowId>>,
     control: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -80,7 +82,8 @@ pub struct WriteLock {
 /// A dataflow that runs for one session; dropping it frees everything that only it used.
 pub struct Running {
     output: Arc<Output>,
-    installed: Installed,
+    installed: Arc<Installed>,
+    read_ts: Arc<ReadTimestamp>,
     events: Sender<Event>,
 }
 
@@ -159,6 +162,7 @@ impl Engine {
             commands,
             local_workers,
             remote_workers,
+            subscriptions: Subscriptions::default(),
             running: Mutex::default(),
             control: Mutex::new(Some(control)),
         };
@@ -231,7 +235,7 @@ impl Engine {
         for change in &changes {
             match change {
                 Change::CreateItem(item) => self.start_item(item, &catalog).await,
-                Change::DropItem { id } => self.stop_item(*id, &before),
+                Change::DropItem { id } => self.stop_item(*id, &before, time),
                 _ => {}
             }
         }
@@ -296,7 +300,10 @@ impl Engine {
         (upper > 0).then(|| since.unwrap_or(0).max(upper - 1))
     }
 
-    fn stop_item(&self, id: CollectionId, before: &Catalog) {
+    fn stop_item(&self, id: CollectionId, before: &Catalog, time: Timestamp) {
+        if let Some(item) = before.item(id) {
+            self.inner.subscriptions.dropped(id, &item.name, time);
+        }
         let running =
             self.inner.running.lock().expect("invariant: nothing panics while it has the list").remove(&id);
         if let Some(dataflow) = running {
@@ -388,15 +395,24 @@ impl Engine {
         }
     }
 
-    /// Runs a dataflow whose updates the session reads as they come, from `as_of` (None: now) up to `up_to`.
+    /// Runs a dataflow whose updates the session reads as they come, from `as_of` (None: now) up to `up_to`. It ends with an error when one
+    /// of the relations is dropped that it `reads`.
     pub async fn subscribe(
         &self,
         dataflow: lir::Dataflow,
+        reads: &BTreeSet<CollectionId>,
         as_of: Option<Timestamp>,
         up_to: Option<Timestamp>,
     ) -> Result<Running, Error> {
         let until = up_to.map_or(Until::Forever, Until::At);
-        self.start(dataflow, as_of, until, Bound::Lag(SUBSCRIBER_LAG_MAX)).await
+        let running = self.start(dataflow, as_of, until, Bound::Lag(SUBSCRIBER_LAG_MAX)).await?;
+        self.inner.subscriptions.add(&running.output, &running.installed, reads.clone());
+        // What was dropped before it was known here is not in the catalog any more.
+        let catalog = self.catalog();
+        match reads.iter().all(|id| catalog.item(*id).is_some()) {
+            true => Ok(running),
+            false => Err(Error::new(SqlState::UNDEFINED_TABLE, "a relation was dropped meanwhile")),
+        }
     }
 
     async fn start(
@@ -413,8 +429,9 @@ impl Engine {
         let receiver = self.install("query".into(), dataflow, as_of, until, Some(output.clone()));
         // Whoever gives up waiting must release what is installed after all.
         let mut waiting = Waiting { receiver: Some(receiver), events: self.inner.events.clone() };
-        let installed = waiting.installed().await?;
-        Ok(Running { output, installed, events: self.inner.events.clone() })
+        let installed = Arc::new(waiting.installed().await?);
+        let (read_ts, events) = (self.inner.read_ts.clone(), self.inner.events.clone());
+        Ok(Running { output, installed, read_ts, events })
     }
 
     fn check_as_of(&self, dataflow: &lir::Dataflow, as_of: Timestamp) -> Result<(), Error> {
@@ -500,6 +517,11 @@ impl Running {
     /// The time at which the first rows are definite.
     pub fn as_of(&self) -> Timestamp {
         self.installed.as_of
+    }
+
+    /// Once it has passed this time, all has been given that is there now.
+    pub fn present(&self) -> Timestamp {
+        self.installed.needed(self.read_ts.get())
     }
 
     /// The next of: all updates of one time, progress, the end.

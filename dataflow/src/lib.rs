@@ -29,6 +29,7 @@ pub mod reads;
 pub mod render;
 pub mod spine;
 pub mod storage;
+mod subscriptions;
 pub mod tables;
 pub mod worker;
 

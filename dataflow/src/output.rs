@@ -61,7 +61,8 @@ struct State {
     told: Timestamp,
     overrun: bool,
     closed: bool,
-    failed: Option<Error>,
+    /// Told once all before a time has been.
+    ending: Option<(Timestamp, Error)>,
 }
 
 impl Output {
@@ -126,9 +127,9 @@ impl Output {
         }
     }
 
-    /// Ends the output with an error: the dataflow cannot go on.
-    pub fn fail(&self, error: Error) {
-        self.state().failed.get_or_insert(error);
+    /// Ends the output with an error, once all updates before `upper` have been given.
+    pub fn end(&self, upper: Timestamp, error: Error) {
+        self.state().ending.get_or_insert((upper, error));
         self.wake();
     }
 
@@ -244,9 +245,6 @@ impl State {
 
     /// The next event, its updates not consolidated.
     fn next(&mut self, bound: Bound) -> Result<Option<Event>, Error> {
-        if let Some(error) = self.failed.clone() {
-            return Err(error);
-        }
         if self.overrun {
             return Err(exceeded(bound));
         }
@@ -260,6 +258,11 @@ impl State {
         }
         if upper == Timestamp::MAX {
             return Ok(Some(Event::End));
+        }
+        if let Some((last, error)) = &self.ending
+            && upper >= *last
+        {
+            return Err(error.clone());
         }
         if upper > self.told {
             self.told = upper;
@@ -376,5 +379,17 @@ mod tests {
         }
         assert_eq!(output.try_next().expect_err("it is too large").code, SqlState::PROGRAM_LIMIT_EXCEEDED);
         assert_eq!(output.state().waiting_bytes, 0, "what was gathered is let go");
+    }
+
+    #[test]
+    fn an_output_ends_with_its_error_behind_what_came_before() {
+        let output = Output::new(1, Bound::None);
+        output.push(0, rows(&[("a", 5, 1)]), 5);
+        output.end(6, Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "it is gone"));
+        assert_eq!(output.try_next(), Ok(Some(Event::Progress(5))));
+        assert_eq!(output.try_next(), Ok(None));
+        output.push(0, rows(&[("b", 9, 1)]), 6);
+        assert!(matches!(output.try_next(), Ok(Some(Event::Updates { at: 5, .. }))));
+        assert_eq!(output.try_next().expect_err("it has ended").message, "it is gone");
     }
 }

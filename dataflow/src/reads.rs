@@ -8,6 +8,7 @@ use compiler::{Error, SqlState};
 
 use crate::command::{Command, CommandSender, Peek};
 use crate::coordinator::fragments::Readable;
+use crate::coordinator::needed;
 use crate::peeks::Peeks;
 use crate::published::{Contents, Errors, Hold};
 use crate::spine::route;
@@ -41,7 +42,7 @@ pub struct Read {
 impl Readable {
     /// The time that the arrangement must have passed before a read at `at` is complete: the last change, and hydration.
     fn needed(&self, at: Timestamp) -> Timestamp {
-        self.clocks.iter().map(|clock| clock.last().min(at)).fold(self.as_of, Timestamp::max)
+        needed(&self.clocks, self.as_of, at)
     }
 
     /// Visits the values of one whole key as of now, without a hold. False when that cannot be done on this thread at once:

@@ -315,6 +315,16 @@ pub fn split_first(bytes: &[u8]) -> (&[u8], &[u8]) {
     bytes.split_at(len)
 }
 
+/// The first error among a packed row's datums.
+pub fn first_error(row: &[u8]) -> Option<EvalError> {
+    // Mostly there is no byte that could begin one.
+    memchr(tag::ERROR, row)?;
+    Datums::new(row).find_map(|datum| match datum {
+        Datum::Error(error) => Some(error.to_owned()),
+        _ => None,
+    })
+}
+
 /// The number of datums in a packed row.
 pub fn arity(bytes: &[u8]) -> usize {
     let mut datums = Datums::new(bytes);

@@ -10,6 +10,8 @@ use compiler::mir::CollectionId;
 
 use crate::command::{Command, CommandSender, DataflowId, Slice};
 use crate::coordinator::Event;
+use crate::coordinator::commit::refused;
+use crate::output::Output;
 use crate::storage::{ShardId, Storage, StorageError, Timestamp, Updates};
 
 /// Slices on their way to the workers at once, for one load.
@@ -24,19 +26,25 @@ pub struct Load {
     /// The as_of lies in the past: the updates between it and `complete` keep their own times.
     pub historical: bool,
     pub until: Option<Timestamp>,
+    /// Of the statement for which it is loaded.
+    pub output: Option<Arc<Output>>,
 }
 
 /// Starts loading in the background; ends with [`Event::Loaded`].
 pub fn start(load: Load, storage: Storage, commands: CommandSender, events: Sender<Event>, workers: usize) {
-    std::thread::spawn(move || {
+    let loading = move || {
         let Load { dataflow, shard, .. } = load;
-        if let Err(error) = feed(&load, &storage, &commands, workers) {
+        match (feed(&load, &storage, &commands, workers), &load.output) {
+            (Ok(()), _) => drop(events.send(Event::Loaded { dataflow, shard })),
+            // An AS OF at the edge of what is kept, which has moved on.
+            (Err(error @ StorageError::Compacted { .. }), Some(output)) => output.end(0, refused(error)),
             // Contents that were acknowledged cannot be read back: nothing that depends on them may be shown.
-            tracing::error!(%error, shard = shard.0, "a shard cannot be read");
-            std::process::exit(1);
+            (Err(error), _) => panic!("shard {} cannot be read: {error}", shard.0),
         }
-        let _ = events.send(Event::Loaded { dataflow, shard });
-    });
+    };
+    // A panic in a thread of this name ends the process.
+    let thread = std::thread::Builder::new().name("coordinator-load".to_owned()).spawn(loading);
+    thread.expect("invariant: a thread can be started");
 }
 
 fn feed(

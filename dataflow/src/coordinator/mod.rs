@@ -92,6 +92,15 @@ pub struct Installed {
     pub dataflow: DataflowId,
     pub as_of: Timestamp,
     pub published: Option<Arc<Published>>,
+    /// Of the shards that it depends on.
+    pub clocks: Vec<Arc<ShardClock>>,
+}
+
+impl Installed {
+    /// The time that it must have passed for its result at `at` to be whole: the last change, and hydration.
+    pub fn needed(&self, at: Timestamp) -> Timestamp {
+        needed(&self.clocks, self.as_of, at)
+    }
 }
 
 /// When a shard last changed; shared with every session that reads what depends on it.
@@ -109,6 +118,11 @@ impl ShardClock {
     fn changed(&self, at: Timestamp) {
         self.last.fetch_max(at, Ordering::AcqRel);
     }
+}
+
+/// The time that what depends on shards with these clocks, and is definite from `as_of` on, must have passed to be complete at `at`.
+pub fn needed(clocks: &[Arc<ShardClock>], as_of: Timestamp, at: Timestamp) -> Timestamp {
+    clocks.iter().map(|clock| clock.last().min(at)).fold(as_of, Timestamp::max)
 }
 
 /// The last time that every reader may use, and a way to wait until transactions are decided.
@@ -403,7 +417,10 @@ impl Coordinator {
         }
         let built: Vec<_> = plan.builds.iter().map(|(build, _)| build.id).collect();
         self.fragments.show(&built);
-        let installed = Installed { dataflow: plan.root, as_of, published: plan.published.clone() };
+        let depends_on = self.fragments.depends_on(plan.root);
+        let clocks = depends_on.iter().map(|shard| self.clock(*shard)).collect();
+        let published = plan.published.clone();
+        let installed = Installed { dataflow: plan.root, as_of, published, clocks };
         for (build, holds) in plan.builds {
             let sources = build.body.node().shards();
             self.building.insert(build.id, Building { holds, waiting: self.workers });
@@ -411,17 +428,18 @@ impl Coordinator {
             (self.commands)(Command::Build(Arc::new(build)));
             for shard in sources {
                 let complete = self.shard_upper(shard).saturating_sub(1);
-                self.load(load::Load { dataflow, shard, as_of, complete, historical, until });
+                let output = install.output.clone();
+                self.load(load::Load { dataflow, shard, as_of, complete, historical, until, output });
             }
         }
-        self.catch_up(installed.dataflow, now);
+        self.catch_up(depends_on, now);
         let _ = install.reply.send(installed);
     }
 
     /// Tells the shards that a dataflow depends on what time it is: those that the last commits did not touch lag behind, and it would
     /// wait for the next nudge.
-    fn catch_up(&self, dataflow: DataflowId, now: Timestamp) {
-        let shards = self.fragments.depends_on(dataflow).into_iter();
+    fn catch_up(&self, shards: BTreeSet<CollectionId>, now: Timestamp) {
+        let shards = shards.into_iter();
         let advance: Vec<_> =
             shards.filter(|shard| !self.derived.contains_key(shard)).map(|shard| (shard, now + 1)).collect();
         if !advance.is_empty() {

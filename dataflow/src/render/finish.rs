@@ -132,7 +132,7 @@ impl Finisher {
             self.find_key(parts);
         }
         if matches!(self.keyed, Keyed::Joined(_)) && self.result == Ok(true) {
-            let error = first_error(&self.out.bytes()[..self.scratch.key_len]);
+            let error = row::first_error(&self.out.bytes()[..self.scratch.key_len]);
             self.result = error.map_or(Ok(true), Err);
         }
     }
@@ -251,16 +251,4 @@ fn plan_of(last: &Last, columns: usize, known: usize) -> Option<(MfpPlan, Vec<u8
     }
     let others = Row::pack(vec![Datum::Null; mfp.input_arity.saturating_sub(known)]);
     Some((mfp.plan(), others.bytes().to_vec()))
-}
-
-/// The first error cell among packed datums.
-pub fn first_error(mut cells: &[u8]) -> Option<EvalError> {
-    while !cells.is_empty() {
-        let (cell, rest) = row::split_first(cells);
-        if let Datum::Error(error) = row::decode_first(cell).0 {
-            return Some(error.to_owned());
-        }
-        cells = rest;
-    }
-    None
 }

@@ -1,14 +1,14 @@
 //! A SUBSCRIBE's rows, as they come.
 //!
-//! Each timestamp arrives whole and becomes rows at once: when, (whether it is progress,) how many, what. An error is told
-//! again to whoever asks again.
+//! Each timestamp arrives whole and becomes rows at once: when, (whether it is progress,) how many, what. An error ends it, and is
+//! told again to whoever asks again.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bumpalo::Bump;
 use compiler::plan::Subscribe;
-use compiler::repr::{Datum, RowBuf};
+use compiler::repr::{Datum, RowBuf, row};
 use compiler::scalar::ScalarExpr;
 use compiler::{Error, SqlState};
 use dataflow::Running;
@@ -26,6 +26,8 @@ pub struct Subscription {
     data_columns: usize,
     /// Updates at or before this time are not wanted: the subscriber has them.
     known: Option<Timestamp>,
+    /// All before it has come.
+    passed: Timestamp,
     rows: RowSet,
     next: usize,
     ended: bool,
@@ -50,7 +52,7 @@ impl Executor {
         let running = tokio::select! {
             biased;
             error = interrupt.stopped_or_gone() => return Err(error),
-            running = self.engine.subscribe(dataflow, as_of, up_to) => running?,
+            running = self.engine.subscribe(dataflow, &subscribe.depends_on, as_of, up_to) => running?,
         };
         let known = (!subscribe.snapshot).then(|| running.as_of());
         Ok(Subscription {
@@ -58,6 +60,7 @@ impl Executor {
             progress: subscribe.progress,
             data_columns: subscribe.columns.len() - 2 - usize::from(subscribe.progress),
             known,
+            passed: 0,
             rows: RowSet::default(),
             next: 0,
             ended: false,
@@ -65,6 +68,10 @@ impl Executor {
         })
     }
 }
+
+/// What can be done about a row that cannot be evaluated.
+const CURE: &str = "The subscription has ended. Subscribe again when the row that fails is gone, or to a query that cannot \
+                    fail, for example by CASE.";
 
 /// Microseconds since the Unix epoch.
 fn time(clause: &str, expr: Option<&ScalarExpr>) -> Result<Option<Timestamp>, Error> {
@@ -120,6 +127,35 @@ impl Subscription {
         }
     }
 
+    /// All rows of the times up to now; waits until they have come, and not for more. Who is interrupted can ask again.
+    pub async fn present(&mut self, interrupt: &Interrupt) -> Result<RowSet, Error> {
+        let present = self.running.present();
+        let mut rows = RowSet::default();
+        loop {
+            while let Some(row) = self.next_row() {
+                rows.push(row);
+            }
+            if self.ended || self.passed > present {
+                return Ok(rows);
+            }
+            match &self.failed {
+                Some(error) if rows.is_empty() => return Err(error.clone()),
+                // What was taken is sent: the error is told to the next call.
+                Some(_) => return Ok(rows),
+                None => {}
+            }
+            let event = tokio::select! {
+                biased;
+                error = interrupt.stopped_or_gone() => {
+                    (self.rows, self.next) = (rows, 0);
+                    return Err(error);
+                }
+                event = self.running.next() => event,
+            };
+            self.take(event);
+        }
+    }
+
     fn has_row_or_ended(&self) -> Result<bool, Error> {
         if self.next < self.rows.len() {
             return Ok(true);
@@ -135,15 +171,26 @@ impl Subscription {
         self.rows.clear();
         self.next = 0;
         match event {
-            Err(error) => self.failed = Some(error),
+            Err(error) => self.fail(error),
             Ok(Event::End) => self.ended = true,
-            Ok(Event::Progress(at)) if self.progress => self.push(at, None),
-            Ok(Event::Progress(_)) => {}
+            Ok(Event::Progress(at)) => {
+                self.passed = at;
+                if self.progress {
+                    self.push(at, None);
+                }
+            }
             Ok(Event::Updates { at, rows }) if self.known.is_none_or(|known| at > known) => {
-                rows.iter().for_each(|(row, _, diff)| self.push(at, Some((row, diff))));
+                match rows.iter().find_map(|(row, ..)| row::first_error(row)) {
+                    Some(error) => self.fail(error.into()),
+                    None => rows.iter().for_each(|(row, _, diff)| self.push(at, Some((row, diff)))),
+                }
             }
             Ok(Event::Updates { .. }) => {}
         }
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.failed = Some(if error.hint.is_some() { error } else { error.hint(CURE) });
     }
 
     fn push(&mut self, at: Timestamp, update: Option<(&[u8], i64)>) {

@@ -1,7 +1,11 @@
 //! DECLARE, FETCH, MOVE, CLOSE.
 //!
 //! A cursor's rows are those of the moment of its DECLARE, copied out, so that it can be read in any direction and holds
-//! nothing in the engine; a cursor over SUBSCRIBE is read forward as updates come, outside a transaction block too.
+//! nothing in the engine; a cursor over SUBSCRIBE is read forward as updates come, outside a transaction block too:
+//!
+//! - `FETCH ALL` gives all updates up to now, and is done, with no row if there are none;
+//! - `FETCH n` waits for a row, and gives at most n of those that are there then;
+//! - either `WITH (timeout = '1s')` waits for a row for as long, and gives what is there then.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -101,8 +105,13 @@ impl Session {
             }
             Rows::Stream(subscription) => {
                 let FetchDirection::Forward(count) = fetch.direction else { return Err(backward(true)) };
-                let count = count.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(0));
-                take_updates(subscription, count, timeout, &interrupt).await?
+                match (count, timeout) {
+                    (None, None) => subscription.present(&interrupt).await?,
+                    (count, timeout) => {
+                        let count = count.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(0));
+                        take_updates(subscription, count, timeout, &interrupt).await?
+                    }
+                }
             }
         };
         if fetch.moves {
