@@ -7,12 +7,14 @@ use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dataflow::Engine;
 use pgwire::{Executor, Server};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 /// What the flags ask for.
 struct Settings {
@@ -144,21 +146,37 @@ fn lower_first(text: &str) -> String {
 
 fn serve(settings: Settings) -> Result<(), String> {
     start_logging();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
     // Before anything slow: whoever asks to end is heard from here on.
-    let end = runtime.block_on(async { hear_signals() }).map_err(|e| e.to_string())?;
+    let serving = Arc::new(AtomicBool::new(false));
+    let asked = hear_signals(Arc::clone(&serving)).map_err(|e| e.to_string())?;
     if settings.process != 0 {
-        // Only workers run here, until the group ends.
+        let (process, processes) = (settings.process, settings.processes);
+        say(&format!(
+            "tidewater: process {process} of {processes} computes; process 0 alone serves clients"
+        ))?;
         return open(settings).map(drop);
     }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
     let listen = settings.listen;
     let server =
         runtime.block_on(Server::bind(listen)).map_err(|e| format!("cannot listen on {listen}: {e}"))?;
     let address = server.address().map_err(|e| e.to_string())?;
     let Some(engine) = open(settings)? else { return Ok(()) };
+    serving.store(true, Ordering::Release);
     say(&format!("tidewater is ready: psql -h {} -p {}", host(address.ip()), address.port()))?;
-    runtime.block_on(server.run(Executor::new(engine.clone()), async { drop(end.await) }));
+    let is_lost = AtomicBool::new(false);
+    let end = async {
+        tokio::select! {
+            _ = asked => {}
+            () = dataflow::lost() => is_lost.store(true, Ordering::Release),
+        }
+    };
+    runtime.block_on(server.run(Executor::new(engine.clone()), end));
+    while is_lost.load(Ordering::Acquire) {
+        // Whoever found it out ends the process.
+        std::thread::park();
+    }
     engine.close();
     runtime.shutdown_background();
     Ok(())
@@ -170,20 +188,33 @@ fn open(settings: Settings) -> Result<Option<Engine>, String> {
     Engine::open(config).map_err(|error| error.message)
 }
 
-/// Resolves at the first signal; the process ends in any case soon after.
-fn hear_signals() -> std::io::Result<JoinHandle<()>> {
-    let mut interrupts = signal(SignalKind::interrupt())?;
-    let mut terminations = signal(SignalKind::terminate())?;
-    Ok(tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupts.recv() => {}
-            _ = terminations.recv() => {}
-        }
-        std::thread::spawn(|| {
-            std::thread::sleep(Duration::from_millis(900));
-            std::process::exit(0);
+/// How long the end may take once it was asked for.
+const EXIT_AFTER: Duration = Duration::from_millis(700);
+
+/// Resolves at the first SIGINT or SIGTERM. A thread of its own hears them, so that nothing keeps the process from ending soon after;
+/// before it serves there is nobody to say goodbye to, and it ends at once.
+fn hear_signals(serving: Arc<AtomicBool>) -> std::io::Result<oneshot::Receiver<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupts, mut terminations) = {
+        let _within = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let (ask, asked) = oneshot::channel();
+    let hear = move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupts.recv() => {}
+                _ = terminations.recv() => {}
+            }
         });
-    }))
+        if serving.load(Ordering::Acquire) {
+            let _ = ask.send(());
+            std::thread::sleep(EXIT_AFTER);
+        }
+        std::process::exit(0);
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(hear)?;
+    Ok(asked)
 }
 
 /// What psql is given as -h.

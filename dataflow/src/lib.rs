@@ -34,3 +34,4 @@ pub mod tables;
 pub mod worker;
 
 pub use engine::{CommitError, Config, Engine, Running, WriteLock};
+pub use worker::lost;

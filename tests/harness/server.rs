@@ -25,7 +25,7 @@ pub struct Options<'a> {
     pub processes: usize,
     /// None: `--memory`.
     pub data_dir: Option<&'a Path>,
-    /// Where warnings and errors are kept; None: with the test's own.
+    /// Where warnings and errors are kept, those of process p > 0 with `.p` appended; None: with the test's own.
     pub stderr: Option<&'a Path>,
 }
 
@@ -55,6 +55,8 @@ impl Server {
                     .arg(hosts);
             }
             if let Some(path) = options.stderr {
+                let mut path = path.as_os_str().to_owned();
+                path.push(if process == 0 { String::new() } else { format!(".{process}") });
                 command.stderr(std::fs::File::create(path).expect("the file can be created"));
             }
             let stdout = if process == 0 { Stdio::piped() } else { Stdio::null() };
@@ -86,7 +88,12 @@ impl Server {
 
     /// The process that has the listener and the data.
     pub fn process(&mut self) -> &mut Child {
-        &mut self.processes[0]
+        self.process_at(0)
+    }
+
+    /// A process of the group.
+    pub fn process_at(&mut self, number: usize) -> &mut Child {
+        &mut self.processes[number]
     }
 
     /// The bytes of memory that this process has.
@@ -137,7 +144,7 @@ fn connect_with(config: &Config) -> Client {
     }
 }
 
-/// The server says how to connect when it is ready; the port comes last. Before that, a group of processes says what it waits for.
+/// The server says how to connect when it is ready; the port comes last.
 fn announced_port(child: &mut Child) -> u16 {
     let stdout = child.stdout.take().expect("stdout is piped");
     for line in BufReader::new(stdout).lines() {
@@ -150,8 +157,8 @@ fn announced_port(child: &mut Child) -> u16 {
     panic!("the server ended before it was ready");
 }
 
-/// Free ports for a group of processes, in a hostfile.
-fn hostfile(processes: usize) -> Scratch {
+/// Free ports for a group of processes, in a file `hosts`.
+pub fn hostfile(processes: usize) -> Scratch {
     let listeners: Vec<TcpListener> =
         (0..processes).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
     let lines: Vec<String> = listeners.iter().map(|l| l.local_addr().expect("bound").to_string()).collect();

@@ -4,6 +4,8 @@
 //! feeds and that reaches every worker of every process in one order.
 
 mod commands;
+mod lost;
+mod peers;
 mod traces;
 
 use std::cell::RefCell;
@@ -14,7 +16,9 @@ use std::time::Duration;
 
 use compiler::mir::CollectionId;
 use compiler::{Error, SqlState};
-use timely::communication::WorkerGuards;
+use timely::communication::allocator::ProcessBuilder;
+use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::{self, AllocatorBuilder, WorkerGuards};
 use timely::worker::Worker;
 
 use crate::command::{Build, Command, CommandSender, DataflowId, Response, Slice, Tick};
@@ -22,7 +26,10 @@ use crate::render::{self, Built, ShardInput};
 use crate::storage::Timestamp;
 
 use commands::Commands;
+use peers::Group;
 use traces::Traces;
+
+pub use lost::lost;
 
 /// The longest that a worker sleeps when nothing wakes it.
 const PARK_MAX: Duration = Duration::from_millis(250);
@@ -46,33 +53,40 @@ pub fn serve(config: timely::Config, local_workers: usize) -> Result<(), Error> 
     Ok(())
 }
 
-/// A worker or a peer that is lost leaves results that nobody can complete: the whole process ends at once, and storage has
-/// everything that was acknowledged.
-fn abort_on_lost_worker() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        before(panic);
-        let thread = std::thread::current();
-        let name = thread.name().unwrap_or_default();
-        if ["timely", "coordinator", "storage"].iter().any(|ours| name.starts_with(ours)) {
-            eprintln!("tidewater: the thread \"{name}\" is lost (a peer process may have ended): stopping");
-            std::process::abort();
-        }
-    }));
-}
-
 fn execute(
     config: timely::Config,
     local_workers: usize,
     commands: Commands,
     respond: Respond,
 ) -> Result<WorkerGuards<()>, Error> {
-    abort_on_lost_worker();
+    lost::end_the_process();
     let run =
         move |worker: &mut Worker| State::new(worker, local_workers, &commands, respond.clone()).run(worker);
-    timely::execute(config, run).map_err(|error| {
+    let cannot = |error: String| {
         Error::new(SqlState::CANNOT_CONNECT_NOW, format!("the workers cannot start: {error}"))
-    })
+    };
+    let (builders, others) = match config.communication {
+        communication::Config::Cluster { threads, process, addresses, zerocopy, .. } => {
+            let sockets = Group { addresses: &addresses, process, workers: threads }.connect()?;
+            join_group(sockets, process, threads, zerocopy).map_err(|error| cannot(error.to_string()))?
+        }
+        alone => alone.try_build().map_err(cannot)?,
+    };
+    timely::execute::execute_from(builders, others, config.worker, run).map_err(cannot)
+}
+
+/// What timely's own configuration makes of a group, over sockets that are there already.
+fn join_group(
+    sockets: Vec<Option<std::net::TcpStream>>,
+    process: usize,
+    workers: usize,
+    zerocopy: bool,
+) -> std::io::Result<(Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>)> {
+    let hooks = communication::Hooks::default();
+    let within = if zerocopy { ProcessBuilder::new_bytes_vector } else { ProcessBuilder::new_typed_vector };
+    let within = within(workers, hooks.refill.clone(), hooks.spill.clone());
+    let (builders, guard) = initialize_networking_from_sockets(within, sockets, process, workers, hooks)?;
+    Ok((builders.into_iter().map(AllocatorBuilder::Tcp).collect(), Box::new(guard)))
 }
 
 /// What one worker has.

@@ -1,0 +1,86 @@
+//! The loss of a thread or of a process of the group: whatever remains cannot complete what was shared, and storage has everything
+//! that was acknowledged, so this process ends; the group starts anew. One way for all of it: the thread panics.
+//!
+//! A peer that is gone is the peer's affair, and is one line. A thread of ours that panics is a defect, and says where.
+
+use std::any::Any;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+/// How long whoever waits for [`lost`] has until the process ends.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// The threads without which the engine cannot go on begin with these names.
+const OURS: [&str; 3] = ["timely", "coordinator", "storage"];
+
+static LOST: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
+
+/// Resolves when this process is about to end, so that clients can be told.
+pub async fn lost() {
+    let mut lost = LOST.subscribe();
+    // The sender is never dropped.
+    let _ = lost.wait_for(|lost| *lost).await;
+}
+
+/// From here on, a panic of one of our threads ends the process.
+pub(super) fn end_the_process() {
+    static INSTALLED: AtomicBool = AtomicBool::new(false);
+    if INSTALLED.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or_default();
+        if !OURS.iter().any(|ours| name.starts_with(ours)) {
+            return before(panic);
+        }
+        static ENDING: AtomicBool = AtomicBool::new(false);
+        if ENDING.swap(true, Ordering::AcqRel) {
+            // Others fall with the first; there is nothing to add.
+            loop {
+                std::thread::park();
+            }
+        }
+        match lost_peer(name, panic.payload()) {
+            Some(line) => eprintln!("tidewater: {line}"),
+            None => {
+                before(panic);
+                eprintln!("tidewater: the thread \"{name}\" is lost: stopping");
+            }
+        }
+        LOST.send_replace(true);
+        std::thread::sleep(GOODBYE);
+        std::process::exit(1);
+    }));
+}
+
+/// What is said of a panic of timely's that means that a peer is gone.
+fn lost_peer(thread: &str, payload: &dyn Any) -> Option<String> {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let why = text.or_else(|| payload.downcast_ref::<&str>().copied())?;
+    let why = why.strip_prefix("timely communication error: ")?;
+    // The threads are named after the process that they speak to.
+    let peer = thread.rsplit('-').next().filter(|number| number.parse::<usize>().is_ok());
+    Some(match peer {
+        Some(peer) => format!("process {peer} of the group is gone ({why}): stopping"),
+        None => format!("a process of the group is gone ({why}): stopping"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_is_gone_is_told_from_a_defect() {
+        let gone = "timely communication error: reading data: socket closed".to_owned();
+        let line = "process 1 of the group is gone (reading data: socket closed): stopping";
+        assert_eq!(lost_peer("timely:recv-1", &gone).as_deref(), Some(line));
+        assert_eq!(lost_peer("timely:recv-1", &"index out of bounds"), None);
+        assert_eq!(lost_peer("timely:work-0", &7), None);
+    }
+}
