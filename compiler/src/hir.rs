@@ -122,6 +122,15 @@ pub enum Rel {
         aggregates: Vec<Aggregate>,
         global: bool,
     },
+    /// Grouped by each of some sets of the keys: the keys' columns, NULL where the set leaves one out, the aggregates', then one for
+    /// each list of keys, with a bit for each that is left out. The empty set has a row even of nothing.
+    GroupingSets {
+        input: Box<Rel>,
+        key: Vec<Expr>,
+        sets: Vec<Vec<usize>>,
+        aggregates: Vec<Aggregate>,
+        groupings: Vec<Vec<usize>>,
+    },
     Distinct {
         input: Box<Rel>,
     },
@@ -511,6 +520,9 @@ impl Rel {
                 left.arity() + right.arity()
             }
             Rel::Reduce { key, aggregates, .. } => key.len() + aggregates.len(),
+            Rel::GroupingSets { key, aggregates, groupings, .. } => {
+                key.len() + aggregates.len() + groupings.len()
+            }
             Rel::Union { inputs } => inputs[0].arity(),
             Rel::SetOp { left, .. } => left.arity(),
         }
@@ -553,6 +565,14 @@ impl Rel {
             Rel::Reduce { key, aggregates, .. } => {
                 key.iter().map(Expr::column_type).chain(aggregates.iter().map(|a| a.typ.clone())).collect()
             }
+            Rel::GroupingSets { key, sets, aggregates, groupings, .. } => {
+                let key = key.iter().enumerate().map(|(at, key)| {
+                    let left_out = sets.iter().any(|set| !set.contains(&at));
+                    ColumnType::new(key.typ(), key.nullable() || left_out)
+                });
+                let groupings = groupings.iter().map(|_| ColumnType::new(Type::Int4, false));
+                key.chain(aggregates.iter().map(|a| a.typ.clone())).chain(groupings).collect()
+            }
             Rel::Union { inputs } => {
                 let mut types = inputs[0].types();
                 for input in &inputs[1..] {
@@ -576,6 +596,7 @@ impl Rel {
             | Rel::Filter { input, .. }
             | Rel::FlatMap { input, .. }
             | Rel::Reduce { input, .. }
+            | Rel::GroupingSets { input, .. }
             | Rel::Window { input, .. }
             | Rel::Distinct { input }
             | Rel::TopK { input, .. } => vec![(0, input)],
@@ -595,6 +616,7 @@ impl Rel {
             | Rel::Filter { input, .. }
             | Rel::FlatMap { input, .. }
             | Rel::Reduce { input, .. }
+            | Rel::GroupingSets { input, .. }
             | Rel::Window { input, .. }
             | Rel::Distinct { input }
             | Rel::TopK { input, .. } => vec![(0, input)],
@@ -615,7 +637,7 @@ impl Rel {
             | Rel::FlatMap { args: own, .. }
             | Rel::Join { on: own, .. }
             | Rel::Lookup { on: own, .. } => own.iter().collect(),
-            Rel::Reduce { key, aggregates, .. } => {
+            Rel::Reduce { key, aggregates, .. } | Rel::GroupingSets { key, aggregates, .. } => {
                 key.iter().chain(aggregates.iter().flat_map(Aggregate::exprs)).collect()
             }
             Rel::Window { partition, order, functions, .. } => {
@@ -635,7 +657,7 @@ impl Rel {
             | Rel::FlatMap { args: own, .. }
             | Rel::Join { on: own, .. }
             | Rel::Lookup { on: own, .. } => own.iter_mut().collect(),
-            Rel::Reduce { key, aggregates, .. } => {
+            Rel::Reduce { key, aggregates, .. } | Rel::GroupingSets { key, aggregates, .. } => {
                 key.iter_mut().chain(aggregates.iter_mut().flat_map(Aggregate::exprs_mut)).collect()
             }
             Rel::Window { partition, order, functions, .. } => {

@@ -273,7 +273,14 @@ impl Generator {
             exprs.push(expr);
         }
         let numbers: Vec<String> = (1..=keys).map(|key| key.to_string()).collect();
-        let group = if keys == 0 { String::new() } else { format!(" GROUP BY {}", numbers.join(", ")) };
+        let all = numbers.join(", ");
+        let group = match (keys, self.rng.below(6)) {
+            (0, _) => String::new(),
+            (_, 0) => format!(" GROUP BY ROLLUP ({all})"),
+            (_, 1) => format!(" GROUP BY CUBE ({all})"),
+            (2, 2) => " GROUP BY GROUPING SETS ((1), (2, 1), ())".to_owned(),
+            _ => format!(" GROUP BY {all}"),
+        };
         let having = match self.rng.one_in(4) {
             false => String::new(),
             true => {

@@ -209,7 +209,7 @@ impl Binder<'_> {
             return Ok(None);
         }
         if name == "grouping" {
-            return Err(Error::unsupported("GROUPING is not supported").at(position));
+            return self.bind_grouping_call(call, position).map(Some);
         }
         let args = self.bind_args(call)?;
         if name == "nullif" {

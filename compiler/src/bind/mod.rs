@@ -34,6 +34,7 @@ mod event_time;
 mod expr;
 mod from;
 mod function;
+mod grouping;
 mod query;
 mod scope;
 mod select;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use super::grouping::GroupingCall;
 use super::window::Windows;
 use crate::ast;
 use crate::catalog::nearest;
@@ -133,6 +134,8 @@ impl Clause {
 
 /// Columns from here on stand, until the query is grouped, for its aggregates in order.
 pub const AGGREGATES: usize = 1 << 40;
+/// Columns from here on stand, until the query is grouped, for its GROUPING calls in order.
+pub const GROUPINGS: usize = (1 << 40) + (1 << 39);
 /// Columns from here on stand, until the query's windows are computed, for its window calls in order.
 pub const WINDOWS: usize = 1 << 41;
 /// Columns from here on stand, until the query is projected, for the results of set-returning functions in order.
@@ -152,6 +155,7 @@ pub struct Frame {
     /// False for the left side of a join while a right side that is not LATERAL is bound.
     pub visible: bool,
     pub aggregates: Vec<hir::Aggregate>,
+    pub groupings: Vec<GroupingCall>,
     pub windows: Windows,
     /// Set-returning calls of the select list.
     pub sets: Vec<TableCall>,
@@ -179,6 +183,7 @@ impl Frame {
             clause,
             visible: true,
             aggregates: Vec::new(),
+            groupings: Vec::new(),
             windows: Windows::default(),
             sets: Vec::new(),
             in_aggregate: false,

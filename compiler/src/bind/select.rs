@@ -12,21 +12,21 @@ use super::Binder;
 use super::aggregate::sort_direction;
 use super::coerce::{Cast, Typed};
 use super::event_time::{name_bounds, window_bounds};
+use super::grouping::{Grouping, group};
 use super::query::{bare_name, sort_key};
-use super::scope::{AGGREGATES, Clause, Frame, Scope, TableCall, WINDOWS};
+use super::scope::{Clause, Scope, TableCall};
 use super::subquery::conditions;
 use super::window::{Windows, expand_windows};
-use crate::ast::{self, Distinct, GroupItem, SelectItem};
+use crate::ast::{self, Distinct, SelectItem};
 use crate::error::{Error, SqlState};
 use crate::hir::{self, ColumnRef, Expr, Rel};
 use crate::plan::Notice;
-use crate::repr::{ColumnType, Type};
+use crate::repr::Type;
 
 /// The clauses of a SELECT, bound over FROM's row.
 pub(super) struct Parts {
     predicates: Vec<Expr>,
-    keys: Vec<Expr>,
-    grouped: bool,
+    pub(super) grouping: Option<Grouping>,
     items: Vec<Item>,
     having: Vec<Expr>,
     distinct_on: Vec<OrderItem>,
@@ -79,7 +79,8 @@ impl Binder<'_> {
         parts.windows = std::mem::take(&mut frame.windows);
         parts.sets = std::mem::take(&mut frame.sets);
         let mut rel = filter(rel, std::mem::take(&mut parts.predicates));
-        if parts.grouped || !frame.aggregates.is_empty() || !parts.having.is_empty() {
+        let counted = !frame.aggregates.is_empty() || !frame.groupings.is_empty();
+        if parts.grouping.is_some() || counted || !parts.having.is_empty() {
             rel = group(rel, &mut parts, &frame)?;
         }
         let mut rel = filter(rel, std::mem::take(&mut parts.having));
@@ -108,13 +109,12 @@ impl Binder<'_> {
             name_bounds(&mut select.items);
         }
         self.frame().references.clear();
-        let (mut grouped, mut keys) = match &mut select.group_by {
-            Some(group_by) => (true, self.bind_group_by(group_by, &select.items)?),
-            None => (false, Vec::new()),
+        let mut grouping = match &mut select.group_by {
+            Some(group_by) => Some(self.bind_group_by(group_by, &select.items)?),
+            None => None,
         };
         if select.time_window.is_some() {
-            grouped = true;
-            keys.extend(window_bounds(&self.frame().scope));
+            grouping.get_or_insert_default().add_common(window_bounds(&self.frame().scope));
         }
         self.frame().references.clear();
         self.frame().clause = Clause::Items;
@@ -151,7 +151,7 @@ impl Binder<'_> {
             ));
         }
         let (windows, sets) = (Windows::default(), Vec::new());
-        Ok(Parts { predicates, keys, grouped, items, having, distinct_on, order, windows, sets })
+        Ok(Parts { predicates, grouping, items, having, distinct_on, order, windows, sets })
     }
 
     fn bind_having(&mut self, select: &mut ast::Select) -> Result<Vec<Expr>, Error> {
@@ -266,68 +266,6 @@ impl Binder<'_> {
                 Err(Error::new(SqlState::UNDEFINED_TABLE, message).at(name.position()))
             }
         }
-    }
-
-    fn bind_group_by(
-        &mut self,
-        group_by: &mut ast::GroupBy,
-        items: &[SelectItem],
-    ) -> Result<Vec<Expr>, Error> {
-        self.frame().clause = Clause::GroupBy;
-        let mut keys: Vec<Expr> = Vec::new();
-        for item in &mut group_by.items {
-            let expr = match item {
-                GroupItem::Expr(expr) => expr,
-                GroupItem::Empty(_) => continue,
-                GroupItem::Rollup(_, position)
-                | GroupItem::Cube(_, position)
-                | GroupItem::Sets(_, position) => {
-                    return Err(Error::unsupported("grouping sets are not supported")
-                        .hint("Write a UNION ALL of the groupings.")
-                        .at(*position));
-                }
-            };
-            let exprs = match &mut expr.kind {
-                ast::ExprKind::Row(fields) => fields.iter_mut().collect(),
-                _ => vec![expr],
-            };
-            for expr in exprs {
-                let position = expr.start();
-                let key = self.bind_group_item(expr, items)?;
-                self.check_equality(&key.typ(), position)?;
-                if !keys.contains(&key) {
-                    keys.push(key);
-                }
-            }
-        }
-        Ok(keys)
-    }
-
-    /// A number is an item of the select list; a name is an input column, or else an item's alias.
-    fn bind_group_item(&mut self, expr: &mut ast::Expr, items: &[SelectItem]) -> Result<Expr, Error> {
-        let position = expr.start();
-        let item = |at: usize| match &items[at] {
-            SelectItem::Expr { expr, .. } => expr.clone(),
-            _ => unreachable!("invariant: stars were expanded"),
-        };
-        if let Some(at) = self.output_position(expr, items.len(), Clause::GroupBy)? {
-            let bound = self.bind_expr(&mut item(at))?;
-            return self.settle(Typed { expr: bound, position });
-        }
-        if let Some(name) = bare_name(expr)
-            && !matches!(
-                self.frame().scope.find(&single(name, position)),
-                super::scope::Found::Column(_) | super::scope::Found::Ambiguous
-            )
-        {
-            let named = |item: &SelectItem| matches!(item, SelectItem::Expr { alias: Some(alias), .. } if alias.name == name);
-            if let Some(at) = items.iter().position(named) {
-                let bound = self.bind_expr(&mut item(at))?;
-                return self.settle(Typed { expr: bound, position });
-            }
-        }
-        let bound = self.bind_expr(expr)?;
-        self.settle(Typed { expr: bound, position })
     }
 
     /// A number or a name of the select list, or an expression over FROM.
@@ -490,108 +428,6 @@ pub(super) fn filter(input: Rel, predicates: Vec<Expr>) -> Rel {
     }
 }
 
-/// Groups: key columns, then aggregates; what stands above refers to those from here on.
-fn group(rel: Rel, parts: &mut Parts, frame: &Frame) -> Result<Rel, Error> {
-    // Without GROUP BY, and by `GROUP BY ()`, all rows are one group.
-    let global = parts.keys.is_empty();
-    add_dependent_keys(parts, frame);
-    let keys = parts.keys.clone();
-    for expr in parts.above_groups() {
-        regroup(expr, &keys, frame)?;
-    }
-    Ok(Rel::Reduce { input: Box::new(rel), key: keys, aggregates: frame.aggregates.clone(), global })
-}
-
-/// What a grouped row determines because the key of its entry is grouped by, is grouped by too.
-fn add_dependent_keys(parts: &mut Parts, frame: &Frame) {
-    let scope = &frame.scope;
-    let grouped: Vec<usize> = parts
-        .keys
-        .iter()
-        .filter_map(|key| match key {
-            Expr::Column(ColumnRef { level: 0, column }, _) => Some(*column),
-            _ => None,
-        })
-        .collect();
-    let determined = |column: usize| {
-        let relation = scope.columns[column].relation;
-        relation.is_some_and(|relation| {
-            let keys = &scope.relations[relation].keys;
-            keys.iter().any(|key| !key.is_empty() && key.iter().all(|column| grouped.contains(column)))
-        })
-    };
-    let mut wanted: Vec<usize> = frame.references.iter().map(|(column, _)| *column).collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    for column in wanted.into_iter().filter(|column| !grouped.contains(column) && determined(*column)) {
-        parts.keys.push(Expr::column(column, scope.columns[column].typ.clone()));
-    }
-}
-
-/// Rewrites an expression over FROM's row into one over the group's row.
-fn regroup(expr: &mut Expr, keys: &[Expr], frame: &Frame) -> Result<(), Error> {
-    let mut failed: Option<(usize, usize)> = None;
-    let mut shifted: BTreeMap<usize, Vec<Expr>> = BTreeMap::new();
-    expr.rewrite(0, &mut |depth, node| {
-        let keys = shifted.entry(depth).or_insert_with(|| {
-            let inward = keys.iter().cloned().map(|mut key| {
-                key.shift_levels(0, depth as isize);
-                key
-            });
-            inward.collect()
-        });
-        let typ = node.column_type_if_column();
-        if let Some(at) = keys.iter().position(|key| key == node) {
-            let typ = typ.unwrap_or_else(|| node.column_type());
-            *node = Expr::Column(ColumnRef { level: depth, column: at }, typ);
-            return true;
-        }
-        if let Expr::Column(reference, _) = node
-            && reference.level == depth
-        {
-            match reference.column {
-                column if column >= WINDOWS => {}
-                column if column >= AGGREGATES => reference.column = keys.len() + column - AGGREGATES,
-                column => failed = failed.or(Some((column, depth))),
-            }
-            return true;
-        }
-        false
-    });
-    match failed {
-        None => Ok(()),
-        Some((column, depth)) => Err(ungrouped(column, depth, frame)),
-    }
-}
-
-impl Expr {
-    fn column_type_if_column(&self) -> Option<ColumnType> {
-        match self {
-            Expr::Column(_, typ) => Some(typ.clone()),
-            _ => None,
-        }
-    }
-}
-
-fn ungrouped(column: usize, depth: usize, frame: &Frame) -> Error {
-    let found = &frame.scope.columns[column];
-    let name = match found.relation.map(|relation| &frame.scope.relations[relation].name) {
-        Some(relation) if !relation.is_empty() => format!("{relation}.{}", found.name),
-        _ => found.name.clone(),
-    };
-    let message = match depth {
-        0 => format!(
-            "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
-        ),
-        _ => format!("subquery uses ungrouped column \"{name}\" from outer query"),
-    };
-    let error = Error::new(SqlState::GROUPING_ERROR, message);
-    match frame.references.iter().find(|(other, _)| *other == column) {
-        Some((_, position)) => error.at(*position),
-        None => error,
-    }
-}
-
 fn column_item(scope: &Scope, column: usize, position: u32) -> SelectItem {
     let found = &scope.columns[column];
     let ident = |name: &str| ast::Ident { name: name.to_owned(), position };
@@ -607,8 +443,4 @@ fn column_item(scope: &Scope, column: usize, position: u32) -> SelectItem {
     let alias = found.spelled.is_some().then(|| ident(&found.name));
     let expr = ast::Expr::new(ast::ExprKind::Column(ast::Name { parts }), position);
     SelectItem::Expr { expr, alias }
-}
-
-fn single(name: &str, position: u32) -> ast::Name {
-    ast::Name { parts: vec![ast::Ident { name: name.to_owned(), position }] }
 }

@@ -21,7 +21,7 @@ use crate::error::{Error, SqlState};
 use crate::hir::{self, Expr, SetOp};
 use crate::mir::{self, Id, LocalId};
 use crate::repr::row::Datums;
-use crate::repr::{ColumnType, Datum, RelationType, Row};
+use crate::repr::{ColumnType, Datum, RelationType, Row, Type};
 use crate::scalar::{AggregateExpr, ScalarExpr, Slice, SortKey, WindowExpr, special};
 
 /// What the relation means as an algebra of collections. It reads no outer row.
@@ -146,6 +146,9 @@ impl Decorrelator {
                 let reduced = self.reduce(input, key, aggregates, outer)?;
                 if *global { self.default_row(reduced, aggregates, outer) } else { Ok(reduced) }
             }
+            hir::Rel::GroupingSets { input, key, sets, aggregates, groupings } => {
+                self.grouping_sets(input, key, sets, aggregates, groupings, outer)
+            }
             hir::Rel::Distinct { input } => Ok(self.apply(input, outer)?.distinct()),
             hir::Rel::TopK { input, group, order, limit, offset, ties } => {
                 let limit = limit.as_ref().map(|limit| row_count(limit, true)).transpose()?.flatten();
@@ -205,6 +208,38 @@ impl Decorrelator {
         let group_key = outer.own_columns().map(ScalarExpr::Column).chain(scalars).collect();
         let aggregates = aggregates.iter().map(|aggregate| aggregate_expr(aggregate, &mut rest)).collect();
         Ok(input.reduce(group_key, aggregates))
+    }
+
+    /// One reduction for each set, all of the same rows.
+    fn grouping_sets(
+        &mut self,
+        input: &hir::Rel,
+        key: &[Expr],
+        sets: &[Vec<usize>],
+        aggregates: &[hir::Aggregate],
+        groupings: &[Vec<usize>],
+        outer: &Outer,
+    ) -> Result<mir::Rel, Error> {
+        let input = self.apply(input, outer)?;
+        let exprs: Vec<Expr> =
+            key.iter().chain(aggregates.iter().flat_map(hir::Aggregate::exprs)).cloned().collect();
+        let (input, mut scalars) = self.scalars(input, &exprs, outer)?;
+        let mut rest = scalars.split_off(key.len()).into_iter();
+        let exprs: Vec<AggregateExpr> =
+            aggregates.iter().map(|aggregate| aggregate_expr(aggregate, &mut rest)).collect();
+        self.bind(input, |this, input| {
+            let mut reduced = Vec::with_capacity(sets.len());
+            for set in sets {
+                let own = outer.own_columns().map(ScalarExpr::Column);
+                let group_key = own.chain(set.iter().map(|at| scalars[*at].clone())).collect();
+                let mut groups = input.clone().reduce(group_key, exprs.clone());
+                if set.is_empty() {
+                    groups = this.default_row(groups, aggregates, outer)?;
+                }
+                reduced.push(with_left_out(groups, key, set, groupings, outer.arity));
+            }
+            Ok(mir::Rel::union_all(reduced))
+        })
     }
 
     /// Each outer row has partitions of its own.
@@ -363,6 +398,36 @@ fn row_count(expr: &Expr, limit: bool) -> Result<Option<u64>, Error> {
             Err(Error::new(SqlState::DATATYPE_MISMATCH, format!("argument of {clause} must be type bigint")))
         }
     }
+}
+
+/// The groups of one set (outer columns, the set's keys, aggregates) with NULL for the keys that it leaves out, and with
+/// GROUPING's bits.
+fn with_left_out(
+    groups: mir::Rel,
+    key: &[Expr],
+    set: &[usize],
+    groupings: &[Vec<usize>],
+    outer: usize,
+) -> mir::Rel {
+    let arity = groups.arity();
+    let mut constants = Vec::new();
+    let mut outputs: Vec<usize> = (0..outer).collect();
+    for (at, expr) in key.iter().enumerate() {
+        outputs.push(match set.iter().position(|member| *member == at) {
+            Some(place) => outer + place,
+            None => {
+                constants.push(ScalarExpr::null(expr.typ()));
+                arity + constants.len() - 1
+            }
+        });
+    }
+    outputs.extend(outer + set.len()..arity);
+    for keys in groupings {
+        let bits = keys.iter().fold(0, |bits, at| bits << 1 | i64::from(!set.contains(at)));
+        constants.push(ScalarExpr::literal(Datum::Int(bits), Type::Int4));
+        outputs.push(arity + constants.len() - 1);
+    }
+    groups.map(constants).project(outputs)
 }
 
 fn shifted(key: &SortKey, by: usize) -> SortKey {

@@ -71,6 +71,12 @@ fn line<'e>(node: &'e Rel, names: &dyn Names, subqueries: &mut Vec<&'e Rel>) -> 
             let aggregates: Vec<String> = aggregates.iter().map(|a| aggregate(a, subqueries)).collect();
             format!("Reduce: by ({key}): {}", list(aggregates))
         }
+        Rel::GroupingSets { key, sets, aggregates, .. } => {
+            let key = exprs(key, subqueries);
+            let sets: Vec<String> = sets.iter().map(|set| format!("({})", columns(set))).collect();
+            let aggregates: Vec<String> = aggregates.iter().map(|a| aggregate(a, subqueries)).collect();
+            format!("GroupingSets: by ({key}) in {}: {}", list(sets), list(aggregates))
+        }
         Rel::Distinct { .. } => "Distinct".to_owned(),
         Rel::TopK { group, order: keys, limit, offset, ties, .. } => {
             let mut parts = vec![format!("by ({})", columns(group)), format!("order by ({})", order(keys))];
