@@ -141,6 +141,7 @@ impl Lines {
     fn look(&mut self, at_end: bool) -> Result<Step, Error> {
         let rest = &self.buffer[self.scanned..];
         match self.mode {
+            Mode::Json if rest[0] == b'\\' && self.scanned == self.start => lone_marker(rest, at_end),
             Mode::Json => Ok(match memchr::memchr(b'\n', rest) {
                 Some(0) => Step::End(1),
                 Some(bytes) => Step::Skip(bytes),
@@ -176,7 +177,7 @@ impl Lines {
         }
         match byte {
             b'\r' | b'\n' => self.line_end(at_end),
-            b'\\' if self.scanned == self.start && byte != quote => csv_marker(rest, at_end),
+            b'\\' if self.scanned == self.start && byte != quote => lone_marker(rest, at_end),
             _ => Ok(Step::Skip(1)),
         }
     }
@@ -228,8 +229,8 @@ fn backslash(rest: &[u8], at_end: bool) -> Result<Step, Error> {
     }
 }
 
-/// In csv the end marker stands alone on its line.
-fn csv_marker(rest: &[u8], at_end: bool) -> Result<Step, Error> {
+/// In csv and JSON the end marker stands alone on its line: psql sends it after rows that were typed.
+fn lone_marker(rest: &[u8], at_end: bool) -> Result<Step, Error> {
     match (rest.get(1), rest.get(2)) {
         (None, _) | (Some(b'.'), None) if !at_end => Ok(Step::NeedMore),
         (Some(b'.'), None | Some(b'\r' | b'\n')) => Ok(Step::Marker),
@@ -291,6 +292,8 @@ mod tests {
         assert_eq!(lines(Mode::Text, "a\\.\nb\n").unwrap(), ["1 a"]);
         assert_eq!(lines(Mode::Text, "\\.x\n").unwrap_err(), "22P04: end-of-copy marker corrupt");
         assert_eq!(lines(CSV, "a\n\\.\nb\n").unwrap(), ["1 a"]);
+        assert_eq!(lines(Mode::Json, "{}\n\\.\n").unwrap(), ["1 {}"]);
+        assert_eq!(lines(Mode::Json, "{}\n\\.x\n").unwrap(), ["1 {}", "2 \\.x"]);
         assert_eq!(lines(CSV, "\\.x\n").unwrap(), ["1 \\.x"]);
     }
 }
