@@ -59,12 +59,6 @@ impl Derived {
                     self.append(lower, at + 1, Arc::new(rows));
                     lower = at + 1;
                 }
-                // That there was nothing to say is said once: from here on the stream goes on after a restart, and does not begin
-                // anew with what its tables hold then.
-                Ok(Some(output::Event::Progress(upper))) if lower == 0 => {
-                    self.append(lower, upper, Arc::default());
-                    lower = upper;
-                }
                 Ok(Some(output::Event::Progress(upper))) => self.progress(upper.max(lower)),
                 Ok(Some(output::Event::End) | None) => return,
                 Err(error) => {
@@ -81,7 +75,7 @@ impl Derived {
         let this = self.clone();
         self.storage.append(Append { upper, shards }, move |outcome| {
             match outcome {
-                Ok(()) => this.tell((!updates.is_empty()).then_some(updates), upper),
+                Ok(()) => this.tell(Some(updates), upper),
                 // Dropped meanwhile, or no room. Nothing later is accepted at a wrong lower, so nothing is lost or doubled:
                 // the stream goes on after a restart.
                 Err(error) => {
