@@ -1,7 +1,8 @@
 //! The loss of a thread or of a process of the group: whatever remains cannot complete what was shared, and storage has everything
 //! that was acknowledged, so this process ends; the group starts anew. One way for all of it: the thread panics.
 //!
-//! A peer that is gone is the peer's affair, and is one line. A thread of ours that panics is a defect, and says where.
+//! A peer that is gone is the peer's affair, a shard that cannot be read the disk's: each is one line. A thread of ours that panics
+//! otherwise is a defect, and says where.
 
 use std::any::Any;
 use std::sync::LazyLock;
@@ -45,7 +46,7 @@ pub(super) fn end_the_process() {
                 std::thread::park();
             }
         }
-        match lost_peer(name, panic.payload()) {
+        match no_defect(name, panic.payload()) {
             Some(line) => eprintln!("tidewater: {line}"),
             None => {
                 before(panic);
@@ -58,10 +59,13 @@ pub(super) fn end_the_process() {
     }));
 }
 
-/// What is said of a panic of timely's that means that a peer is gone.
-fn lost_peer(thread: &str, payload: &dyn Any) -> Option<String> {
+/// What is said of a panic that means that a peer is gone, or that a shard is damaged.
+fn no_defect(thread: &str, payload: &dyn Any) -> Option<String> {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let why = text.or_else(|| payload.downcast_ref::<&str>().copied())?;
+    if thread == "coordinator-load" && why.starts_with("shard ") {
+        return Some(format!("{why}: stopping"));
+    }
     let why = why.strip_prefix("timely communication error: ")?;
     // The threads are named after the process that they speak to.
     let peer = thread.rsplit('-').next().filter(|number| number.parse::<usize>().is_ok());
@@ -76,11 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_that_is_gone_is_told_from_a_defect() {
+    fn what_others_did_is_told_from_a_defect() {
         let gone = "timely communication error: reading data: socket closed".to_owned();
         let line = "process 1 of the group is gone (reading data: socket closed): stopping";
-        assert_eq!(lost_peer("timely:recv-1", &gone).as_deref(), Some(line));
-        assert_eq!(lost_peer("timely:recv-1", &"index out of bounds"), None);
-        assert_eq!(lost_peer("timely:work-0", &7), None);
+        assert_eq!(no_defect("timely:recv-1", &gone).as_deref(), Some(line));
+        let damaged = "shard 7 cannot be read: run-1: offset 352: the checksum is wrong".to_owned();
+        assert_eq!(no_defect("coordinator-load", &damaged), Some(format!("{damaged}: stopping")));
+        assert_eq!(no_defect("timely:recv-1", &"index out of bounds"), None);
+        assert_eq!(no_defect("timely:work-0", &7), None);
     }
 }
