@@ -21,9 +21,20 @@ use crate::repr::{ColumnType, Type};
 /// What GROUP BY says.
 #[derive(Debug, Default)]
 pub(super) struct Grouping {
-    pub(super) keys: Vec<Expr>,
+    keys: Vec<Key>,
     /// By which keys rows are grouped, set after set. Without any, and by `()`, all rows are one group.
-    sets: Vec<Vec<usize>>,
+    sets: Vec<BTreeSet<usize>>,
+    /// `GROUP BY DISTINCT`: no set twice.
+    distinct: bool,
+}
+
+/// An expression that rows are grouped by.
+#[derive(Debug, PartialEq)]
+struct Key {
+    expr: Expr,
+    /// The item of the select list that it is, by its number, its alias or its expression. In `SELECT a, a .. GROUP BY CUBE (1, 2)`
+    /// these are two keys: each is NULL where its own item is left out.
+    item: Option<usize>,
 }
 
 /// `GROUPING (..)`: a bit for each of its arguments, set where the group is not by it.
@@ -46,7 +57,7 @@ impl Binder<'_> {
         items: &[SelectItem],
     ) -> Result<Grouping, Error> {
         self.frame().clause = Clause::GroupBy;
-        let mut grouping = Grouping::default();
+        let mut grouping = Grouping { distinct: group_by.distinct, ..Grouping::default() };
         let mut sets: Vec<BTreeSet<usize>> = vec![BTreeSet::new()];
         for item in &mut group_by.items {
             let own = self.sets_of(item, &mut grouping.keys, items)?;
@@ -58,11 +69,7 @@ impl Binder<'_> {
                 |set: &BTreeSet<usize>| own.iter().map(|other| set | other).collect::<Vec<BTreeSet<usize>>>();
             sets = sets.iter().flat_map(with_each).collect();
         }
-        if group_by.distinct {
-            let mut seen = BTreeSet::new();
-            sets.retain(|set| seen.insert(set.clone()));
-        }
-        grouping.sets = sets.into_iter().map(|set| set.into_iter().collect()).collect();
+        grouping.sets = sets;
         Ok(grouping)
     }
 
@@ -70,7 +77,7 @@ impl Binder<'_> {
     fn sets_of(
         &mut self,
         item: &mut GroupItem,
-        keys: &mut Vec<Expr>,
+        keys: &mut Vec<Key>,
         items: &[SelectItem],
     ) -> Result<Vec<BTreeSet<usize>>, Error> {
         match item {
@@ -106,7 +113,7 @@ impl Binder<'_> {
     fn elements(
         &mut self,
         exprs: &mut [ast::Expr],
-        keys: &mut Vec<Expr>,
+        keys: &mut Vec<Key>,
         items: &[SelectItem],
     ) -> Result<Vec<BTreeSet<usize>>, Error> {
         exprs.iter_mut().map(|expr| self.element(expr, keys, items)).collect()
@@ -116,7 +123,7 @@ impl Binder<'_> {
     fn element(
         &mut self,
         expr: &mut ast::Expr,
-        keys: &mut Vec<Expr>,
+        keys: &mut Vec<Key>,
         items: &[SelectItem],
     ) -> Result<BTreeSet<usize>, Error> {
         let exprs = match &mut expr.kind {
@@ -127,41 +134,37 @@ impl Binder<'_> {
         for expr in exprs {
             let position = expr.start();
             let key = self.bind_group_item(expr, items)?;
-            self.check_equality(&key.typ(), position)?;
-            let at = keys.iter().position(|other| *other == key).unwrap_or_else(|| {
-                keys.push(key);
-                keys.len() - 1
-            });
-            element.insert(at);
+            self.check_equality(&key.expr.typ(), position)?;
+            element.insert(place_of(key, keys));
         }
         Ok(element)
     }
 
     /// A number is an item of the select list; a name is an input column, or else an item's alias.
-    fn bind_group_item(&mut self, expr: &mut ast::Expr, items: &[SelectItem]) -> Result<Expr, Error> {
+    fn bind_group_item(&mut self, expr: &mut ast::Expr, items: &[SelectItem]) -> Result<Key, Error> {
         let position = expr.start();
-        let item = |at: usize| match &items[at] {
-            SelectItem::Expr { expr, .. } => expr.clone(),
-            _ => unreachable!("invariant: stars were expanded"),
+        let item = match self.output_position(expr, items.len(), Clause::GroupBy)? {
+            Some(at) => Some(at),
+            None => self.item_by_alias(expr, items),
         };
-        if let Some(at) = self.output_position(expr, items.len(), Clause::GroupBy)? {
-            let bound = self.bind_expr(&mut item(at))?;
-            return self.settle(Typed { expr: bound, position });
+        let bound = match item.map(|at| &items[at]) {
+            Some(SelectItem::Expr { expr, .. }) => self.bind_expr(&mut expr.clone())?,
+            Some(_) => unreachable!("invariant: stars were expanded"),
+            None => self.bind_expr(expr)?,
+        };
+        Ok(Key { expr: self.settle(Typed { expr: bound, position })?, item })
+    }
+
+    /// The item that a name means which is no input column.
+    fn item_by_alias(&mut self, expr: &ast::Expr, items: &[SelectItem]) -> Option<usize> {
+        let name = bare_name(expr)?;
+        let found = self.frame().scope.find(&single(name, expr.start()));
+        if matches!(found, Found::Column(_) | Found::Ambiguous) {
+            return None;
         }
-        if let Some(name) = bare_name(expr)
-            && !matches!(
-                self.frame().scope.find(&single(name, position)),
-                Found::Column(_) | Found::Ambiguous
-            )
-        {
-            let named = |item: &SelectItem| matches!(item, SelectItem::Expr { alias: Some(alias), .. } if alias.name == name);
-            if let Some(at) = items.iter().position(named) {
-                let bound = self.bind_expr(&mut item(at))?;
-                return self.settle(Typed { expr: bound, position });
-            }
-        }
-        let bound = self.bind_expr(expr)?;
-        self.settle(Typed { expr: bound, position })
+        items.iter().position(
+            |item| matches!(item, SelectItem::Expr { alias: Some(alias), .. } if alias.name == name),
+        )
     }
 
     /// `GROUPING (a, ..)`: a column of the group's row, from [`GROUPINGS`] on, until the query is grouped.
@@ -194,18 +197,20 @@ impl Binder<'_> {
 pub(super) fn group(rel: Rel, parts: &mut Parts, frame: &Frame) -> Result<Rel, Error> {
     let mut grouping = std::mem::take(&mut parts.grouping).unwrap_or_default();
     if grouping.sets.is_empty() {
-        grouping.sets.push(Vec::new());
+        grouping.sets.push(BTreeSet::new());
     }
+    grouping.settle_items(&parts.item_exprs());
     let groupings = frame.groupings.iter().map(|call| grouping.arguments(call));
     let groupings = groupings.collect::<Result<Vec<Vec<usize>>, Error>>()?;
     let global = grouping.keys.is_empty();
     grouping.add_dependent_keys(frame);
     let regrouping = Regrouping { grouping: &grouping, frame };
-    for expr in parts.above_groups() {
-        regrouping.regroup(expr)?;
+    for (item, expr) in parts.above_groups().enumerate() {
+        regrouping.regroup(expr, item)?;
     }
     let (input, aggregates) = (Box::new(rel), frame.aggregates.clone());
-    let Grouping { keys: key, sets } = grouping;
+    let key = grouping.keys.into_iter().map(|key| key.expr).collect();
+    let sets: Vec<Vec<usize>> = grouping.sets.into_iter().map(|set| set.into_iter().collect()).collect();
     if sets.len() == 1 && groupings.is_empty() {
         return Ok(Rel::Reduce { input, key, aggregates, global });
     }
@@ -216,12 +221,37 @@ impl Grouping {
     /// Groups by these too, in every set.
     pub(super) fn add_common(&mut self, keys: impl IntoIterator<Item = Expr>) {
         if self.sets.is_empty() {
-            self.sets.push(Vec::new());
+            self.sets.push(BTreeSet::new());
         }
-        for key in keys {
-            self.sets.iter_mut().for_each(|set| set.push(self.keys.len()));
-            self.keys.push(key);
+        for expr in keys {
+            self.sets.iter_mut().for_each(|set| _ = set.insert(self.keys.len()));
+            self.keys.push(Key { expr, item: None });
         }
+    }
+
+    /// Which items the keys are that were written as expressions; what is one key after all becomes one. Where there is one set,
+    /// equal items have equal values, and are one key.
+    fn settle_items(&mut self, items: &[&Expr]) {
+        let one_set = self.sets.len() == 1;
+        let mut places = Vec::with_capacity(self.keys.len());
+        for Key { expr, item } in std::mem::take(&mut self.keys) {
+            let item = item.or_else(|| items.iter().position(|item| **item == expr)).filter(|_| !one_set);
+            places.push(place_of(Key { expr, item }, &mut self.keys));
+        }
+        for set in &mut self.sets {
+            *set = set.iter().map(|key| places[*key]).collect();
+        }
+        if self.distinct {
+            let mut seen = BTreeSet::new();
+            self.sets.retain(|set| seen.insert(set.clone()));
+        }
+    }
+
+    /// The key that a node above the groups is, which may be an item itself.
+    fn key_of(&self, node: &Expr, exprs: &[Expr], item: usize) -> Option<usize> {
+        let equal = || (0..self.keys.len()).filter(|at| exprs[*at] == *node);
+        let own = equal().find(|at| self.keys[*at].item == Some(item));
+        own.or_else(|| equal().min_by_key(|at| self.keys[*at].item.unwrap_or(usize::MAX)))
     }
 
     /// Whether a key is in every set.
@@ -232,7 +262,7 @@ impl Grouping {
     /// The keys that GROUPING asks about.
     fn arguments(&self, call: &GroupingCall) -> Result<Vec<usize>, Error> {
         let key = |(arg, position): &(Expr, u32)| {
-            self.keys.iter().position(|key| key == arg).ok_or_else(|| {
+            self.keys.iter().position(|key| key.expr == *arg).ok_or_else(|| {
                 let message =
                     "arguments to GROUPING must be grouping expressions of the associated query level";
                 Error::new(SqlState::GROUPING_ERROR, message).at(*position)
@@ -244,8 +274,8 @@ impl Grouping {
     /// What a grouped row determines because the key of its entry is grouped by, is grouped by too.
     fn add_dependent_keys(&mut self, frame: &Frame) {
         let scope = &frame.scope;
-        let column_of = |(at, key): (usize, &Expr)| match key {
-            Expr::Column(ColumnRef { level: 0, column }, _) => Some((*column, self.is_common(at))),
+        let column_of = |(at, key): (usize, &Key)| match key.expr {
+            Expr::Column(ColumnRef { level: 0, column }, _) => Some((column, self.is_common(at))),
             _ => None,
         };
         let grouped: BTreeMap<usize, bool> = self.keys.iter().enumerate().filter_map(column_of).collect();
@@ -259,10 +289,18 @@ impl Grouping {
         };
         let wanted: BTreeSet<usize> = frame.references.iter().map(|(column, _)| *column).collect();
         for column in wanted.into_iter().filter(|c| !grouped.contains_key(c) && determined(*c)) {
-            self.sets.iter_mut().for_each(|set| set.push(self.keys.len()));
-            self.keys.push(Expr::column(column, scope.columns[column].typ.clone()));
+            self.sets.iter_mut().for_each(|set| _ = set.insert(self.keys.len()));
+            self.keys.push(Key { expr: Expr::column(column, scope.columns[column].typ.clone()), item: None });
         }
     }
+}
+
+/// Where a key stands among the others, added if it is new.
+fn place_of(key: Key, keys: &mut Vec<Key>) -> usize {
+    keys.iter().position(|other| *other == key).unwrap_or_else(|| {
+        keys.push(key);
+        keys.len() - 1
+    })
 }
 
 /// From FROM's row to the group's row.
@@ -272,20 +310,21 @@ struct Regrouping<'g> {
 }
 
 impl Regrouping<'_> {
-    /// Rewrites an expression over FROM's row into one over the group's row.
-    fn regroup(&self, expr: &mut Expr) -> Result<(), Error> {
+    /// Rewrites an expression over FROM's row into one over the group's row. `item` is its place in [`Parts::above_groups`].
+    fn regroup(&self, expr: &mut Expr, item: usize) -> Result<(), Error> {
         let Grouping { keys, .. } = self.grouping;
         let mut failed: Option<(usize, usize)> = None;
         let mut shifted: BTreeMap<usize, Vec<Expr>> = BTreeMap::new();
         expr.rewrite(0, &mut |depth, node| {
             let keys_there = shifted.entry(depth).or_insert_with(|| {
-                let inward = keys.iter().cloned().map(|mut key| {
-                    key.shift_levels(0, depth as isize);
-                    key
+                let inward = keys.iter().map(|key| {
+                    let mut expr = key.expr.clone();
+                    expr.shift_levels(0, depth as isize);
+                    expr
                 });
                 inward.collect()
             });
-            if let Some(at) = keys_there.iter().position(|key| key == node) {
+            if let Some(at) = self.grouping.key_of(node, keys_there, item) {
                 let mut typ = node.column_type();
                 typ.nullable |= !self.grouping.is_common(at);
                 *node = Expr::Column(ColumnRef { level: depth, column: at }, typ);

@@ -37,7 +37,12 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// What is evaluated over the group's row, where there are groups.
+    /// The select list.
+    pub(super) fn item_exprs(&self) -> Vec<&Expr> {
+        self.items.iter().map(|item| &item.expr).collect()
+    }
+
+    /// What is evaluated over the group's row, where there are groups: the items first, in their order.
     pub(super) fn above_groups(&mut self) -> impl Iterator<Item = &mut Expr> {
         let ordering = self.order.iter_mut().map(|(item, ..)| item).chain(&mut self.distinct_on);
         let ordering = ordering.filter_map(|item| match item {
