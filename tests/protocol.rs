@@ -307,6 +307,19 @@ fn advisory_locks_are_waited_for() {
     assert!(cancelled.contains("57014"), "{cancelled}");
 }
 
+/// What a block wrote into a table that is no more cannot become visible, and is not said to be committed.
+#[test]
+fn a_block_that_wrote_into_a_dropped_table_is_refused() {
+    let server = Server::start(Options::default());
+    let (mut first, mut other) = (Wire::connect(server.port), Wire::connect(server.port));
+    first.ask("CREATE TABLE kept (a int); CREATE TABLE dropped (a int)");
+    first.ask("BEGIN; INSERT INTO kept VALUES (1); INSERT INTO dropped VALUES (1)");
+    other.ask("DROP TABLE dropped; CREATE TABLE dropped (a int)");
+    let refused = first.ask("COMMIT").join("\n");
+    assert!(refused.contains("40001"), "{refused}");
+    assert_eq!(rows_of(&first.ask("SELECT a FROM kept UNION ALL SELECT a FROM dropped")), [""; 0]);
+}
+
 /// Thirty thousand messages are answered, although nobody reads before all are sent.
 #[test]
 fn long_pipelines_are_answered() {

@@ -9,6 +9,7 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::lir;
 use crate::mir::{CollectionId, Id, Rel, deep};
+use crate::scalar::print::Literal;
 use crate::scalar::{AggregateExpr, Mfp, ScalarExpr, Slice, SortKey, WindowExpr};
 
 /// A node's line and what is indented under it.
@@ -144,24 +145,12 @@ pub(crate) fn lookup_name(outer: bool) -> &'static str {
 fn rows_text(rows: &[(crate::repr::Row, i64)]) -> String {
     const SHOWN: usize = 8;
     let shown = list(rows.iter().take(SHOWN).map(|(row, diff)| match diff {
-        1 => format!("({})", list(row.iter().map(datum_text))),
-        diff => format!("({}) x {diff}", list(row.iter().map(datum_text))),
+        1 => format!("({})", list(row.iter().map(Literal))),
+        diff => format!("({}) x {diff}", list(row.iter().map(Literal))),
     }));
     match rows.len() {
         len if len > SHOWN => format!("{shown}, ... {len} in all"),
         _ => shown,
-    }
-}
-
-fn datum_text(datum: crate::repr::Datum<'_>) -> String {
-    use crate::repr::Datum;
-    match datum {
-        Datum::Null => "NULL".to_owned(),
-        Datum::Bool(value) => value.to_string(),
-        Datum::Int(value) => value.to_string(),
-        Datum::Text(value) => format!("'{value}'"),
-        Datum::Error(error) => format!("error {:?}", error.to_owned().message),
-        other => format!("{other:?}"),
     }
 }
 
@@ -250,7 +239,7 @@ fn node_tree(node: &lir::Node, names: &dyn Names) -> Tree {
                     Some(keys) => {
                         format!(
                             " lookup {}",
-                            list(keys.iter().map(|key| format!("({})", list(key.iter().map(datum_text)))))
+                            list(keys.iter().map(|key| format!("({})", list(key.iter().map(Literal)))))
                         )
                     }
                     None => String::new(),

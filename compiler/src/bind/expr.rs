@@ -232,7 +232,10 @@ impl Binder<'_> {
     fn column_error(&self, name: &ast::Name) -> Error {
         let visible = || self.frames.iter().rev().filter(|frame| frame.visible).map(|frame| &frame.scope);
         if name.qualifier().is_empty() {
-            return undefined_column(name, visible());
+            return match visible().any(|scope| scope.find_relation(&name.parts).is_some()) {
+                true => whole_row(name),
+                false => undefined_column(name, visible()),
+            };
         }
         let hidden =
             self.frames.iter().any(|f| !f.visible && f.scope.find_relation(name.qualifier()).is_some());
@@ -628,6 +631,14 @@ fn bind_literal(value: &Literal) -> Result<Expr, Error> {
         }
         Literal::Number(digits) => bind_number(digits)?,
     })
+}
+
+/// `0A000` for the name of an entry where a value belongs.
+fn whole_row(name: &ast::Name) -> Error {
+    let entry = &name.last().name;
+    Error::unsupported(format!("the row of \"{entry}\" as one value is not supported"))
+        .hint(format!("Name its columns, or write {entry}.* for all of them."))
+        .at(name.position())
 }
 
 /// int4 if it fits, else int8 if it fits, else numeric.

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use super::aggregate::{AggregateExpr, AggregateFunc, SortKey, all_aggregates};
+use super::cast::type_of;
 use super::expr::with_stack;
 use super::function::{Func, Syntax};
 use super::window::{Bound, Exclude, Frame, FrameUnits, WindowExpr, WindowFunc, all_window_functions};
@@ -190,6 +191,18 @@ fn write_call(
             write!(f, "{}(", func.name)?;
             write_list(args, names, f)?;
             f.write_char(')')
+        }
+    }
+}
+
+/// A datum as a literal, where only the datum knows its type.
+pub struct Literal<'a>(pub Datum<'a>);
+
+impl Display for Literal<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Datum::Error(error) => write!(f, "error({:?})", error.to_owned().message),
+            datum => write_literal(datum, &type_of(datum), f),
         }
     }
 }

@@ -138,6 +138,12 @@ impl Executor {
         if writes.is_empty() {
             return Ok(());
         }
+        let catalog = self.engine.catalog();
+        if writes.iter().any(|write| catalog.item(write.collection).is_none()) {
+            let message =
+                "could not serialize access due to a concurrent drop of a table that was written to";
+            return Err(Refused::Failed(Error::new(SqlState::SERIALIZATION_FAILURE, message)));
+        }
         let committed = match lock {
             Some(lock) => lock.commit(writes).await,
             None => self.engine.append(writes).await,
