@@ -105,8 +105,11 @@ impl Catalog {
     fn new(generator: &Generator) -> Catalog {
         let sources = generator.tables.iter().map(|table| {
             let key = table.typ.keys.first().map(Vec::as_slice);
-            let dataflow = (!table.append_only).then(|| lower::table(table.id, &table.typ, key).into());
-            (table.id, Source { dataflow, fallible: vec![false; table.typ.arity()], indexes: vec![] })
+            let dataflow = (!table.append_only).then(|| lower::table(table.id, 0, &table.typ, key).into());
+            (
+                table.id,
+                Source { dataflow, fallible: vec![false; table.typ.arity()], generation: 0, indexes: vec![] },
+            )
         });
         Catalog { sources: sources.collect() }
     }

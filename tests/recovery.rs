@@ -449,7 +449,28 @@ impl Definer {
 
     fn definition(&mut self) -> Definition {
         let full = self.relations.len() >= 6;
-        if full || (!self.relations.is_empty() && self.rng.one_in(3)) { self.drop() } else { self.create() }
+        match !self.relations.is_empty() && self.rng.one_in(2) {
+            true if self.rng.one_in(2) => self.rename(),
+            false if !full => self.create(),
+            _ => self.drop(),
+        }
+    }
+
+    /// What is over the renamed relation goes on.
+    fn rename(&mut self) -> Definition {
+        let names: Vec<String> = self.relations.keys().cloned().collect();
+        let name = self.rng.pick(&names).clone();
+        self.next += 1;
+        let to = format!("d{}", self.next);
+        let mut after = self.relations.clone();
+        let relation = after.remove(&name).expect("it was picked from there");
+        let texts = vec![format!("ALTER {} {name} RENAME TO {to}", relation.kind)];
+        for dependant in after.values_mut().filter(|other| other.over.as_ref() == Some(&name)) {
+            dependant.over = Some(to.clone());
+            dependant.equals = dependant.equals.replace(&format!("FROM {name} "), &format!("FROM {to} "));
+        }
+        after.insert(to, relation);
+        Definition { texts, after }
     }
 
     fn drop(&mut self) -> Definition {

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use harness::Scratch;
 use harness::postgres::Postgres;
 use harness::server::{Options, Server};
 use harness::slt::{self, Answer, Expected, Failure, File, Kind, Record, Rows, answer, sorted};
@@ -45,8 +46,9 @@ fn run(options: Options<'_>, files: Vec<PathBuf>) {
     for (number, path) in files.iter().enumerate() {
         let file = File::read(path);
         let begun = Instant::now();
-        let server = Server::start(options);
-        let mut run = Run::new(&file, &server, oracle.database(&format!("slt_{number}")));
+        let data = file.restarts().then(|| Scratch::new("slt"));
+        let options = Options { data_dir: data.as_ref().map(Scratch::path), ..options };
+        let mut run = Run::new(&file, options, oracle.database(&format!("slt_{number}")));
         queries += run.all();
         failures.append(&mut run.failures);
         println!("{:5.1} s {}", begun.elapsed().as_secs_f64(), path.display());
@@ -70,6 +72,8 @@ struct Early {
 /// One file against one server.
 struct Run<'a> {
     file: &'a File,
+    options: Options<'a>,
+    server: Server,
     oracle: Client,
     /// Runs the file as it stands.
     plain: Client,
@@ -86,11 +90,14 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(file: &'a File, server: &Server, oracle: Client) -> Run<'a> {
+    fn new(file: &'a File, options: Options<'a>, oracle: Client) -> Run<'a> {
+        let server = Server::start(options);
         let notices = Arc::new(Mutex::new(Vec::new()));
         let (plain, views) = (server.connect_noting(&notices), server.connect());
         Run {
             file,
+            options,
+            server,
             oracle,
             plain,
             notices,
@@ -122,14 +129,22 @@ impl<'a> Run<'a> {
                     queries += 1;
                     self.query_error(number, record, expected);
                 }
+                Kind::Restart => self.restart(),
             }
             self.in_block |= record.begins_with(&["BEGIN", "START"]);
             self.in_block &= !record.begins_with(&["COMMIT", "END", "ROLLBACK", "ABORT"]);
-            if !self.in_block && record.begins_with(&["CREATE", "COMMIT", "END"]) {
+            if !self.in_block && record.begins_with(&["CREATE", "ALTER", "COMMIT", "END"]) {
                 self.create_early(number);
             }
         }
         queries
+    }
+
+    fn restart(&mut self) {
+        self.server.kill();
+        self.server = Server::start(self.options);
+        (self.plain, self.views) = (self.server.connect_noting(&self.notices), self.server.connect());
+        self.oracle_answers.push(None);
     }
 
     /// PostgreSQL's answer, if it can give one.

@@ -8,6 +8,7 @@
 //! `parse`, at the token that PostgreSQL would point to (an operator's position is the operator's, not its left operand's;
 //! [`Expr::start`] is the leftmost). `parse(print(tree))` is the same tree up to positions: the catalog keeps printed text.
 
+mod definition;
 pub mod precedence;
 pub mod print;
 
@@ -15,6 +16,8 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::error::Error;
+
+pub use definition::*;
 
 /// A statement and where it stands in the text it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +79,8 @@ pub enum Statement {
     CreateView(Box<CreateView>),
     CreateIndex(Box<CreateIndex>),
     Drop(Drop),
+    /// ALTER of a table, a view, a schema ..
+    Alter(Box<Alter>),
     Comment(Comment),
 
     Subscribe(Box<Subscribe>),
@@ -250,219 +255,6 @@ pub enum CopyDirection {
     ToFile(String),
     FromProgram(String),
     ToProgram(String),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateSchema {
-    pub name: Ident,
-    pub if_not_exists: bool,
-    pub position: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateTable {
-    pub name: Name,
-    pub if_not_exists: bool,
-    /// TEMPORARY, UNLOGGED: the word, for the refusal.
-    pub persistence: Option<Ident>,
-    pub columns: Vec<ColumnDefinition>,
-    pub constraints: Vec<TableConstraint>,
-    /// `LIKE table` among the columns.
-    pub like: Vec<Name>,
-    pub options: Vec<Opt>,
-    pub body: TableBody,
-    pub position: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TableBody {
-    Declared,
-    /// `CREATE TABLE t [(columns)] AS query`; the columns have no types.
-    As {
-        columns: Vec<Ident>,
-        query: Query,
-        with_data: bool,
-    },
-    /// `CREATE TABLE t FROM LATEST OF stream KEY (columns)`.
-    LatestOf {
-        stream: Name,
-        key: Vec<Ident>,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateStream {
-    pub name: Name,
-    pub or_replace: bool,
-    pub if_not_exists: bool,
-    pub columns: Vec<ColumnDefinition>,
-    pub constraints: Vec<TableConstraint>,
-    pub options: Vec<Opt>,
-    pub body: StreamBody,
-    pub position: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamBody {
-    Declared,
-    As(Query),
-    /// `CREATE STREAM s FROM CHANGES OF relation`.
-    ChangesOf(Name),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ColumnDefinition {
-    pub name: Ident,
-    pub data_type: TypeName,
-    pub collation: Option<Name>,
-    pub constraints: Vec<ColumnConstraint>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ColumnConstraint {
-    pub name: Option<Ident>,
-    pub kind: ColumnConstraintKind,
-    pub position: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ColumnConstraintKind {
-    NotNull,
-    Null,
-    Default(Expr),
-    PrimaryKey,
-    Unique {
-        nulls_not_distinct: bool,
-    },
-    Check(Expr),
-    References(References),
-    /// `GENERATED ALWAYS AS (expr) STORED`.
-    Generated(Expr),
-    /// `GENERATED ALWAYS | BY DEFAULT AS IDENTITY (options)`.
-    Identity {
-        always: bool,
-        options: Vec<Opt>,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct References {
-    pub table: Name,
-    pub columns: Vec<Ident>,
-    /// MATCH, ON DELETE, ON UPDATE, DEFERRABLE: as it stands, in canonical words.
-    pub actions: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableConstraint {
-    pub name: Option<Ident>,
-    pub kind: TableConstraintKind,
-    pub position: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TableConstraintKind {
-    PrimaryKey(Vec<Ident>),
-    Unique { columns: Vec<Ident>, nulls_not_distinct: bool },
-    Check(Expr),
-    ForeignKey { columns: Vec<Ident>, references: References },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateView {
-    pub name: Name,
-    pub materialized: bool,
-    pub or_replace: bool,
-    pub if_not_exists: bool,
-    pub temporary: bool,
-    pub recursive: bool,
-    pub columns: Vec<Ident>,
-    pub options: Vec<Opt>,
-    pub query: Query,
-    /// `WITH NO DATA` makes this false.
-    pub with_data: bool,
-    /// `WITH [LOCAL | CASCADED] CHECK OPTION`.
-    pub check_option: Option<Ident>,
-    pub position: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateIndex {
-    pub name: Option<Ident>,
-    pub if_not_exists: bool,
-    pub unique: bool,
-    pub concurrently: bool,
-    pub on: Name,
-    pub method: Option<Ident>,
-    pub keys: Vec<IndexKey>,
-    pub include: Vec<Ident>,
-    pub nulls_not_distinct: bool,
-    pub options: Vec<Opt>,
-    pub filter: Option<Expr>,
-    pub position: u32,
-}
-
-/// A column or an expression of an index, or of an ON CONFLICT target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IndexKey {
-    pub expr: Expr,
-    pub collation: Option<Name>,
-    pub operator_class: Option<Name>,
-    pub direction: Direction,
-    pub nulls: Option<Nulls>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drop {
-    pub kind: ObjectKind,
-    pub names: Vec<Name>,
-    pub if_exists: bool,
-    pub cascade: bool,
-    pub position: u32,
-}
-
-/// The kinds of objects that statements name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ObjectKind {
-    Schema,
-    Table,
-    Stream,
-    View,
-    MaterializedView,
-    Index,
-    Sequence,
-    Type,
-    Domain,
-    Column,
-    Database,
-}
-
-impl ObjectKind {
-    /// As it is written in SQL.
-    pub fn words(self) -> &'static str {
-        match self {
-            ObjectKind::Schema => "SCHEMA",
-            ObjectKind::Table => "TABLE",
-            ObjectKind::Stream => "STREAM",
-            ObjectKind::View => "VIEW",
-            ObjectKind::MaterializedView => "MATERIALIZED VIEW",
-            ObjectKind::Index => "INDEX",
-            ObjectKind::Sequence => "SEQUENCE",
-            ObjectKind::Type => "TYPE",
-            ObjectKind::Domain => "DOMAIN",
-            ObjectKind::Column => "COLUMN",
-            ObjectKind::Database => "DATABASE",
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Comment {
-    pub kind: ObjectKind,
-    pub name: Name,
-    /// `None` removes it.
-    pub text: Option<String>,
-    pub position: u32,
 }
 
 /// `SUBSCRIBE [TO] relation | (query) [ENVELOPE ..] [WITH (..)] [AS OF t] [UP TO t]`.
@@ -832,6 +624,8 @@ pub enum JoinConstraint {
 pub enum Source {
     Relation {
         name: Name,
+        /// What the name was found to mean: canonical text keeps it.
+        meant: Option<Meant>,
         only: bool,
         alias: Option<Alias>,
         /// `FOR SYSTEM_TIME AS OF expr`.
@@ -851,6 +645,16 @@ pub enum Source {
         alias: Option<Alias>,
         position: u32,
     },
+}
+
+/// What a relation's name meant when its text was made canonical, so that the text means the same whatever is renamed since. In
+/// text, braces after the name: `public.t {16384: id, -, name}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meant {
+    /// The item's id.
+    pub id: u64,
+    /// What its columns were called, in their places: so the text around calls them. None in the place of one that was dropped before.
+    pub columns: Vec<Option<Ident>>,
 }
 
 /// `name [(columns)]`; a table function's may give types to its columns.

@@ -106,13 +106,14 @@ impl Compiler<'_> {
             let message = format!("{} \"{}\" has no plan at this stage", item.kind_name(), item.name);
             Error::new(SqlState::WRONG_OBJECT_TYPE, message)
         };
-        match (stage, item.definition(), &item.bound.rel, &item.bound.dataflow) {
-            (Some(Stage::Raw), Some(definition), ..) => {
-                let query = items::definition_hir(definition, item.kind_name(), self.catalog)?;
+        let definition = item.bound.query.as_deref().zip(item.definition());
+        match (stage, definition, &item.bound.rel, &item.bound.dataflow) {
+            (Some(Stage::Raw), Some((query, definition)), ..) => {
+                let query = items::definition_hir(query, definition, item.kind_name(), self.catalog)?;
                 Ok(vec![explain::hir::query(&query, &names)])
             }
-            (Some(Stage::Decorrelated), Some(definition), ..) => {
-                let query = items::definition_hir(definition, item.kind_name(), self.catalog)?;
+            (Some(Stage::Decorrelated), Some((query, definition)), ..) => {
+                let query = items::definition_hir(query, definition, item.kind_name(), self.catalog)?;
                 let rel = decorrelate::decorrelate(&query.into_rel())?;
                 Ok(vec![explain::mir(&rel, &names)])
             }

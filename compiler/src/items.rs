@@ -1,11 +1,13 @@
-//! Catalog items: from canonical text to what runs for them, at creation and again at every start.
+//! Catalog items: from canonical text to what runs for them, at creation, when what they read is altered, and at every start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::ast::{self, Statement};
 use crate::bind::{Binder, Purpose};
-use crate::catalog::{Arrangement, Bound, Catalog, Change, Column, Definition, Item, Kind, Stream};
+use crate::catalog::{
+    Alteration, Arrangement, Bound, Catalog, Change, Column, Definition, Item, Kind, Stream,
+};
 use crate::error::{Error, SqlState};
 use crate::lir::{Body, Dataflow};
 use crate::mir::{self, CollectionId};
@@ -14,25 +16,80 @@ use crate::repr::datetime::TimeZone;
 use crate::repr::text::{DateStyle, IntervalStyle, TextSettings};
 use crate::{decorrelate, hir, lower, optimize, parse};
 
-/// The change with everything derived that is not stored: an item's text is parsed, bound and lowered against the catalog
-/// that the change is to be applied to. Every start does this for each stored change, in order.
+/// The change with everything derived that is not stored: a created item's text is parsed, bound and lowered against the catalog
+/// that the change is to be applied to.
 pub fn recompile(change: &Change, catalog: &Catalog) -> Result<Change, Error> {
     let Change::CreateItem(item) = change else { return Ok(change.clone()) };
-    let mut item = (**item).clone();
+    Ok(Change::CreateItem(Box::new(compiled(item, 0, catalog)?)))
+}
+
+/// The catalog that stored changes lead to, with everything derived. Every start does this.
+pub fn load(changes: &[Change]) -> Result<Catalog, Error> {
+    crate::empty_catalog()
+        .apply_all(changes)?
+        .rebuild(|item, catalog| Ok(Arc::new(compiled(item, 0, catalog)?)))
+}
+
+/// The change that puts `item` in the place of the one with its id. What depends on it is compiled anew, and belongs to the change
+/// where something else came out: so that what runs is what would run after a restart.
+pub fn alter(item: Item, catalog: &Catalog) -> Result<Change, Error> {
+    let id = item.id;
+    let plain = Alteration { item: Box::new(item), affected: Vec::new() };
+    let next = catalog.apply(&Change::AlterItem(plain.clone()))?;
+    let mut touched = next.dependants_of_all(&BTreeSet::from([id]));
+    touched.insert(id);
+    let (mut altered, mut affected) = (plain.item, Vec::new());
+    next.rebuild(|item, before| {
+        if !touched.contains(&item.id) {
+            return Ok(item.clone());
+        }
+        let old = catalog.item(item.id).expect("invariant: what is altered was there");
+        let new = compiled_again(item, old, before)?;
+        if item.id == id {
+            *altered = new.clone();
+        } else if means_else(old, &new) {
+            affected.push(new.clone());
+        } else {
+            return Ok(item.clone());
+        }
+        Ok::<_, Error>(Arc::new(new))
+    })?;
+    Ok(Change::AlterItem(Alteration { item: altered, affected }))
+}
+
+/// An item compiled in the place of `old`, of the next generation if something else is to run for it.
+fn compiled_again(item: &Item, old: &Item, catalog: &Catalog) -> Result<Item, Error> {
+    let generation = old.bound.generation;
+    let new = compiled(item, generation, catalog)?;
+    match new.bound.dataflow == old.bound.dataflow {
+        true => Ok(new),
+        false => compiled(item, generation + 1, catalog),
+    }
+}
+
+fn means_else(old: &Item, new: &Item) -> bool {
+    let differs = |of: fn(&Item) -> &[Column]| of(old) != of(new);
+    old.bound.dataflow != new.bound.dataflow || old.bound.rel != new.bound.rel || differs(Item::columns)
+}
+
+/// The item with everything that is derived from its text.
+fn compiled(item: &Item, generation: u32, catalog: &Catalog) -> Result<Item, Error> {
+    let mut item = item.clone();
     if let Kind::Table(crate::catalog::Table { columns, .. }) | Kind::Stream(Stream { columns, .. }) =
         &mut item.kind
     {
         parse_defaults(columns)?;
     }
-    let rel = match item.definition() {
-        Some(definition) => Some(Arc::new(compile_definition(definition, &item, catalog)?)),
+    let definition = match item.definition() {
+        Some(definition) => Some(compile_definition(definition, &item, catalog)?),
         None => None,
     };
-    if let Some(rel) = &rel {
+    if let Some((_, rel)) = &definition {
         tighten(&mut item, &rel.columns());
     }
-    item.bound = bound(&item, rel, catalog)?;
-    Ok(Change::CreateItem(Box::new(item)))
+    let (query, rel) = definition.unzip();
+    item.bound = Bound { query, generation, ..bound(&item, rel, generation, catalog)? };
+    Ok(item)
 }
 
 fn parse_defaults(columns: &mut [Column]) -> Result<(), Error> {
@@ -42,19 +99,25 @@ fn parse_defaults(columns: &mut [Column]) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a stored query means.
-fn compile_definition(definition: &Definition, item: &Item, catalog: &Catalog) -> Result<mir::Rel, Error> {
-    let query = definition_hir(definition, item.kind_name(), catalog)?;
-    Ok(optimize::optimize(decorrelate::decorrelate(&query.into_rel())?))
+/// A stored query, and what it means.
+fn compile_definition(
+    definition: &Definition,
+    item: &Item,
+    catalog: &Catalog,
+) -> Result<(Arc<ast::Query>, Arc<mir::Rel>), Error> {
+    let query = parse_definition(&definition.sql)?;
+    let bound = definition_hir(&query, definition, item.kind_name(), catalog)?;
+    let rel = optimize::optimize(decorrelate::decorrelate(&bound.into_rel())?);
+    Ok((Arc::new(query), Arc::new(rel)))
 }
 
-/// A stored query, bound as it was at creation: names in it are qualified, settings are the stored ones.
+/// A stored query, bound as it was at creation: it says itself what names in it mean, settings are the stored ones.
 pub(crate) fn definition_hir(
+    query: &ast::Query,
     definition: &Definition,
     what: &'static str,
     catalog: &Catalog,
 ) -> Result<hir::Query, Error> {
-    let mut query = parse_definition(&definition.sql)?;
     let context = Context {
         settings: definition_settings(definition)?,
         parameters: BTreeMap::from([
@@ -64,7 +127,7 @@ pub(crate) fn definition_hir(
         ]),
         ..Context::default()
     };
-    Binder::new(catalog, &context, Purpose::Maintained(what)).bind_stored(&mut query)
+    Binder::new(catalog, &context, Purpose::Maintained(what)).bind_stored(&mut query.clone())
 }
 
 fn definition_settings(definition: &Definition) -> Result<TextSettings, Error> {
@@ -90,7 +153,7 @@ fn parse_definition(sql: &str) -> Result<ast::Query, Error> {
     }
 }
 
-/// Columns in which the optimizer has ruled out NULL.
+/// The columns can hold NULL as far as the optimizer has not ruled it out.
 fn tighten(item: &mut Item, columns: &[crate::repr::ColumnType]) {
     let own = match &mut item.kind {
         Kind::View(view) => &mut view.columns,
@@ -99,17 +162,23 @@ fn tighten(item: &mut Item, columns: &[crate::repr::ColumnType]) {
         Kind::Table(_) | Kind::Index(_) | Kind::System(_) => return,
     };
     for (column, known) in own.iter_mut().zip(columns) {
-        column.typ.nullable &= known.nullable;
+        column.typ.nullable = known.nullable;
     }
 }
 
 /// What runs for an item, and the arrangement that it publishes.
-fn bound(item: &Item, rel: Option<Arc<mir::Rel>>, catalog: &Catalog) -> Result<Bound, Error> {
+fn bound(
+    item: &Item,
+    rel: Option<Arc<mir::Rel>>,
+    generation: u32,
+    catalog: &Catalog,
+) -> Result<Bound, Error> {
     let sources = Sources(catalog);
     let typ = item.relation_type();
     let dataflow = match (&item.kind, &rel) {
         (Kind::Table(table), _) => {
-            Some(lower::table(item.id, &typ, table.primary_key.as_ref().map(|key| key.columns.as_slice())))
+            let key = table.primary_key.as_ref().map(|key| key.columns.as_slice());
+            Some(lower::table(item.id, generation, &typ, key))
         }
         (Kind::MaterializedView(_), Some(rel)) => Some(lower::materialized_view(rel, &sources)),
         (Kind::Stream(_), Some(rel)) => Some(lower::derived_stream(rel, item.id, &sources)),
@@ -130,7 +199,7 @@ fn bound(item: &Item, rel: Option<Arc<mir::Rel>>, catalog: &Catalog) -> Result<B
     };
     let dataflow = dataflow.map(Arc::new);
     let arrangement = dataflow.as_deref().and_then(published);
-    Ok(Bound { rel, dataflow, arrangement, fallible })
+    Ok(Bound { rel, dataflow, arrangement, fallible, ..Bound::default() })
 }
 
 fn published(dataflow: &Dataflow) -> Option<Arrangement> {
@@ -150,6 +219,7 @@ impl lower::Sources for Sources<'_> {
         lower::Source {
             dataflow: item.bound.dataflow.clone().filter(|_| !reads_shard),
             fallible: item.bound.fallible.clone(),
+            generation: item.bound.generation,
             indexes: indexes
                 .filter_map(|(index, _)| Some((index.id, index.bound.dataflow.clone()?)))
                 .collect(),

@@ -53,7 +53,7 @@ use repr::{Row, Type};
 use scalar::{ScalarExpr, Slice, SortKey};
 
 pub use error::{Error, SqlState};
-pub use items::recompile;
+pub use items::{load, recompile};
 pub use system::empty_catalog;
 
 /// What a statement asks for.
@@ -240,6 +240,7 @@ impl Compiler<'_> {
             let change = match step {
                 Step::Change(change) => change,
                 Step::Create(item) => recompile(&Change::CreateItem(item), &catalog)?,
+                Step::Alter(item) => items::alter(*item, &catalog)?,
             };
             catalog = catalog.apply(&change)?;
             changes.push(change);

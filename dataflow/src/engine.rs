@@ -6,14 +6,14 @@
 //!            --run, subscribe--> coordinator --Build--> workers --updates--> output --> the session
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
-use compiler::catalog::{Catalog, Change, Item, Kind};
+use compiler::catalog::{Alteration, Catalog, Change, Item, Kind};
 use compiler::lir::{self, Identity};
 use compiler::mir::CollectionId;
 use compiler::{Error, SqlState};
@@ -69,8 +69,14 @@ struct Inner {
     remote_workers: usize,
     subscriptions: Subscriptions,
     /// What each catalog item keeps running.
-    running: Mutex<std::collections::HashMap<CollectionId, DataflowId>>,
+    running: Mutex<HashMap<CollectionId, Kept>>,
     control: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+/// What runs for a catalog item.
+struct Kept {
+    dataflow: DataflowId,
+    plan: Arc<lir::Dataflow>,
 }
 
 /// The right to change some tables: nobody else changes them meanwhile.
@@ -168,9 +174,8 @@ impl Engine {
         };
         let engine = Engine { inner: Arc::new(inner) };
         let catalog = engine.catalog();
-        let items: Vec<_> = catalog.items().cloned().collect();
-        for item in items {
-            engine.start_item_blocking(&item, &catalog);
+        for item in catalog.items_in_order() {
+            engine.start_item_blocking(item, &catalog);
         }
         let _ = engine.inner.events.send(Event::Recovered);
         Ok(Some(engine))
@@ -232,46 +237,71 @@ impl Engine {
         let time = self.sequence(writes).await?;
         self.inner.catalog.store(Arc::new(after));
         let catalog = self.catalog();
+        // What runs for altered items goes only when what runs instead has taken over what both share.
+        let mut former = Vec::new();
         for change in &changes {
             match change {
                 Change::CreateItem(item) => self.start_item(item, &catalog).await,
                 Change::DropItem { id } => self.stop_item(*id, &before, time),
-                _ => {}
+                Change::AlterItem(Alteration { item, affected }) => {
+                    for item in std::iter::once(&**item).chain(affected) {
+                        former.extend(self.restart_item(item, &catalog).await);
+                    }
+                }
+                Change::CreateSchema(_) | Change::DropSchema { .. } | Change::RenameSchema { .. } => {}
             }
+        }
+        for dataflow in former {
+            let _ = self.inner.events.send(Event::Release(dataflow));
         }
         Ok(time)
     }
 
+    /// Starts what is to run for an altered item, if that is something else; returns what ran for it.
+    async fn restart_item(&self, item: &Item, catalog: &Catalog) -> Option<DataflowId> {
+        let former = {
+            let mut running = self.running();
+            let former = running.get(&item.id)?;
+            if catalog.dataflow(item.id).is_some_and(|plan| *plan == *former.plan) {
+                return None;
+            }
+            running.remove(&item.id)?
+        };
+        self.start_item(item, catalog).await;
+        Some(former.dataflow)
+    }
+
     /// Starts what an item keeps running: a table's, a view's or an index's arrangement, a stream's derivation.
     async fn start_item(&self, item: &Item, catalog: &Catalog) {
-        if let Some(installed) = self.begin_item(item, catalog)
+        if let Some((plan, installed)) = self.begin_item(item, catalog)
             && let Ok(installed) = installed.await
         {
-            self.note_running(item.id, installed.dataflow);
+            self.running().insert(item.id, Kept { dataflow: installed.dataflow, plan });
         }
     }
 
     fn start_item_blocking(&self, item: &Item, catalog: &Catalog) {
-        if let Some(installed) = self.begin_item(item, catalog)
+        if let Some((plan, installed)) = self.begin_item(item, catalog)
             && let Ok(installed) = installed.blocking_recv()
         {
-            self.note_running(item.id, installed.dataflow);
+            self.running().insert(item.id, Kept { dataflow: installed.dataflow, plan });
         }
     }
 
-    fn note_running(&self, id: CollectionId, dataflow: DataflowId) {
-        self.inner
-            .running
-            .lock()
-            .expect("invariant: nothing panics while it has the list")
-            .insert(id, dataflow);
+    fn running(&self) -> MutexGuard<'_, HashMap<CollectionId, Kept>> {
+        self.inner.running.lock().expect("invariant: nothing panics while it has the list")
     }
 
-    fn begin_item(&self, item: &Item, catalog: &Catalog) -> Option<oneshot::Receiver<Installed>> {
+    fn begin_item(
+        &self,
+        item: &Item,
+        catalog: &Catalog,
+    ) -> Option<(Arc<lir::Dataflow>, oneshot::Receiver<Installed>)> {
         if matches!(item.kind, Kind::Table(_)) {
             self.inner.tables.create(item.id);
         }
-        let dataflow = catalog.dataflow(item.id)?.clone();
+        let plan = catalog.item(item.id)?.bound.dataflow.clone()?;
+        let dataflow = lir::Dataflow::clone(&plan);
         let (output, as_of) = match &dataflow.body {
             lir::Body::Shard { to, .. } => {
                 let workers = self.inner.local_workers + self.inner.remote_workers;
@@ -288,7 +318,8 @@ impl Engine {
             }
             lir::Body::Arrangement(_) | lir::Body::Stream(_) => (None, None),
         };
-        Some(self.install(format!("{}.{}", item.schema, item.name), dataflow, as_of, Until::Forever, output))
+        let name = format!("{}.{}", item.schema, item.name);
+        Some((plan, self.install(name, dataflow, as_of, Until::Forever, output)))
     }
 
     /// The time up to which a derived stream has taken in its sources; None if it has said nothing yet. That is the time before its
@@ -304,9 +335,8 @@ impl Engine {
         if let Some(item) = before.item(id) {
             self.inner.subscriptions.dropped(id, &item.name, time);
         }
-        let running =
-            self.inner.running.lock().expect("invariant: nothing panics while it has the list").remove(&id);
-        if let Some(dataflow) = running {
+        let running = self.running().remove(&id);
+        if let Some(Kept { dataflow, .. }) = running {
             let _ = self.inner.events.send(Event::Release(dataflow));
         }
         if before.item(id).is_some_and(|item| item.has_shard()) {

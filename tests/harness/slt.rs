@@ -21,6 +21,7 @@
 //!
 //! A line `only tidewater: why` before a record says that PostgreSQL cannot answer it, `only select: why` that it cannot be
 //! maintained; nor are queries inside a block, which alone sees its writes, nor what is no query (`INSERT ... RETURNING`).
+//! A line `restart` kills the server and starts it again on its data: what follows must not tell that from going on, in new sessions.
 //! `REWRITE=1` writes PostgreSQL's answers into the file, messages where there is one or a `?`.
 
 use std::fmt::Write as _;
@@ -68,8 +69,13 @@ pub struct Record {
 pub enum Kind {
     Ok,
     Error(Expected),
-    Query { ordered: bool, expected: Rows },
+    Query {
+        ordered: bool,
+        expected: Rows,
+    },
     QueryError(Expected),
+    /// The server is killed and started again.
+    Restart,
 }
 
 impl Expected {
@@ -143,6 +149,11 @@ impl File {
         let text = std::fs::read_to_string(path).expect("the file can be read");
         let records = parse(&text, path);
         File { path: path.to_owned(), records, text }
+    }
+
+    /// Whether the server is to be started again on its data.
+    pub fn restarts(&self) -> bool {
+        self.records.iter().any(|record| matches!(record.kind, Kind::Restart))
     }
 
     pub fn name(&self) -> String {
@@ -223,6 +234,7 @@ fn parse(text: &str, path: &Path) -> Vec<Record> {
             ["query"] => Kind::Query { ordered: false, expected: expected() },
             ["query", "ordered"] => Kind::Query { ordered: true, expected: expected() },
             ["query", "error", code, ref message @ ..] => Kind::QueryError(failure(code, message)),
+            ["restart"] => Kind::Restart,
             _ => panic!("{}:{}: unknown directive {line:?}", path.display(), start),
         };
         assert_eq!(

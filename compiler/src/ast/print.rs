@@ -43,18 +43,59 @@ pub fn string(text: &str) -> String {
     printed(|p| p.string(text))
 }
 
-fn printed(print: impl FnOnce(&mut Printer)) -> String {
-    let mut printer = Printer { out: String::new() };
+/// The relations of the catalog as they are called now.
+pub trait Relations {
+    /// The schema and the name of an item, and its columns in their places: None for those that were dropped.
+    fn now(&self, id: u64) -> Option<(&str, &str, Vec<Option<&str>>)>;
+}
+
+/// A stored query as its user would write it now: with the names that the relations in it have by now.
+pub fn query_now(query: &Query, relations: &dyn Relations) -> String {
+    let mut printer = Printer { out: String::new(), relations: Some(relations) };
+    printer.query(query);
+    printer.out
+}
+
+/// The alias by which a relation, which is called `item` and has `columns` now, goes on being called as the text around it does;
+/// None where what is written serves.
+fn present_alias(
+    name: &Name,
+    meant: &Meant,
+    alias: Option<&Alias>,
+    item: &str,
+    columns: &[Option<&str>],
+) -> Option<Alias> {
+    let mut given = alias.iter().flat_map(|alias| &alias.columns);
+    let mut called = Vec::new();
+    let mut same = true;
+    for (own, now) in meant.columns.iter().zip(columns) {
+        let Some(own) = own.as_ref().map(|own| given.next().unwrap_or(own)) else { continue };
+        if let Some(now) = now {
+            same &= own.name == *now;
+            called.push(own.clone());
+        }
+    }
+    let written = alias.map_or(name.last(), |alias| &alias.name);
+    if same && (alias.is_some() || written.name == item) {
+        return alias.map(|alias| Alias { name: alias.name.clone(), columns: Vec::new() });
+    }
+    Some(Alias { name: written.clone(), columns: if same { Vec::new() } else { called } })
+}
+
+fn printed(print: impl FnOnce(&mut Printer<'_>)) -> String {
+    let mut printer = Printer { out: String::new(), relations: None };
     print(&mut printer);
     printer.out
 }
 
 /// Collects the text. Each method writes one construct and no space around it.
-struct Printer {
+struct Printer<'r> {
     out: String,
+    /// What relations are called now; None writes what their names mean instead.
+    relations: Option<&'r dyn Relations>,
 }
 
-impl Printer {
+impl Printer<'_> {
     fn text(&mut self, text: &str) {
         self.out.push_str(text);
     }
@@ -431,14 +472,14 @@ impl Printer {
 
     fn source(&mut self, source: &Source) {
         match source {
-            Source::Relation { name, only, alias, system_time, sample } => {
+            Source::Relation { name, meant, only, alias, system_time, sample } => {
                 self.when(*only, "ONLY ");
-                self.name(name);
+                let shown = self.relation(name, meant.as_ref(), alias.as_ref());
                 if let Some(time) = system_time {
                     self.text(" FOR SYSTEM_TIME AS OF ");
                     self.operand(time);
                 }
-                self.alias(alias.as_ref());
+                self.alias(shown.as_ref().or(alias.as_ref()));
                 if let Some(Sample { method, args, seed, position: _ }) = sample {
                     self.text(" TABLESAMPLE ");
                     self.name(method);
@@ -463,6 +504,34 @@ impl Printer {
                 self.alias(alias.as_ref());
             }
         }
+    }
+
+    /// A relation's name, with what it means; or the name that it has now, and an alias by which it is called as before.
+    fn relation(&mut self, name: &Name, meant: Option<&Meant>, alias: Option<&Alias>) -> Option<Alias> {
+        let Some(meant) = meant else {
+            self.name(name);
+            return None;
+        };
+        let Some(relations) = self.relations else {
+            self.name(name);
+            self.text(" {");
+            self.number(meant.id);
+            self.text(": ");
+            self.list(&meant.columns, |p, column| match column {
+                Some(column) => p.ident(column),
+                None => p.text("-"),
+            });
+            self.text("}");
+            return None;
+        };
+        let Some((schema, item, columns)) = relations.now(meant.id) else {
+            self.name(name);
+            return None;
+        };
+        self.word(schema);
+        self.text(".");
+        self.word(item);
+        present_alias(name, meant, alias, item, &columns)
     }
 
     fn alias(&mut self, alias: Option<&Alias>) {

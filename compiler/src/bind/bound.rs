@@ -113,6 +113,8 @@ pub enum Step {
     Change(Change),
     /// An item whose text is still to be compiled, as it is after a restart.
     Create(Box<Item>),
+    /// As it is to be in the place of the one with its id.
+    Alter(Box<Item>),
 }
 
 #[derive(Debug)]

@@ -27,11 +27,7 @@ impl Binder<'_> {
             let message = format!("schema \"{name}\" already exists");
             return self.exists(create.if_not_exists, SqlState::DUPLICATE_SCHEMA, message, "CREATE SCHEMA");
         }
-        if name.starts_with("pg_") {
-            return Err(Error::new(SqlState::INVALID_NAME, format!("unacceptable schema name \"{name}\""))
-                .detail("The prefix \"pg_\" is reserved for system schemas.")
-                .at(create.name.position));
-        }
+        check_schema_name(name).map_err(|error| error.at(create.name.position))?;
         let schema = Schema { oid: self.catalog.next_id(), name: name.clone() };
         Ok(change("CREATE SCHEMA", vec![Step::Change(Change::CreateSchema(schema))]))
     }
@@ -493,6 +489,15 @@ impl Binder<'_> {
         let mut item = self.new_item(on.schema.clone(), name, Kind::Index(index));
         item.depends_on = BTreeSet::from([on.id]);
         Ok(change("CREATE INDEX", vec![Step::Create(Box::new(item))]))
+    }
+}
+
+/// Refuses the names that are kept for the system.
+pub(super) fn check_schema_name(name: &str) -> Result<(), Error> {
+    match name.starts_with("pg_") {
+        false => Ok(()),
+        true => Err(Error::new(SqlState::RESERVED_NAME, format!("unacceptable schema name \"{name}\""))
+            .detail("The prefix \"pg_\" is reserved for system schemas.")),
     }
 }
 

@@ -112,7 +112,9 @@ impl Binder<'_> {
             self.notice(notice);
         }
         let all: BTreeSet<CollectionId> = named.union(&dependants).copied().collect();
-        Ok(all.into_iter().rev().map(|id| Step::Change(Change::DropItem { id })).collect())
+        let order = self.catalog.items_in_order();
+        let ids = order.into_iter().rev().map(|item| item.id).filter(|id| all.contains(id));
+        Ok(ids.map(|id| Step::Change(Change::DropItem { id })).collect())
     }
 
     /// `2BP01`, with a line for each thing that depends on something that would go.

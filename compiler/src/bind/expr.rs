@@ -1,7 +1,7 @@
 //! Expressions: what each form of syntax means.
 
 use super::coerce::{Cast, Typed};
-use super::scope::{Found, ambiguous_column, missing_from_entry, undefined_column};
+use super::scope::{Found, Scope, ambiguous_column, missing_from_entry, undefined_column};
 use super::{Binder, literal};
 use crate::ast::{self, ExprKind, LikeKind, Literal, Truth};
 use crate::error::{Error, SqlState};
@@ -203,7 +203,13 @@ impl Binder<'_> {
         Some(self.reference(at, column, name.position()))
     }
 
+    /// Notes that the statement names a column of the catalog.
+    pub(super) fn note_read(&mut self, scope: &Scope, column: usize) {
+        self.facts.columns.extend(scope.columns[column].origin);
+    }
+
     fn reference(&mut self, frame: usize, column: usize, position: u32) -> Expr {
+        self.facts.columns.extend(self.frames[frame].scope.columns[column].origin);
         let level = self.frames.len() - 1 - frame;
         let in_aggregate = self.frames[frame..].iter().any(|frame| frame.in_aggregate);
         let frame = &mut self.frames[frame];

@@ -10,6 +10,7 @@ use crate::ast::{self, ExprKind, JoinConstraint, Source};
 use crate::catalog::{Item, Kind};
 use crate::error::{Error, SqlState};
 use crate::hir::{Expr, JoinKind, Rel};
+use crate::mir::CollectionId;
 use crate::repr::{ColumnType, Datum, Type};
 use crate::scalar;
 
@@ -148,6 +149,7 @@ impl Binder<'_> {
         right: usize,
         position: u32,
     ) -> Result<Expr, Error> {
+        [left, right].iter().for_each(|column| self.note_read(scope, *column));
         let operand =
             |column: usize| Typed { expr: Expr::column(column, scope.columns[column].typ.clone()), position };
         self.bind_operator(&operator("=", position), vec![operand(left), operand(right)])
@@ -210,8 +212,8 @@ impl Binder<'_> {
             Source::Relation { sample: Some(sample), .. } => {
                 Err(Error::unsupported("TABLESAMPLE is not supported").at(sample.position))
             }
-            Source::Relation { name, only: _, alias, .. } => {
-                let (rel, mut scope) = self.bind_relation(name, alias.as_ref())?;
+            Source::Relation { name, meant, only: _, alias, .. } => {
+                let (rel, mut scope) = self.bind_relation(name, meant, alias.as_ref())?;
                 spell_columns(&mut scope, alias, name.position());
                 Ok((rel, scope))
             }
@@ -258,7 +260,12 @@ impl Binder<'_> {
         bound
     }
 
-    fn bind_relation(&mut self, name: &mut ast::Name, alias: Option<&ast::Alias>) -> Result<Bound, Error> {
+    fn bind_relation(
+        &mut self,
+        name: &mut ast::Name,
+        meant: &mut Option<ast::Meant>,
+        alias: Option<&ast::Alias>,
+    ) -> Result<Bound, Error> {
         let position = name.position();
         if name.qualifier().is_empty()
             && let Some(bound) = self.bind_cte(&name.last().name.clone(), position)?
@@ -267,19 +274,24 @@ impl Binder<'_> {
             rename(&mut scope, alias, position)?;
             return Ok((rel, scope));
         }
-        let item = self.resolve_relation(name)?;
+        let item = match meant {
+            Some(meant) => self.stored_relation(meant)?,
+            None => self.resolve_relation(name)?,
+        };
         if let Some((rel, mut scope)) = self.bind_builtin_view(&item)? {
             rename(&mut scope, alias, position)?;
             return Ok((rel, scope));
         }
-        let columns = item.columns().iter().map(|c| (c.name.clone(), c.typ.clone())).collect();
+        let meant = meant.get_or_insert_with(|| named_now(&item, position));
         let typ = item.relation_type();
         let relation = ScopeRelation {
-            schema: Some(item.schema.clone()),
+            schema: name.qualifier().last().map(|schema| schema.name.clone()),
             keys: typ.keys.clone(),
-            ..ScopeRelation::named(&item.name)
+            ..ScopeRelation::named(&name.last().name)
         };
-        let mut scope = Scope::of_relation(relation, columns);
+        let names: Vec<Option<&str>> =
+            meant.columns.iter().map(|column| column.as_ref().map(|column| column.name.as_str())).collect();
+        let mut scope = Scope::of_item(relation, &item, &names);
         if let Kind::System(_) = item.kind {
             scope.hide_column("tableoid", ColumnType::new(Type::Oid, false));
         }
@@ -300,6 +312,16 @@ impl Binder<'_> {
             Kind::Stream(stream) => self.with_rowtime(rel, scope, stream, position),
             _ => Ok((rel, scope)),
         }
+    }
+
+    /// The relation that canonical text means.
+    fn stored_relation(&mut self, meant: &ast::Meant) -> Result<std::sync::Arc<Item>, Error> {
+        let id = CollectionId(meant.id);
+        self.facts.depends_on.insert(id);
+        self.catalog.item(id).cloned().ok_or_else(|| {
+            let message = format!("a stored query reads relation {}, which is not there", id.0);
+            Error::new(SqlState::DATA_CORRUPTED, message)
+        })
     }
 
     /// The catalog's relation that a name means; the name becomes qualified.
@@ -493,6 +515,13 @@ impl Binder<'_> {
     }
 }
 
+/// An item and what its columns are called.
+fn named_now(item: &Item, position: u32) -> ast::Meant {
+    let ident = |name: &str| ast::Ident { name: name.to_owned(), position };
+    let columns = item.columns().iter().map(|column| (!column.dropped).then(|| ident(&column.name)));
+    ast::Meant { id: item.id.0, columns: columns.collect() }
+}
+
 fn join(kind: JoinKind, left: Rel, right: Rel, on: Vec<Expr>, lateral: bool) -> Rel {
     Rel::Join { kind, left: Box::new(left), right: Box::new(right), on, lateral }
 }
@@ -573,16 +602,15 @@ fn rename(scope: &mut Scope, alias: Option<&ast::Alias>, position: u32) -> Resul
     relation.schema = None;
     let own = std::mem::replace(&mut relation.name, alias.name.name.clone());
     relation.hidden = (!relation.is_scalar && own != UNNAMED).then_some(own);
-    if alias.columns.len() > scope.columns.len() {
-        let message = format!(
-            "table \"{}\" has {} columns available but {} columns specified",
-            alias.name.name,
-            scope.columns.len(),
-            alias.columns.len()
-        );
-        return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
-    }
-    for (column, name) in scope.columns.iter_mut().zip(&alias.columns) {
+    let mut columns = scope.columns.iter_mut().filter(|column| column.relation.is_some());
+    for (given, name) in alias.columns.iter().enumerate() {
+        let Some(column) = columns.next() else {
+            let (relation, specified) = (&alias.name.name, alias.columns.len());
+            let message = format!(
+                "table \"{relation}\" has {given} columns available but {specified} columns specified"
+            );
+            return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
+        };
         column.name.clone_from(&name.name);
     }
     Ok(())

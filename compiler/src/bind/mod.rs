@@ -21,6 +21,7 @@ use crate::plan::{Context, Notice};
 use crate::repr::{ColumnType, Datum, Type};
 
 mod aggregate;
+mod alter;
 mod arrival;
 pub mod bound;
 mod coerce;
@@ -53,6 +54,8 @@ pub struct Facts {
     pub parameters: Vec<Type>,
     pub notices: Vec<Notice>,
     pub depends_on: BTreeSet<CollectionId>,
+    /// The columns of catalog items that are named.
+    pub columns: BTreeSet<(CollectionId, usize)>,
     pub uses_context: bool,
     /// How many calls of `random()` there are.
     pub random_calls: u64,

@@ -33,6 +33,7 @@ impl Binder<'_> {
     }
 
     fn bind_body(&mut self, query: &mut ast::Query) -> Result<hir::Query, Error> {
+        table_as_select(&mut query.body);
         let mut bound = match &mut query.body {
             SetExpr::Select(select) => self.bind_select(select, &mut query.order_by)?,
             body => {
@@ -140,33 +141,17 @@ impl Binder<'_> {
 
     /// A query's body without ORDER BY and LIMIT of its own.
     fn bind_set_expr(&mut self, body: &mut SetExpr) -> Result<hir::Query, Error> {
+        table_as_select(body);
         hir::grow(|| match body {
             SetExpr::Select(select) => self.bind_select(select, &mut []),
             SetExpr::Values(values) => self.bind_values(values),
-            SetExpr::Table(name) => self.bind_whole_table(name),
+            SetExpr::Table(_) => unreachable!("invariant: TABLE was made a SELECT"),
             SetExpr::Query(query) => {
                 let bound = self.bind_query(query)?;
                 Ok(unordered(bound))
             }
             SetExpr::Set(set) => self.bind_set_operation(set),
         })
-    }
-
-    fn bind_whole_table(&mut self, name: &mut ast::Name) -> Result<hir::Query, Error> {
-        let source = ast::Source::Relation {
-            name: name.clone(),
-            only: false,
-            alias: None,
-            system_time: None,
-            sample: None,
-        };
-        let mut from = [ast::FromItem { first: source, joins: Vec::new() }];
-        let (rel, scope) = self.bind_from(&mut from)?;
-        if let ast::Source::Relation { name: resolved, .. } = &from[0].first {
-            name.clone_from(resolved);
-        }
-        let names = scope.columns.iter().map(|column| column.name.clone()).collect();
-        Ok(plain(rel, names))
     }
 
     fn bind_values(&mut self, values: &mut ast::Values) -> Result<hir::Query, Error> {
@@ -324,6 +309,31 @@ impl Binder<'_> {
         }
         Ok(())
     }
+}
+
+/// `TABLE t` as `SELECT * FROM t`.
+fn table_as_select(body: &mut SetExpr) {
+    let SetExpr::Table(name) = body else { return };
+    let (name, position) = (name.clone(), name.position());
+    let relation = ast::Source::Relation {
+        name,
+        meant: None,
+        only: false,
+        alias: None,
+        system_time: None,
+        sample: None,
+    };
+    *body = SetExpr::Select(Box::new(ast::Select {
+        distinct: ast::Distinct::All,
+        items: vec![ast::SelectItem::Star(position)],
+        from: vec![ast::FromItem { first: relation, joins: Vec::new() }],
+        filter: None,
+        group_by: None,
+        having: None,
+        windows: Vec::new(),
+        time_window: None,
+        position,
+    }));
 }
 
 fn plain(rel: Rel, names: Vec<String>) -> hir::Query {

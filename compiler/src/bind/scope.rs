@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 use super::grouping::GroupingCall;
 use super::window::Windows;
 use crate::ast;
-use crate::catalog::nearest;
+use crate::catalog::{Item, nearest};
 use crate::error::{Error, SqlState};
 use crate::hir::{self, Expr};
+use crate::mir::CollectionId;
 use crate::repr::ColumnType;
 
 #[derive(Clone, Debug, Default)]
@@ -53,6 +54,8 @@ pub struct ScopeColumn {
     /// What canonical text calls it, where another column of its entry has the name too.
     pub spelled: Option<String>,
     pub typ: ColumnType,
+    /// The catalog's column that it is, where it is one.
+    pub origin: Option<(CollectionId, usize)>,
     /// Whether the bare name can mean it: not the second of the columns that USING merges.
     pub bare: bool,
     /// Only its name means it, no `*`.
@@ -62,7 +65,15 @@ pub struct ScopeColumn {
 impl ScopeColumn {
     /// A column of no entry.
     pub fn named(name: impl Into<String>, typ: ColumnType) -> ScopeColumn {
-        ScopeColumn { relation: None, name: name.into(), spelled: None, typ, bare: true, hidden: false }
+        ScopeColumn {
+            relation: None,
+            name: name.into(),
+            spelled: None,
+            typ,
+            origin: None,
+            bare: true,
+            hidden: false,
+        }
     }
 
     /// What canonical text calls the column.
@@ -215,6 +226,22 @@ impl Scope {
             .map(|(name, typ)| ScopeColumn { relation: Some(0), ..ScopeColumn::named(name, typ) })
             .collect();
         Scope { relations: vec![relation], star: (0..columns.len()).collect(), columns }
+    }
+
+    /// The scope of a catalog item under `relation`'s name: the columns that have a name in their place, under it. Nothing can name the
+    /// others, which lie in the relation all the same.
+    pub fn of_item(relation: ScopeRelation, item: &Item, names: &[Option<&str>]) -> Scope {
+        let columns = item.columns().iter().map(|column| (column.name.clone(), column.typ.clone()));
+        let mut scope = Scope::of_relation(relation, columns.collect());
+        for (at, column) in scope.columns.iter_mut().enumerate() {
+            column.origin = Some((item.id, at));
+            match names.get(at).copied().flatten() {
+                Some(name) => name.clone_into(&mut column.name),
+                None => (column.relation, column.bare, column.hidden) = (None, false, true),
+            }
+        }
+        scope.star.retain(|at| scope.columns[*at].relation.is_some());
+        scope
     }
 
     /// Gives columns of a scope of one entry whose names repeat names of their own, as [`ScopeColumn::spelled`]. Whether any did.

@@ -31,6 +31,7 @@ impl Binder<'_> {
             Statement::CreateView(create) => self.bind_create_view(create),
             Statement::CreateIndex(create) => self.bind_create_index(create),
             Statement::Drop(drop) => self.bind_drop(drop),
+            Statement::Alter(alter) => self.bind_alter(alter),
             Statement::Subscribe(subscribe) => Ok(Bound::Subscribe(self.bind_subscribe(subscribe)?)),
             Statement::Explain(explain) => self.bind_explain(explain),
             Statement::Declare(declare) => self.bind_declare(declare),

@@ -19,6 +19,21 @@ pub enum Change {
     DropItem {
         id: CollectionId,
     },
+    /// Everything in it goes by the schema's new name too.
+    RenameSchema {
+        name: String,
+        to: String,
+    },
+    AlterItem(Alteration),
+}
+
+/// An item takes the place of the one with its id: its name, its columns, its constraints or its query are others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Alteration {
+    pub item: Box<Item>,
+    /// The items that depend on it, each as it is compiled now. Whoever replays stored changes compiles them all at the end.
+    #[serde(skip)]
+    pub affected: Vec<Item>,
 }
 
 /// The stored form. A format that cannot be read as the last one gets a variant of its own, and every variant stays readable.

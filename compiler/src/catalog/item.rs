@@ -20,7 +20,7 @@ pub struct Item {
     pub schema: String,
     pub name: String,
     pub kind: Kind,
-    /// What its definition names, directly. Always older: ids grow with dependency.
+    /// What its definition names, directly. Never through each other in a circle.
     pub depends_on: BTreeSet<CollectionId>,
     #[serde(skip)]
     pub bound: Bound,
@@ -29,6 +29,8 @@ pub struct Item {
 /// What is derived from an item's text.
 #[derive(Clone, Debug, std::default::Default)]
 pub struct Bound {
+    /// The tree of its stored query.
+    pub query: Option<Arc<ast::Query>>,
     /// What a view, a materialized view or a derived stream means, so that it is inlined and explained without parsing.
     pub rel: Option<Arc<mir::Rel>>,
     /// What the engine runs for it.
@@ -37,6 +39,9 @@ pub struct Bound {
     pub arrangement: Option<Arrangement>,
     /// For each column, whether it can hold error cells.
     pub fallible: Vec<bool>,
+    /// How often something else came to run for it since the server started: part of the identity of what reads it, so that nobody who
+    /// reads it now finds what was built over the former.
+    pub generation: u32,
 }
 
 /// A published arrangement: what others find it by, and how rows lie in it.
@@ -63,6 +68,10 @@ pub struct Column {
     /// Not nullable: NOT NULL, or in the primary key.
     pub typ: ColumnType,
     pub default: Option<Default>,
+    /// It is gone for everybody but the rows that were stored with it: its place stays, so that theirs and the places after it mean the
+    /// same as before.
+    #[serde(default)]
+    pub dropped: bool,
 }
 
 /// A column's DEFAULT. Its expression reads no column; it may be stable or volatile, and is evaluated for each statement or row.
@@ -154,9 +163,16 @@ pub struct System {
     pub query: Option<Arc<ast::Query>>,
 }
 
+impl Table {
+    /// The primary key and the UNIQUE constraints.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.primary_key.iter().chain(&self.uniques)
+    }
+}
+
 impl Column {
     pub fn new(name: impl Into<String>, typ: ColumnType) -> Column {
-        Column { name: name.into(), typ, default: None }
+        Column { name: name.into(), typ, default: None, dropped: false }
     }
 }
 

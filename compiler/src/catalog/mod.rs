@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::ast;
 use crate::error::{Error, SqlState};
 use crate::lir;
 use crate::mir::CollectionId;
@@ -15,7 +16,7 @@ pub mod builtin;
 mod change;
 mod item;
 
-pub use change::{Change, StoredChange};
+pub use change::{Alteration, Change, StoredChange};
 pub use item::{
     Arrangement, Bound, Column, Default, Definition, Index, Item, Key, Kind, MaterializedView, Stream,
     System, Table, View,
@@ -84,6 +85,8 @@ impl Catalog {
             Change::DropSchema { name } => next.drop_schema(name)?,
             Change::CreateItem(item) => next.create_item(item)?,
             Change::DropItem { id } => next.drop_item(*id)?,
+            Change::RenameSchema { name, to } => next.rename_schema(name, to)?,
+            Change::AlterItem(alteration) => next.alter_item(alteration)?,
         }
         Ok(next)
     }
@@ -121,32 +124,80 @@ impl Catalog {
         }
     }
 
+    fn rename_schema(&mut self, name: &str, to: &str) -> Result<(), Error> {
+        if self.schemas.contains_key(to) {
+            return Err(Error::new(SqlState::DUPLICATE_SCHEMA, format!("schema \"{to}\" already exists")));
+        }
+        let schemas = Arc::make_mut(&mut self.schemas);
+        let schema = schemas.remove(name).ok_or_else(|| undefined_schema(name))?;
+        schemas.insert(to.to_owned(), Schema { name: to.to_owned(), ..schema });
+        let names = Arc::make_mut(&mut self.names);
+        let within = names.remove(name).unwrap_or_default();
+        let items = Arc::make_mut(&mut self.items);
+        for id in within.values() {
+            if let Some(item) = items.get_mut(id) {
+                to.clone_into(&mut Arc::make_mut(item).schema);
+            }
+        }
+        names.insert(to.to_owned(), within);
+        Ok(())
+    }
+
     fn create_item(&mut self, item: &Item) -> Result<(), Error> {
-        if !self.schemas.contains_key(&item.schema) {
-            return Err(undefined_schema(&item.schema));
-        }
-        if self.named(&item.schema, &item.name).is_some() {
-            return Err(Error::new(
-                SqlState::DUPLICATE_TABLE,
-                format!("relation \"{}\" already exists", item.name),
-            ));
-        }
-        if let Some(missing) = item.depends_on.iter().find(|id| !self.items.contains_key(id)) {
-            let message = format!("relation with id {} does not exist", missing.0);
-            return Err(Error::new(SqlState::UNDEFINED_TABLE, message));
-        }
-        let last = item.oids().max().expect("invariant: an item has at least its own id");
-        self.next_id = self.next_id.max(last + 1);
+        self.check_new_name(item)?;
+        self.check_dependencies(item)?;
         self.insert(item.clone());
         Ok(())
     }
 
+    fn alter_item(&mut self, Alteration { item, affected }: &Alteration) -> Result<(), Error> {
+        let before = self.items.get(&item.id).cloned().ok_or_else(|| missing(item.id))?;
+        if (&before.schema, &before.name) != (&item.schema, &item.name) {
+            self.check_new_name(item)?;
+        }
+        self.check_dependencies(item)?;
+        if let Some(names) = Arc::make_mut(&mut self.names).get_mut(&before.schema) {
+            names.remove(&before.name);
+        }
+        self.insert((**item).clone());
+        affected.iter().for_each(|item| self.insert(item.clone()));
+        Ok(())
+    }
+
+    fn check_new_name(&self, item: &Item) -> Result<(), Error> {
+        if !self.schemas.contains_key(&item.schema) {
+            return Err(undefined_schema(&item.schema));
+        }
+        match self.named(&item.schema, &item.name) {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                SqlState::DUPLICATE_TABLE,
+                format!("relation \"{}\" already exists", item.name),
+            )),
+        }
+    }
+
+    fn check_dependencies(&self, item: &Item) -> Result<(), Error> {
+        match item.depends_on.iter().find(|id| !self.items.contains_key(id)) {
+            None => Ok(()),
+            Some(id) => Err(missing(*id)),
+        }
+    }
+
     fn insert(&mut self, item: Item) {
+        self.put(Arc::new(item));
+    }
+
+    fn put(&mut self, item: Arc<Item>) {
+        let last = item.oids().max().expect("invariant: an item has at least its own id");
+        if last >= FIRST_USER_ID {
+            self.next_id = self.next_id.max(last + 1);
+        }
         Arc::make_mut(&mut self.names)
             .entry(item.schema.clone())
             .or_default()
             .insert(item.name.clone(), item.id);
-        Arc::make_mut(&mut self.items).insert(item.id, Arc::new(item));
+        Arc::make_mut(&mut self.items).insert(item.id, item);
     }
 
     fn drop_item(&mut self, id: CollectionId) -> Result<(), Error> {
@@ -156,8 +207,7 @@ impl Catalog {
             return Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message));
         }
         let Some(item) = Arc::make_mut(&mut self.items).remove(&id) else {
-            let message = format!("relation with id {} does not exist", id.0);
-            return Err(Error::new(SqlState::UNDEFINED_TABLE, message));
+            return Err(missing(id));
         };
         if let Some(names) = Arc::make_mut(&mut self.names).get_mut(&item.schema) {
             names.remove(&item.name);
@@ -172,9 +222,49 @@ impl Catalog {
         self.items.get(&id)
     }
 
-    /// All items in id order, which is an order in which each comes after what it depends on.
+    /// All items in id order.
     pub fn items(&self) -> impl Iterator<Item = &Arc<Item>> {
         self.items.values()
+    }
+
+    /// All items, each after what it depends on, and in id order where that does not say. Mostly that is id order; a view that was
+    /// replaced may read what is younger.
+    pub fn items_in_order(&self) -> Vec<&Arc<Item>> {
+        let mut order = Vec::with_capacity(self.items.len());
+        let mut placed = BTreeSet::new();
+        for item in self.items.values() {
+            let mut open = vec![item];
+            while let Some(item) = open.last() {
+                let waits_for = item.depends_on.iter().find(|id| !placed.contains(*id));
+                match waits_for.and_then(|id| self.items.get(id)) {
+                    Some(first) => open.push(first),
+                    None => {
+                        if placed.insert(item.id) {
+                            order.push(*item);
+                        }
+                        open.pop();
+                    }
+                }
+            }
+        }
+        order
+    }
+
+    /// The same catalog step by step: first the builtin items alone, then `next` of each user's item, in dependency order, beside those
+    /// before it. So an item is compiled anew without those after it, as it was when there were none.
+    pub fn rebuild<E>(
+        &self,
+        mut next: impl FnMut(&Arc<Item>, &Catalog) -> Result<Arc<Item>, E>,
+    ) -> Result<Catalog, E> {
+        let mut rebuilt = self.clone();
+        let builtin = |id: &CollectionId| id.0 < FIRST_USER_ID;
+        Arc::make_mut(&mut rebuilt.items).retain(|id, _| builtin(id));
+        Arc::make_mut(&mut rebuilt.names).values_mut().for_each(|names| names.retain(|_, id| builtin(id)));
+        for item in self.items_in_order().into_iter().filter(|item| !builtin(&item.id)) {
+            let item = next(item, &rebuilt)?;
+            rebuilt.put(item);
+        }
+        Ok(rebuilt)
     }
 
     pub fn items_in(&self, schema: &str) -> impl Iterator<Item = &Arc<Item>> {
@@ -226,8 +316,7 @@ impl Catalog {
     /// What would have to go with these: everything that depends on them, through others too, in id order and without them.
     pub fn dependants_of_all(&self, ids: &BTreeSet<CollectionId>) -> BTreeSet<CollectionId> {
         let mut found = ids.clone();
-        // Ids grow with dependency, so one pass in id order finds all.
-        for item in self.items.values() {
+        for item in self.items_in_order() {
             if item.depends_on.iter().any(|id| found.contains(id)) {
                 found.insert(item.id);
             }
@@ -280,6 +369,19 @@ impl Catalog {
 fn effective_path(search_path: &[String]) -> impl Iterator<Item = &str> {
     let placed = search_path.iter().any(|schema| schema == "pg_catalog");
     (!placed).then_some("pg_catalog").into_iter().chain(search_path.iter().map(String::as_str))
+}
+
+fn missing(id: CollectionId) -> Error {
+    Error::new(SqlState::UNDEFINED_TABLE, format!("relation with id {} does not exist", id.0))
+}
+
+/// What relations are called now, for texts that were stored before.
+impl ast::print::Relations for Catalog {
+    fn now(&self, id: u64) -> Option<(&str, &str, Vec<Option<&str>>)> {
+        let item = self.items.get(&CollectionId(id))?;
+        let columns = item.columns().iter().map(|column| (!column.dropped).then_some(column.name.as_str()));
+        Some((&item.schema, &item.name, columns.collect()))
+    }
 }
 
 /// `3F000`, as PostgreSQL says it.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::explain::{self, Ids, Tree, list};
+use crate::explain::{self, Ids, Names, Tree, list};
 use crate::lir::{Dataflow, Fragment, FragmentIndex, Identity, Join, JoinInput, Layout, Node, Op};
 use crate::mir::{CollectionId, Rel};
 use crate::repr::{ColumnType, RelationType};
@@ -18,8 +18,8 @@ pub fn identity(collection: &str, key: &[ScalarExpr], value: &[usize]) -> Identi
     Identity(format!("{collection} [{}] [{value}]", list(key)))
 }
 
-/// The name of an expression's collection in identities.
-pub fn collection_name(rel: &Rel) -> String {
+/// The name of an expression's collection in identities, over collections of these generations.
+pub fn collection_name(rel: &Rel, generation: &dyn Fn(CollectionId) -> u32) -> String {
     fn write(tree: &Tree, out: &mut String) {
         crate::mir::deep(|| {
             out.push_str(&tree.line);
@@ -36,12 +36,24 @@ pub fn collection_name(rel: &Rel) -> String {
         })
     }
     let mut name = String::new();
-    write(&explain::mir(rel, &Ids), &mut name);
+    write(&explain::mir(rel, &Generations(generation)), &mut name);
     if !matches!(rel, Rel::Get { .. }) {
         // Literals print alike in several types; what they make of the columns does not.
         name += &format!(" as ({})", list(rel.columns().iter().map(|column| column.typ.name())));
     }
     name
+}
+
+/// Collections by their ids, and by what runs for them if that has changed.
+struct Generations<'g>(&'g dyn Fn(CollectionId) -> u32);
+
+impl Names for Generations<'_> {
+    fn name(&self, id: CollectionId) -> String {
+        match (self.0)(id) {
+            0 => Ids.name(id),
+            generation => format!("{}.{generation}", Ids.name(id)),
+        }
+    }
 }
 
 /// How a collection lies in an arrangement by a key.

@@ -40,6 +40,8 @@ pub struct Source {
     pub dataflow: Option<Arc<Dataflow>>,
     /// For each column, whether it can hold error cells; see [`fallible_columns`].
     pub fallible: Vec<bool>,
+    /// How often something else came to run for it: part of its name in identities.
+    pub generation: u32,
     /// The indexes on it, each with what runs for it.
     pub indexes: Vec<(CollectionId, Arc<Dataflow>)>,
 }
@@ -54,10 +56,15 @@ pub enum Lifetime {
 }
 
 /// What runs for a table: its shard, arranged by the primary key, else by all columns.
-pub fn table(id: CollectionId, typ: &RelationType, primary_key: Option<&[usize]>) -> Dataflow {
+pub fn table(
+    id: CollectionId,
+    generation: u32,
+    typ: &RelationType,
+    primary_key: Option<&[usize]>,
+) -> Dataflow {
     let all: Vec<usize> = (0..typ.arity()).collect();
     let arrangement = Arrangement::by_columns(typ, primary_key.unwrap_or(&all));
-    let identity = arrangement.identity(&collection_name(&Rel::get(id, typ.clone())));
+    let identity = arrangement.identity(&collection_name(&Rel::get(id, typ.clone()), &|_| generation));
     let node = Node::new(Op::Shard { id, mfp: arrangement.to_record });
     let mut fragments = Fragments::default();
     let published = fragments.push(identity, arrangement.layout, node, false, true);
@@ -249,7 +256,8 @@ impl<'a> Lowerer<'a> {
 
     /// The fragment of an expression arranged so: the one that is there, or one that is built.
     fn arrange(&mut self, rel: &Rel, arrangement: &Arrangement, shareable: bool) -> FragmentIndex {
-        let identity = arrangement.identity(&collection_name(rel));
+        let generation = |id| self.sources.source(id).generation;
+        let identity = arrangement.identity(&collection_name(rel, &generation));
         if shareable && let Rel::Get { id: Id::Global(id), .. } = rel {
             let source = self.sources.source(*id);
             let indexes = source.indexes.iter().map(|(_, dataflow)| dataflow);

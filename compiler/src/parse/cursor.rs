@@ -20,14 +20,16 @@ pub(super) struct Limits {
     depth: u32,
     /// How high a tree may become: nesting and chains of operators together.
     height: u32,
+    /// The text was printed, and may hold what only printing writes.
+    printed: bool,
 }
 
 impl Limits {
     /// For what users write.
-    pub const WRITTEN: Limits = Limits { depth: 500, height: 1_000 };
+    pub const WRITTEN: Limits = Limits { depth: 500, height: 1_000, printed: false };
 
     /// For what was printed from a tree within [`Limits::WRITTEN`]: every operator may have brought parentheses.
-    pub const PRINTED: Limits = Limits { depth: 2_500, height: 5_000 };
+    pub const PRINTED: Limits = Limits { depth: 2_500, height: 5_000, printed: true };
 }
 
 /// Grown when less than the first is left. One level of nesting takes a few of the parser's frames.
@@ -58,6 +60,11 @@ impl<'a> Parser<'a> {
             depth: 0,
             height: 0,
         }
+    }
+
+    /// Whether the text was printed from a tree.
+    pub fn is_canonical(&self) -> bool {
+        self.limits.printed
     }
 
     // ---- looking ----

@@ -40,7 +40,7 @@ impl Parser<'_> {
     }
 
     /// A definition of what is not supported: CREATE FUNCTION, DROP ROLE, CREATE SINK CONNECTOR ..
-    fn refuse_definition(&mut self, position: u32) -> Result<Statement> {
+    pub fn refuse_definition(&mut self, position: u32) -> Result<Statement> {
         let mut object = 1;
         let adjectives =
             ["or", "replace", "trusted", "procedural", "constraint", "event", "foreign", "default"];
@@ -228,7 +228,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn column_definition(&mut self) -> Result<ColumnDefinition> {
+    pub fn column_definition(&mut self) -> Result<ColumnDefinition> {
         let name = self.column_ident()?;
         let data_type = self.type_name()?;
         let mut column = ColumnDefinition { name, data_type, collation: None, constraints: Vec::new() };
@@ -379,7 +379,7 @@ impl Parser<'_> {
         Ok(Opt { name, value: Some(OptValue::Number(self.signed_number()?, position)) })
     }
 
-    fn table_constraint(&mut self) -> Result<Option<TableConstraint>> {
+    pub fn table_constraint(&mut self) -> Result<Option<TableConstraint>> {
         let position = self.position();
         let name = self.constraint_name()?;
         let kind = if self.eat("primary key") {
@@ -564,7 +564,7 @@ impl Parser<'_> {
 
     // ---- DROP and COMMENT ----
 
-    fn object_kind(&mut self) -> Option<ObjectKind> {
+    pub fn object_kind(&mut self) -> Option<ObjectKind> {
         let kinds = [
             ObjectKind::Schema,
             ObjectKind::Table,

@@ -263,13 +263,36 @@ impl Parser<'_> {
         if !only {
             self.eat_symbol("*");
         }
+        let meant = self.meant()?;
         let mut system_time = self.system_time()?;
         let alias = self.alias()?;
         if system_time.is_none() {
             system_time = self.system_time()?;
         }
         let sample = self.sample()?;
-        Ok(Source::Relation { name, only, alias, system_time, sample })
+        Ok(Source::Relation { name, meant, only, alias, system_time, sample })
+    }
+
+    /// What canonical text says that a relation's name means: `{16384: id, -, name}`.
+    fn meant(&mut self) -> Result<Option<Meant>> {
+        if !self.is_canonical() || !self.eat_symbol("{") {
+            return Ok(None);
+        }
+        let id = match self.text(0).parse() {
+            Ok(id) => id,
+            Err(_) => return self.unexpected(),
+        };
+        self.advance();
+        self.expect_symbol(":")?;
+        let columns = match self.is_symbol("}") {
+            true => Vec::new(),
+            false => self.comma_separated(|p| match p.eat_symbol("-") {
+                true => Ok(None),
+                false => p.column_ident().map(Some),
+            })?,
+        };
+        self.expect_symbol("}")?;
+        Ok(Some(Meant { id, columns }))
     }
 
     fn system_time(&mut self) -> Result<Option<Expr>> {

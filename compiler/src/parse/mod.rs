@@ -7,6 +7,7 @@
 //!
 //! Invariant: no text makes it panic, overflow the stack or take more than linear time; see [`cursor`] for the bounds.
 
+mod alter;
 mod call;
 mod cursor;
 mod definition;

@@ -19,6 +19,7 @@ impl Parser<'_> {
             "copy" => self.copy(),
             "create" => self.create(),
             "drop" => self.drop_statement(),
+            "alter" => self.alter(),
             "comment" => self.comment(),
             "subscribe" => Ok(Statement::Subscribe(Box::new(self.subscribe()?))),
             "explain" => self.explain(),
@@ -492,7 +493,7 @@ fn unsupported_words(word: &str) -> Option<usize> {
         "analyze" | "analyse" | "vacuum" | "cluster" | "checkpoint" | "grant" | "revoke" | "listen"
         | "notify" | "unlisten" | "lock" | "load" | "do" | "call" | "merge" | "acknowledge" | "terminate"
         | "pause" | "resume" | "flush" => Some(1),
-        "alter" | "reindex" | "reassign" | "security" => Some(2),
+        "reindex" | "reassign" | "security" => Some(2),
         "refresh" | "import" => Some(3),
         _ => None,
     }

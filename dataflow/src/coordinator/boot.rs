@@ -1,7 +1,7 @@
 //! Boot: from storage to a running catalog.
 //!
-//! The one place where the engine knows that the catalog is SQL: its items are recompiled from their canonical text, in the
-//! order of their ids, so that each finds what it depends on.
+//! The one place where the engine knows that the catalog is SQL: what stored changes lead to is compiled from canonical text,
+//! each item after those that it depends on.
 
 use std::collections::BTreeSet;
 
@@ -15,12 +15,8 @@ use crate::storage::{self, CATALOG, Diff, ShardId, Storage, Timestamp, Updates};
 pub fn catalog(storage: &Storage, as_of: Timestamp) -> Result<Catalog, Error> {
     let mut rows = storage::catalog_rows(storage, as_of).map_err(refused)?;
     rows.sort_unstable();
-    let mut catalog = compiler::empty_catalog();
-    for row in rows {
-        let change = compiler::recompile(&decode(&row)?, &catalog)?;
-        catalog = catalog.apply(&change)?;
-    }
-    Ok(catalog)
+    let changes = rows.iter().map(|row| decode(row)).collect::<Result<Vec<_>, _>>()?;
+    compiler::load(&changes)
 }
 
 /// Drops the shards that no item of the catalog owns. A DROP is a change of the catalog first, and its shard goes after: a crash between

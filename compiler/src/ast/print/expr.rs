@@ -4,7 +4,7 @@ use super::Printer;
 use crate::ast::*;
 use crate::keyword;
 
-impl Printer {
+impl Printer<'_> {
     pub(super) fn expr(&mut self, expr: &Expr) {
         with_stack(|| self.expr_kind(&expr.kind));
     }
@@ -429,20 +429,24 @@ impl Printer {
 
     pub(super) fn window(&mut self, window: &Window) {
         let Window { base, partition_by, order_by, frame, position: _ } = window;
-        let mut clauses = Vec::new();
-        clauses.extend(base.as_ref().map(|base| super::printed(|p| p.ident(base))));
+        self.text("(");
+        let start = self.out.len();
+        if let Some(base) = base {
+            self.ident(base);
+        }
         if !partition_by.is_empty() {
-            clauses.push(super::printed(|p| {
-                p.text("PARTITION BY ");
-                p.list(partition_by, Self::expr);
-            }));
+            self.when(self.out.len() > start, " ");
+            self.text("PARTITION BY ");
+            self.list(partition_by, Self::expr);
         }
         if !order_by.is_empty() {
-            clauses.push(super::printed(|p| p.order_by_clause("ORDER BY ", order_by)));
+            self.when(self.out.len() > start, " ");
+            self.order_by_clause("ORDER BY ", order_by);
         }
-        clauses.extend(frame.as_ref().map(|frame| super::printed(|p| p.frame(frame))));
-        self.text("(");
-        self.separated(&clauses, " ", |p, clause| p.text(clause));
+        if let Some(frame) = frame {
+            self.when(self.out.len() > start, " ");
+            self.frame(frame);
+        }
         self.text(")");
     }
 

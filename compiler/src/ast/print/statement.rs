@@ -3,7 +3,7 @@
 use super::Printer;
 use crate::ast::*;
 
-impl Printer {
+impl Printer<'_> {
     pub(super) fn statement(&mut self, statement: &Statement) {
         match statement {
             Statement::Query(query) => self.query(query),
@@ -34,6 +34,7 @@ impl Printer {
                 self.list(names, Self::name);
                 self.when(*cascade, " CASCADE");
             }
+            Statement::Alter(alter) => self.alter(alter),
             Statement::Comment(Comment { kind, name, text, position: _ }) => {
                 self.text("COMMENT ON ");
                 self.text(kind.words());
@@ -444,6 +445,90 @@ impl Printer {
         for constraint in constraints {
             self.column_constraint(constraint);
         }
+    }
+
+    fn alter(&mut self, Alter { kind, name, if_exists, actions, position: _ }: &Alter) {
+        self.text("ALTER ");
+        self.text(kind.words());
+        self.text(" ");
+        self.when(*if_exists, "IF EXISTS ");
+        self.name(name);
+        self.text(" ");
+        self.list(actions, Self::alter_action);
+    }
+
+    fn alter_action(&mut self, action: &AlterAction) {
+        let mut rename = |what: &str, from: &Ident, to: &Ident| {
+            self.text(what);
+            self.ident(from);
+            self.text(" TO ");
+            self.ident(to);
+        };
+        match action {
+            AlterAction::RenameColumn { column, to } => rename("RENAME COLUMN ", column, to),
+            AlterAction::RenameConstraint { constraint, to } => rename("RENAME CONSTRAINT ", constraint, to),
+            AlterAction::RenameTo(to) => {
+                self.text("RENAME TO ");
+                self.ident(to);
+            }
+            AlterAction::SetSchema(schema) => {
+                self.text("SET SCHEMA ");
+                self.ident(schema);
+            }
+            AlterAction::AddColumn { column, if_not_exists } => {
+                self.text("ADD COLUMN ");
+                self.when(*if_not_exists, "IF NOT EXISTS ");
+                self.column_definition(column);
+            }
+            AlterAction::DropColumn { column: name, if_exists, cascade } => {
+                self.text("DROP COLUMN ");
+                self.dropped(name, *if_exists, *cascade);
+            }
+            AlterAction::DropConstraint { constraint, if_exists, cascade } => {
+                self.text("DROP CONSTRAINT ");
+                self.dropped(constraint, *if_exists, *cascade);
+            }
+            AlterAction::SetDefault { column, default } => {
+                self.altered_column(column);
+                match default {
+                    Some(default) => {
+                        self.text("SET DEFAULT ");
+                        self.expr(default);
+                    }
+                    None => self.text("DROP DEFAULT"),
+                }
+            }
+            AlterAction::SetNotNull { column, not_null } => {
+                self.altered_column(column);
+                self.text(if *not_null { "SET NOT NULL" } else { "DROP NOT NULL" });
+            }
+            AlterAction::SetType { column, data_type, using, position: _ } => {
+                self.altered_column(column);
+                self.text("TYPE ");
+                self.type_name(data_type);
+                if let Some(using) = using {
+                    self.text(" USING ");
+                    self.expr(using);
+                }
+            }
+            AlterAction::AddConstraint(constraint) => {
+                self.text("ADD ");
+                self.table_constraint(constraint);
+            }
+            AlterAction::Unsupported { what, position: _ } => self.text(what),
+        }
+    }
+
+    fn altered_column(&mut self, column: &Ident) {
+        self.text("ALTER COLUMN ");
+        self.ident(column);
+        self.text(" ");
+    }
+
+    fn dropped(&mut self, name: &Ident, if_exists: bool, cascade: bool) {
+        self.when(if_exists, "IF EXISTS ");
+        self.ident(name);
+        self.when(cascade, " CASCADE");
     }
 
     fn constraint_name(&mut self, name: Option<&Ident>) {

@@ -5,6 +5,7 @@
 use bumpalo::Bump;
 
 use super::{BTREE, HEAP, OWNER, STREAM, Sheet, oid, types, vector};
+use crate::ast;
 use crate::catalog::{Catalog, Column, Item, Key, Kind, MaterializedView, Stream, System, Table};
 use crate::repr::{Array, ColumnType, Datum, Type};
 
@@ -313,7 +314,7 @@ pub fn rules(catalog: &Catalog, sheet: &mut Sheet<'_>) {
         ["oid", "rulename", "ev_class", "ev_type", "ev_enabled", "is_instead", "ev_qual", "ev_action"];
     sheet.fill(columns, |sheet| {
         for item in catalog.items() {
-            let Some(definition) = item.definition() else { continue };
+            let Some(query) = &item.bound.query else { continue };
             sheet.row([
                 oid(item.id.0),
                 Datum::Text("_RETURN"),
@@ -322,7 +323,7 @@ pub fn rules(catalog: &Catalog, sheet: &mut Sheet<'_>) {
                 Datum::Text("O"),
                 Datum::Bool(true),
                 Datum::Text("<>"),
-                Datum::Text(&super::layout::laid_out(&definition.sql)),
+                Datum::Text(&super::layout::laid_out(&ast::print::query_now(query, catalog))),
             ]);
         }
     });
