@@ -11,6 +11,7 @@ use compiler::lir;
 use compiler::mir::CollectionId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::contents::Range;
 use crate::output::Output;
 use crate::published::Published;
 use crate::storage::{Timestamp, Updates};
@@ -100,20 +101,20 @@ pub struct Tick {
     pub advance: Vec<(CollectionId, Timestamp)>,
 }
 
-/// A read of an arrangement: of these keys (packed rows of the leading key columns), or of all.
+/// A read of a range of an arrangement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Peek {
     pub id: u64,
     pub dataflow: DataflowId,
     pub at: Timestamp,
-    pub keys: Option<Vec<Vec<u8>>>,
+    pub range: Range,
 }
 
 /// What workers answer. Those of process 0 answer by channel, the others through an exchange to worker 0.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Response {
-    /// The worker has built it; its imports hold what they need from now on.
-    Built { dataflow: DataflowId, worker: usize },
+    /// A worker has built it; its imports hold what they need from now on.
+    Built(DataflowId),
     /// The arrangement is complete before `upper` on this worker (of another process).
     Upper {
         dataflow: DataflowId,
@@ -124,8 +125,8 @@ pub enum Response {
     },
     /// Updates and errors of a stream, and the time before which nothing more comes (0: not known yet; MAX: the end).
     Updates { dataflow: DataflowId, worker: usize, rows: OwnedUpdates, errs: OwnedUpdates, upper: Timestamp },
-    /// A peek's rows with their multiplicities, and the errors found.
-    Peeked { peek: u64, worker: usize, rows: Vec<(Vec<u8>, i64)>, error: Option<Vec<u8>> },
+    /// A worker's part of a peek's rows, with their multiplicities, and the first error found.
+    Peeked { peek: u64, rows: Vec<(Vec<u8>, i64)>, error: Option<Vec<u8>> },
 }
 
 /// Updates as they cross to another process in an answer.

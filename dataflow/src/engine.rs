@@ -21,12 +21,13 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use crate::clock::{Oracle, SystemClock};
 use crate::command::{CommandSender, DataflowId};
+use crate::contents::Range;
 use crate::coordinator::commit::{Sequencer, Write, refused};
 use crate::coordinator::fragments::{Fragments, Readable, Shown};
 use crate::coordinator::{Coordinator, Event, Install, Installed, ReadTimestamp, Start, Until, boot, derive};
 use crate::output::{self, Bound, Output};
 use crate::peeks::Peeks;
-use crate::reads::{Range, Read};
+use crate::reads::Read;
 use crate::storage::{CATALOG, Diff, Directory, Disk, Memory, Options, ShardId, Storage, Timestamp, Updates};
 use crate::subscriptions::Subscriptions;
 use crate::tables::{Present, Table, Tables, key_length};

@@ -17,7 +17,9 @@
 
 pub mod clock;
 pub mod command;
+pub mod contents;
 pub mod coordinator;
+pub mod counters;
 pub mod engine;
 pub mod exchange;
 pub mod failures;

@@ -36,7 +36,7 @@ impl Peeks {
     }
 
     /// A worker's part of the answer.
-    pub fn answer(&self, id: u64, _worker: usize, rows: Rows, error: Option<Vec<u8>>) {
+    pub fn answer(&self, id: u64, rows: Rows, error: Option<Vec<u8>>) {
         let mut peeks = self.waiting.lock().expect("invariant: nothing panics while it has the peeks");
         let Some(waiting) = peeks.get_mut(&id) else { return };
         waiting.rows.extend(rows);

@@ -12,18 +12,16 @@
 //! answer any time from their since on, without a hold; a hold is for waiting, or for one time over several arrangements.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
-use compiler::scalar::EvalError;
 use tokio::sync::watch;
 
 use crate::command::DataflowId;
-use crate::render::Counters;
-use crate::spine::Snapshot;
-use crate::storage::{Diff, Timestamp};
+use crate::contents::Contents;
+use crate::counters::Counters;
+use crate::storage::Timestamp;
 
 /// The upper of what will not change any more.
 pub const COMPLETE: Timestamp = Timestamp::MAX;
@@ -60,73 +58,6 @@ struct Remote {
 struct Part {
     contents: ArcSwap<Contents>,
     upper: AtomicU64,
-}
-
-/// One worker's batches at one moment.
-#[derive(Debug, Default)]
-pub struct Contents {
-    pub oks: Snapshot,
-    pub errs: Snapshot,
-    /// All updates before it are in the batches.
-    pub upper: Timestamp,
-}
-
-/// Which of an arrangement's errors a read is told.
-#[derive(Clone, Copy, Debug)]
-pub enum Errors<'a> {
-    All,
-    OfKey(&'a [u8]),
-    OfKeys(&'a [Vec<u8>]),
-    /// Of rows with keys from the first on, up to and not with the second.
-    Between(&'a [u8], Option<&'a [u8]>),
-}
-
-impl Contents {
-    /// Err if a row that a read at `at` would look at has failed, or one whose key is not known.
-    pub fn check(&self, errors: Errors<'_>, at: Timestamp) -> Result<(), EvalError> {
-        match self.error(errors, at) {
-            Some(error) => Err(EvalError::decode(error)),
-            None => Ok(()),
-        }
-    }
-
-    /// The first such error, packed.
-    pub fn error(&self, errors: Errors<'_>, at: Timestamp) -> Option<&[u8]> {
-        if self.errs.batches.is_empty() {
-            return None;
-        }
-        let mut found = None;
-        let mut look = |error, diff: Diff| {
-            if diff > 0 {
-                found.get_or_insert(error);
-            }
-        };
-        // Errors without a key are those of every key.
-        self.errs.lookup(&[], at, &mut look);
-        match errors {
-            Errors::OfKey(key) => self.errs.lookup(key, at, &mut look),
-            Errors::OfKeys(keys) => keys.iter().for_each(|key| self.errs.lookup(key, at, &mut look)),
-            Errors::All | Errors::Between(..) => {
-                let (from, to) = match errors {
-                    Errors::Between(from, to) => (from, to),
-                    _ => (&[][..], None),
-                };
-                let _ = self.errs.scan(from, at, |key, error, diff| {
-                    if to.is_some_and(|to| key >= to) {
-                        return ControlFlow::Break(());
-                    }
-                    look(error, diff);
-                    ControlFlow::Continue(())
-                });
-            }
-        }
-        found
-    }
-
-    /// How many updates the batches hold.
-    pub fn updates(&self) -> usize {
-        self.oks.updates() + self.errs.updates()
-    }
 }
 
 #[derive(Debug, Default)]

@@ -1,34 +1,18 @@
 //! Reads of published arrangements on the caller's own thread.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use compiler::scalar::EvalError;
 use compiler::{Error, SqlState};
 
 use crate::command::{Command, CommandSender, Peek};
+use crate::contents::{Range, Visit};
 use crate::coordinator::fragments::Readable;
 use crate::coordinator::needed;
 use crate::peeks::Peeks;
-use crate::published::{Contents, Errors, Hold};
+use crate::published::Hold;
 use crate::spine::route;
 use crate::storage::{Diff, Timestamp};
-
-/// Which records of an arrangement, by the bytes of their keys.
-#[derive(Clone, Debug)]
-pub enum Range {
-    All,
-    /// Records with one of these whole keys.
-    Keys(Vec<Vec<u8>>),
-    /// Records with keys from `from` on, up to and not with `to`.
-    Between {
-        from: Vec<u8>,
-        to: Option<Vec<u8>>,
-    },
-}
-
-/// Called with a record's key, its value and its multiplicity.
-pub type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()>;
 
 /// Several arrangements that are all readable at one time, until this is dropped.
 pub struct Read {
@@ -54,7 +38,7 @@ impl Readable {
         }
         for part in 0..published.parts() {
             let (contents, at) = published.part(part);
-            contents.check(Errors::OfKey(key), at)?;
+            contents.check_key(key, at)?;
             if part == (route(key) % published.parts() as u64) as usize {
                 contents.oks.lookup(key, at, &mut *visit);
             }
@@ -102,19 +86,13 @@ impl Read {
         Ok(())
     }
 
-    /// Visits the records of the index-th arrangement in this process, worker by worker, each in key order.
+    /// Visits the records in the range of the index-th arrangement in this process, worker by worker, each in key order.
     pub fn visit(&self, index: usize, range: &Range, visit: Visit<'_>) -> Result<(), EvalError> {
         let published = &self.relations[index].0.published;
         for part in 0..published.parts() {
             let (contents, _) = published.part(part);
-            match range {
-                Range::All => contents.check(Errors::All, self.at)?,
-                Range::Keys(keys) => contents.check(Errors::OfKeys(keys), self.at)?,
-                Range::Between { from, to } => {
-                    contents.check(Errors::Between(from, to.as_deref()), self.at)?
-                }
-            }
-            if visit_part(&contents, range, self.at, visit).is_break() {
+            contents.check(range, self.at)?;
+            if contents.visit(range, self.at, visit).is_break() {
                 break;
             }
         }
@@ -126,47 +104,14 @@ impl Read {
         self.relations[index].0.published.has_remote_parts()
     }
 
-    /// The records (key and value in one) of the workers of other processes.
+    /// The records in the range (key and value in one) of the workers of other processes.
     pub async fn remote(&self, index: usize, range: &Range) -> Result<Vec<(Vec<u8>, Diff)>, EvalError> {
         if !self.is_remote(index) {
             return Ok(Vec::new());
         }
         let (id, answer) = self.peeks.expect(self.remote_workers);
-        let keys = match range {
-            Range::Keys(keys) => Some(keys.clone()),
-            Range::All | Range::Between { .. } => None,
-        };
         let dataflow = self.relations[index].0.published.dataflow;
-        (self.commands)(Command::Peek(Arc::new(Peek { id, dataflow, at: self.at, keys })));
+        (self.commands)(Command::Peek(Arc::new(Peek { id, dataflow, at: self.at, range: range.clone() })));
         answer.await.unwrap_or_else(|_| Err(EvalError::internal("a process of the group is gone")))
-    }
-}
-
-fn visit_part(contents: &Contents, range: &Range, at: Timestamp, visit: Visit<'_>) -> ControlFlow<()> {
-    match range {
-        Range::All => contents.oks.scan(&[], at, visit),
-        Range::Keys(keys) => {
-            for key in keys {
-                let mut flow = ControlFlow::Continue(());
-                contents.oks.lookup(key, at, |value, diff| {
-                    if flow.is_continue() {
-                        flow = visit(key, value, diff);
-                    }
-                });
-                flow?;
-            }
-            ControlFlow::Continue(())
-        }
-        Range::Between { from, to } => {
-            let mut outcome = ControlFlow::Continue(());
-            let _ = contents.oks.scan(from, at, |key, value, diff| {
-                if to.as_ref().is_some_and(|to| key >= to.as_slice()) {
-                    return ControlFlow::Break(());
-                }
-                outcome = visit(key, value, diff);
-                outcome
-            });
-            outcome
-        }
     }
 }

@@ -19,9 +19,9 @@ use compiler::scalar::{EvalError, MfpPlan, Scratch};
 use compiler::{Error, SqlState};
 use tokio::sync::OwnedMutexGuard;
 
+use crate::contents::{Range, Visit};
 use crate::coordinator::fragments::Readable;
 use crate::published::{Hold, Published};
-use crate::reads::Range;
 use crate::storage::{Diff, Timestamp, Updates};
 
 /// Commits of one table that are sequenced.
@@ -180,11 +180,7 @@ impl Present {
     }
 
     /// The records (key, value, multiplicity) in the range, in no particular order.
-    pub fn records(
-        &self,
-        range: &Range,
-        visit: &mut dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
+    pub fn records(&self, range: &Range, visit: Visit<'_>) -> ControlFlow<()> {
         let published = &self.readable.published;
         for part in 0..published.parts() {
             let (contents, _) = published.part(part);
@@ -192,47 +188,14 @@ impl Present {
                 let diff = diff + self.overlaid(key, value);
                 if diff == 0 { ControlFlow::Continue(()) } else { visit(key, value, diff) }
             };
-            match range {
-                Range::All => contents.oks.scan(&[], self.hold.at(), &mut merged)?,
-                Range::Keys(keys) => {
-                    for key in keys {
-                        let mut flow = ControlFlow::Continue(());
-                        contents.oks.lookup(key, self.hold.at(), |value, diff| {
-                            if flow.is_continue() {
-                                flow = merged(key, value, diff);
-                            }
-                        });
-                        flow?;
-                    }
-                }
-                Range::Between { from, to } => {
-                    let mut flow = ControlFlow::Continue(());
-                    let _ = contents.oks.scan(from, self.hold.at(), |key, value, diff| {
-                        if to.as_ref().is_some_and(|to| key >= to.as_slice()) {
-                            return ControlFlow::Break(());
-                        }
-                        flow = merged(key, value, diff);
-                        flow
-                    });
-                    flow?;
-                }
-            }
+            contents.visit(range, self.hold.at(), &mut merged)?;
         }
         self.added(range, visit)
     }
 
     /// The records of the overlay that the arrangement does not have at all.
-    fn added(
-        &self,
-        range: &Range,
-        visit: &mut dyn FnMut(&[u8], &[u8], Diff) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        let within = |key: &Vec<u8>| match range {
-            Range::All => true,
-            Range::Keys(keys) => keys.contains(key),
-            Range::Between { from, to } => key >= from && to.as_ref().is_none_or(|to| key < to),
-        };
-        for (key, records) in self.overlay.iter().filter(|(key, _)| within(key)) {
+    fn added(&self, range: &Range, visit: Visit<'_>) -> ControlFlow<()> {
+        for (key, records) in self.overlay.iter().filter(|(key, _)| range.contains(key)) {
             for (value, diff) in records {
                 if *diff != 0 && !self.in_arrangement(key, value) {
                     visit(key, value, *diff)?;
@@ -294,7 +257,7 @@ pub fn key_length(record: &[u8], arity: usize) -> usize {
 mod tests {
     use super::*;
     use crate::command::DataflowId;
-    use crate::published::Contents;
+    use crate::contents::Contents;
 
     fn published(upper: Timestamp) -> Arc<Published> {
         let published = Arc::new(Published::new(DataflowId(1), 1, 0));

@@ -7,6 +7,7 @@ use compiler::catalog::Change;
 use compiler::mir::CollectionId;
 use compiler::plan::{Context, Plan};
 use compiler::repr::{Datum, Row};
+use dataflow::contents::Range;
 use dataflow::coordinator::commit::Write;
 use dataflow::coordinator::fragments::Readable;
 use dataflow::storage::Updates;
@@ -61,7 +62,8 @@ fn row(key: i64, value: i64) -> Row {
     Row::pack([Datum::Int(key), Datum::Int(value)])
 }
 
-async fn read(engine: &Engine, relation: &Arc<Readable>) -> usize {
+/// How many records there are in the range, in all processes.
+async fn read(engine: &Engine, relation: &Arc<Readable>, range: &Range) -> usize {
     let read = engine.read(vec![relation.clone()]);
     read.complete().await.expect("it is there");
     let mut rows = 0;
@@ -69,8 +71,8 @@ async fn read(engine: &Engine, relation: &Arc<Readable>) -> usize {
         rows += diff as usize;
         std::ops::ControlFlow::Continue(())
     };
-    read.visit(0, &dataflow::reads::Range::All, &mut count).expect("no errors");
-    let remote = read.remote(0, &dataflow::reads::Range::All).await.expect("no errors");
+    read.visit(0, range, &mut count).expect("no errors");
+    let remote = read.remote(0, range).await.expect("no errors");
     rows + remote.iter().map(|(_, diff)| *diff as usize).sum::<usize>()
 }
 
@@ -108,7 +110,7 @@ fn other_processes_let_history_go() {
         let held = engine.read(relations.clone());
         update(160, 1500).await;
         for relation in &relations {
-            read(&engine, relation).await;
+            read(&engine, relation, &Range::ALL).await;
         }
         assert!(kept() > 1000, "what is held is kept, and counted: {}", kept());
         drop(held);
@@ -118,14 +120,19 @@ fn other_processes_let_history_go() {
             update(step, step + 50).await;
             step += 50;
             for relation in &relations {
-                read(&engine, relation).await;
+                read(&engine, relation, &Range::ALL).await;
             }
         }
         assert!(kept() < 200, "{} updates are kept of {KEYS} rows", kept());
         let mut rows = Vec::new();
         for relation in &relations {
-            rows.push(read(&engine, relation).await);
+            rows.push(read(&engine, relation, &Range::ALL).await);
         }
-        assert!(rows.contains(&(KEYS as usize)), "the table has its rows still: {rows:?}");
+        let whole = rows.iter().position(|rows| *rows == KEYS as usize);
+        let stored = &relations[whole.unwrap_or_else(|| panic!("the table has its rows still: {rows:?}"))];
+        let key = |key: i64| Row::pack([Datum::Int(key)]).bytes().to_vec();
+        let between = Range::Between { from: key(3), to: Some(key(9)) };
+        assert_eq!(read(&engine, stored, &between).await, 6, "no process gives more than was asked for");
+        assert_eq!(read(&engine, stored, &Range::Keys(vec![key(2), key(KEYS)])).await, 1);
     });
 }

@@ -387,8 +387,8 @@ impl Fragments {
         sinces
     }
 
-    pub fn peeked(&self, peek: u64, worker: usize, rows: Vec<(Vec<u8>, i64)>, error: Option<Vec<u8>>) {
-        self.peeks.answer(peek, worker, rows, error);
+    pub fn peeked(&self, peek: u64, rows: Vec<(Vec<u8>, i64)>, error: Option<Vec<u8>>) {
+        self.peeks.answer(peek, rows, error);
     }
 
     /// One user less. Returns what nothing uses any more, importers before what they import.

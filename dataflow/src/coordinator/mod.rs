@@ -359,7 +359,7 @@ impl Coordinator {
 
     fn respond(&mut self, response: Response) {
         match response {
-            Response::Built { dataflow, .. } => {
+            Response::Built(dataflow) => {
                 if let Some(building) = self.building.get_mut(&dataflow) {
                     building.waiting -= 1;
                     if building.waiting == 0 {
@@ -377,9 +377,7 @@ impl Coordinator {
                     output.push(worker, borrowed(&rows), upper);
                 }
             }
-            Response::Peeked { peek, worker, rows, error } => {
-                self.fragments.peeked(peek, worker, rows, error)
-            }
+            Response::Peeked { peek, rows, error } => self.fragments.peeked(peek, rows, error),
         }
     }
 

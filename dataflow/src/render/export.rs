@@ -7,7 +7,8 @@ use timely::progress::Antichain;
 use timely::progress::frontier::MutableAntichain;
 
 use super::bundle::Collection;
-use crate::published::{COMPLETE, Contents};
+use crate::contents::Contents;
+use crate::published::COMPLETE;
 use crate::spine::{self, RowTrace, RowsRef, Snapshot, Timestamp, arrange};
 
 /// A fragment's arrangement: what others import, the worker compacts and publishes. It holds compaction back until it is

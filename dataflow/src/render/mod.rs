@@ -9,7 +9,6 @@
 
 mod bounds;
 mod bundle;
-mod counters;
 mod export;
 mod finish;
 mod flat_map;
@@ -37,11 +36,11 @@ use self::import::Token;
 use self::join::HalfJoin;
 use self::linear::{Share, but_failures, mfp_logic, negate, transform};
 use crate::command::{Build, BuildBody};
+use crate::counters::Counters;
 use crate::published::COMPLETE;
 use crate::spine::{Arrangement, RowStream, Timestamp, arrange};
 
 pub use self::bounds::Bounds;
-pub use self::counters::Counters;
 pub use self::export::{Exports, Sink};
 pub use self::source::ShardInput;
 

@@ -200,7 +200,7 @@ impl State {
             .map(|(id, shard)| (id, Input { shard, loaded: false, upto: build.as_of }))
             .collect();
         self.dataflows.insert(build.id, Running { built, inputs, until: build.until });
-        self.respond.send(Response::Built { dataflow: build.id, worker: self.index });
+        self.respond.send(Response::Built(build.id));
     }
 
     fn input(&mut self, dataflow: DataflowId, shard: CollectionId) -> Option<&mut Input> {

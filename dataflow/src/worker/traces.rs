@@ -8,7 +8,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::command::{Build, DataflowId, Peek, Response};
-use crate::published::{Contents, Errors, Published};
+use crate::contents::Contents;
+use crate::published::Published;
 use crate::render::Exports;
 use crate::storage::Timestamp;
 
@@ -81,26 +82,21 @@ impl Traces {
                 responder.send(Response::Upper { dataflow: *dataflow, worker: index, upper, updates });
             }
         }
-        self.answer_peeks(index, responder);
+        self.answer_peeks(responder);
     }
 
-    fn answer_peeks(&mut self, index: usize, responder: &Responder) {
+    fn answer_peeks(&mut self, responder: &Responder) {
         let arrangements = &self.arrangements;
-        self.peeks.retain(|peek| {
-            let Some(arrangement) = arrangements.get(&peek.dataflow) else {
-                responder.send(Response::Peeked {
-                    peek: peek.id,
-                    worker: index,
-                    rows: Vec::new(),
-                    error: None,
-                });
-                return false;
-            };
-            if arrangement.upper <= peek.at {
-                return true;
+        self.peeks.retain(|peek| match arrangements.get(&peek.dataflow) {
+            Some(arrangement) if arrangement.upper <= peek.at => true,
+            Some(arrangement) => {
+                responder.send(arrangement.answer(peek));
+                false
             }
-            responder.send(arrangement.answer(peek, index));
-            false
+            None => {
+                responder.send(Response::Peeked { peek: peek.id, rows: Vec::new(), error: None });
+                false
+            }
         });
     }
 }
@@ -125,25 +121,13 @@ impl Arrangement {
     }
 
     /// Reads this worker's part for a session of process 0.
-    fn answer(&self, peek: &Peek, worker: usize) -> Response {
-        let errors = peek.keys.as_deref().map_or(Errors::All, Errors::OfKeys);
-        let error = self.shown.error(errors, peek.at).map(<[u8]>::to_vec);
+    fn answer(&self, peek: &Peek) -> Response {
+        let error = self.shown.error(&peek.range, peek.at).map(<[u8]>::to_vec);
         let mut rows = Vec::new();
-        match &peek.keys {
-            Some(keys) => {
-                for key in keys {
-                    self.shown
-                        .oks
-                        .lookup(key, peek.at, |value, diff| rows.push(([key, value].concat(), diff)));
-                }
-            }
-            None => {
-                let _ = self.shown.oks.scan(&[], peek.at, |key, value, diff| {
-                    rows.push(([key, value].concat(), diff));
-                    ControlFlow::Continue(())
-                });
-            }
-        }
-        Response::Peeked { peek: peek.id, worker, rows, error }
+        let _ = self.shown.visit(&peek.range, peek.at, &mut |key, value, diff| {
+            rows.push(([key, value].concat(), diff));
+            ControlFlow::Continue(())
+        });
+        Response::Peeked { peek: peek.id, rows, error }
     }
 }

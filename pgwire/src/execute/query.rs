@@ -16,9 +16,9 @@ use compiler::plan::{Access, FastPath, Query, Source};
 use compiler::repr::{Datum, Row, RowBuf, Type, encode_canonical};
 use compiler::scalar::{MfpPlan, ScalarExpr, Scratch};
 use compiler::{Error, SqlState};
+use dataflow::contents::Range;
 use dataflow::coordinator::fragments::Readable;
 use dataflow::output::answer_too_large;
-use dataflow::reads::Range;
 use dataflow::storage::{Diff, Updates};
 use dataflow::tables::key_length;
 
@@ -122,7 +122,7 @@ impl Executor {
             let records = self.updates(dataflow, interrupt).await?;
             for (record, _, diff) in records.iter() {
                 let (key, value) = record.split_at(key_length(record, path.layout.key));
-                if contains(&range, key) && through.push(key, value, diff).is_break() {
+                if range.contains(key) && through.push(key, value, diff).is_break() {
                     break;
                 }
             }
@@ -156,13 +156,11 @@ impl Executor {
         }
         match range {
             Range::Keys(_) => read.visit(0, range, visit)?,
-            Range::All | Range::Between { .. } => {
-                tokio::task::block_in_place(|| read.visit(0, range, visit))?
-            }
+            Range::Between { .. } => tokio::task::block_in_place(|| read.visit(0, range, visit))?,
         }
         for (record, diff) in read.remote(0, range).await? {
             let (key, value) = record.split_at(key_length(&record, path.layout.key));
-            if contains(range, key) && visit(key, value, diff).is_break() {
+            if visit(key, value, diff).is_break() {
                 break;
             }
         }
@@ -251,7 +249,7 @@ fn arranged(catalog: &Catalog, path: &FastPath) -> Result<Dataflow, Error> {
 /// Which keys are read; `None` when no key can be found.
 pub(super) fn range(access: &Access) -> Result<Option<Range>, Error> {
     Ok(match access {
-        Access::Scan => Some(Range::All),
+        Access::Scan => Some(Range::ALL),
         Access::Lookup(keys) => {
             let mut found = BTreeSet::new();
             for key in keys {
@@ -309,14 +307,6 @@ fn key_bytes(exprs: &[ScalarExpr]) -> Result<Option<Vec<u8>>, Error> {
         }
     }
     Ok(Some(bytes))
-}
-
-fn contains(range: &Range, key: &[u8]) -> bool {
-    match range {
-        Range::All => true,
-        Range::Keys(keys) => keys.binary_search_by(|known| known[..].cmp(key)).is_ok(),
-        Range::Between { from, to } => key >= &from[..] && to.as_ref().is_none_or(|to| key < &to[..]),
-    }
 }
 
 /// Records on their way through a plan.

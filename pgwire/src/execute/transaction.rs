@@ -15,8 +15,8 @@ use compiler::repr::RowBuf;
 use compiler::scalar::{Mfp, MfpPlan, Scratch};
 use compiler::{Error, SqlState};
 use dataflow::WriteLock;
+use dataflow::contents::Range;
 use dataflow::coordinator::commit::Write;
-use dataflow::reads::Range;
 use dataflow::storage::{Diff, Updates};
 use dataflow::tables::key_length;
 
@@ -288,15 +288,14 @@ impl Overlay {
     }
 
     fn within<'o>(&'o self, range: &'o Range) -> Box<dyn Iterator<Item = Changed<'o>> + 'o> {
-        let all = |(key, records): (&'o Vec<u8>, &'o Vec<(Vec<u8>, Diff)>)| (&key[..], &records[..]);
+        let changed = |(key, records): (&'o Vec<u8>, &'o Vec<(Vec<u8>, Diff)>)| (&key[..], &records[..]);
         match range {
-            Range::All => Box::new(self.records.iter().map(all)),
             Range::Keys(keys) => {
-                Box::new(keys.iter().filter_map(|key| self.records.get_key_value(key)).map(all))
+                Box::new(keys.iter().filter_map(|key| self.records.get_key_value(key)).map(changed))
             }
             Range::Between { from, to } => {
                 let from = self.records.range(from.clone()..);
-                Box::new(from.take_while(move |(key, _)| to.as_ref().is_none_or(|to| *key < to)).map(all))
+                Box::new(from.take_while(move |(key, _)| to.as_ref().is_none_or(|to| *key < to)).map(changed))
             }
         }
     }

@@ -18,7 +18,7 @@ use compiler::repr::text::TextSettings;
 use compiler::repr::{Datum, Row, RowBuf, encode_canonical};
 use compiler::scalar::{Mfp, ScalarExpr, Scratch};
 use compiler::{Error, SqlState};
-use dataflow::reads::Range;
+use dataflow::contents::Range;
 use dataflow::storage::Diff;
 
 use super::finish::{Cut, finish};
@@ -205,7 +205,7 @@ impl Executor {
             let arrangement = target.own_arrangement(&catalog)?;
             let mut changes = Changes::default();
             let mut rows = Vec::new();
-            self.present(&target, &arrangement, &Range::All, transaction, &mut |row, diff| {
+            self.present(&target, &arrangement, &Range::ALL, transaction, &mut |row, diff| {
                 rows.push((row, diff))
             })
             .await?;

@@ -26,9 +26,9 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::Antichain;
 
 use super::gaps::{Gaps, Learner};
+use crate::counters::Counters;
 use crate::fuel::Fuel;
 use crate::render::bundle::{Collection, Emit, Held, Outputs};
-use crate::render::counters::Counters;
 use crate::render::finish::Finisher;
 use crate::render::sorted::split_rank;
 use crate::spine::{Arrangement, Diff, Keys, RowBatch, RowStorage, RowTrace, Timestamp, Values};

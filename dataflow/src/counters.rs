@@ -1,4 +1,4 @@
-//! What operators count of their own work: read by tests, by EXPLAIN ANALYZE and by whoever asks why a view is slow.
+//! What operators count of their own work: what a change costs is counted in rows, not timed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ impl Counters {
         self.0.rows_read.load(Ordering::Relaxed)
     }
 
-    pub(super) fn add_rows_read(&self, rows: u64) {
+    pub(crate) fn add_rows_read(&self, rows: u64) {
         self.0.rows_read.fetch_add(rows, Ordering::Relaxed);
     }
 }
