@@ -44,15 +44,10 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_from_every_row_and_keeps_its_own_hint() {
-        let packed = |error: &EvalError| {
-            let mut packed = Vec::new();
-            error.encode(&mut packed);
-            packed
-        };
         let plain = EvalError::division_by_zero();
-        assert_eq!(error(&record(&packed(&plain))), Some(plain.clone().hint(HINT)));
+        assert_eq!(error(&record(&plain.packed())), Some(plain.clone().hint(HINT)));
         let hinted = plain.hint("Do something else.");
-        assert_eq!(error(&record(&packed(&hinted))), Some(hinted));
+        assert_eq!(error(&record(&hinted.packed())), Some(hinted));
         for row in
             [vec![], vec![Datum::Null], vec![Datum::Int(0)], vec![Datum::Text("")], vec![Datum::Bool(false)]]
         {

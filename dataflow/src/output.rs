@@ -116,14 +116,11 @@ impl Output {
         if state.closed {
             return;
         }
-        for (error, time, diff) in errs {
-            if self.recording {
-                let record = failures::record(error);
-                state.waiting_bytes += record.len() + 32;
-                state.waiting.entry(time).or_default().push(&record, time, diff);
-                continue;
-            }
-            state.errs.entry(time).or_default().push(error, time, diff);
+        match self.recording {
+            true => state.take(errs.map(|(error, time, diff)| (failures::record(error), time, diff))),
+            false => errs.for_each(|(error, time, diff)| {
+                state.errs.entry(time).or_default().push(error, time, diff);
+            }),
         }
     }
 
@@ -213,14 +210,14 @@ impl State {
     }
 
     /// Puts updates by their times; those of one time mostly come together.
-    fn take<'a>(&mut self, updates: impl Iterator<Item = (&'a [u8], Timestamp, Diff)>) {
+    fn take(&mut self, updates: impl Iterator<Item = (impl AsRef<[u8]>, Timestamp, Diff)>) {
         let mut updates = updates.peekable();
         while let Some((row, time, diff)) = updates.next() {
             let waiting = self.waiting.entry(time).or_default();
             let before = cost(waiting);
-            waiting.push(row, time, diff);
+            waiting.push(row.as_ref(), time, diff);
             while let Some((row, _, diff)) = updates.next_if(|update| update.1 == time) {
-                waiting.push(row, time, diff);
+                waiting.push(row.as_ref(), time, diff);
             }
             self.waiting_bytes += cost(waiting) - before;
         }
@@ -270,9 +267,7 @@ impl State {
         }
         Ok(None)
     }
-}
 
-impl State {
     /// Settles the errors up to the time that is told next: the first of the rows' times, or all before `upper`.
     fn fail_on_error(&mut self, upper: Timestamp) -> Result<(), Error> {
         let until = self.waiting.first_key_value().map_or(upper, |(at, _)| upper.min(at.saturating_add(1)));
@@ -327,12 +322,6 @@ mod tests {
         updates.iter().map(|(row, time, diff)| (row.as_bytes(), *time, *diff))
     }
 
-    fn packed_error() -> Vec<u8> {
-        let mut packed = Vec::new();
-        EvalError::division_by_zero().encode(&mut packed);
-        packed
-    }
-
     #[test]
     fn a_time_is_given_whole_and_consolidated_once_every_worker_has_passed_it() {
         let output = Output::new(2, Bound::None);
@@ -347,7 +336,7 @@ mod tests {
     #[test]
     fn an_error_is_told_before_the_rows_of_its_time_though_those_before_cancel() {
         let output = Output::new(1, Bound::None);
-        output.push_errs([(&packed_error()[..], 6, 1)].into_iter());
+        output.push_errs([(&EvalError::division_by_zero().packed()[..], 6, 1)].into_iter());
         output.push(0, rows(&[("r", 5, 1), ("r", 5, -1), ("s", 6, 1)]), 7);
         assert_eq!(output.try_next().expect_err("an error stands at 6").code, SqlState::DIVISION_BY_ZERO);
     }

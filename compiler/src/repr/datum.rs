@@ -60,20 +60,13 @@ impl<'a> EvalErrorRef<'a> {
 /// A datum is copied by every operator; the arrangement of enums keeps it at three words.
 const _: () = assert!(std::mem::size_of::<Datum<'_>>() <= 24);
 
-impl<'a> Datum<'a> {
+impl Datum<'_> {
     pub fn is_null(&self) -> bool {
         matches!(self, Datum::Null)
     }
 
     pub fn is_error(&self) -> bool {
         matches!(self, Datum::Error(_))
-    }
-
-    /// An error cell for this evaluation error, kept in the arena.
-    pub fn error_in(error: &EvalError, arena: &'a bumpalo::Bump) -> Datum<'a> {
-        let mut bytes = Vec::new();
-        error.encode(&mut bytes);
-        Datum::Error(EvalErrorRef(arena.alloc_slice_copy(&bytes)))
     }
 }
 

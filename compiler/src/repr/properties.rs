@@ -423,7 +423,7 @@ fn evaluation_errors_survive_their_cell() {
     use crate::scalar::EvalError;
     let arena = Bump::new();
     let error = EvalError::new(SqlState::DIVISION_BY_ZERO, "division by zero").hint("Do not.");
-    let row = Row::pack([Datum::error_in(&error, &arena), Datum::Int(1)]);
+    let row = Row::pack([error.to_cell(&arena), Datum::Int(1)]);
     let mut datums = Vec::new();
     row::try_decode(row.bytes(), &mut datums).unwrap();
     let Datum::Error(cell) = datums[0] else { panic!("{datums:?}") };

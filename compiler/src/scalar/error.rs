@@ -80,12 +80,17 @@ impl EvalError {
 
     /// The error as a cell of a row.
     pub fn to_cell<'a>(&self, arena: &'a Bump) -> Datum<'a> {
-        let mut packed = Vec::new();
-        self.encode(&mut packed);
-        Datum::Error(EvalErrorRef(arena.alloc_slice_copy(&packed)))
+        Datum::Error(EvalErrorRef(arena.alloc_slice_copy(&self.packed())))
     }
 
-    /// Appends the packed row (code, message, detail, hint): the inside of an error cell.
+    /// The packed row (code, message, detail, hint): the inside of an error cell, the value of a collection's error.
+    pub fn packed(&self) -> Vec<u8> {
+        let mut packed = Vec::new();
+        self.encode(&mut packed);
+        packed
+    }
+
+    /// Appends the packed row.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let optional = |text: &Option<String>, out: &mut Vec<u8>| match text {
             Some(text) => row::encode(Datum::Text(text), out),

@@ -27,6 +27,8 @@ use std::ops::Range;
 
 use compiler::lir::{DeltaPath, Fragment, FragmentIndex, Join, JoinInput, Node, NodeId, Op};
 use compiler::mir::{CollectionId, LocalId, deep};
+use compiler::repr::Row;
+use compiler::scalar::EvalError;
 use timely::dataflow::{Scope, Stream};
 use timely::worker::Worker;
 
@@ -278,11 +280,7 @@ impl<'s> Context<'s, '_> {
         self.built.counters.entry(self.current).or_default().clone()
     }
 
-    fn constant(
-        &mut self,
-        rows: &Result<Vec<(compiler::repr::Row, i64)>, compiler::scalar::EvalError>,
-        last: Last,
-    ) -> Collection<'s> {
+    fn constant(&mut self, rows: &Result<Vec<(Row, i64)>, EvalError>, last: Last) -> Collection<'s> {
         match rows {
             Ok(rows) => {
                 let keyed = last.only_splits();
@@ -294,9 +292,7 @@ impl<'s> Context<'s, '_> {
                 }
             }
             Err(error) => {
-                let mut packed = Vec::new();
-                error.encode(&mut packed);
-                let errs = vec![(compiler::repr::Row::from_bytes(packed), 1)];
+                let errs = vec![(Row::from_bytes(error.packed()), 1)];
                 let oks = source::constant(self.scope, Vec::new(), Keyed::Whole, self.bounds);
                 let errs = source::constant(self.scope, errs, Keyed::First(0), self.bounds);
                 Collection { oks, errs: Some(errs) }

@@ -267,7 +267,7 @@ mod tests {
     fn an_error_cell_leaves_the_buffer_as_it_was() {
         let arena = bumpalo::Bump::new();
         let error = EvalError::division_by_zero();
-        let row = Row::pack([Datum::Int(1), Datum::error_in(&error, &arena)]);
+        let row = Row::pack([Datum::Int(1), error.to_cell(&arena)]);
         let columns = vec![(Type::Int4, Format::Text), (Type::Int4, Format::Text)];
         let mut encoder = RowEncoder::new(columns, TextSettings::default());
         let mut buf = BytesMut::from(&b"before"[..]);
