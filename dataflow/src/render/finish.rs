@@ -141,10 +141,8 @@ impl Finisher {
     #[cold]
     fn find_key(&mut self, parts: &[&[u8]]) {
         self.failed_key.clear();
-        if let Some(plan) = &self.key_plan
-            && plan.evaluate_parts(parts, &mut self.scratch, &mut self.failed_key) != Ok(true)
-        {
-            self.failed_key.clear();
+        if let Some(plan) = &self.key_plan {
+            evaluate_key(plan, parts, &mut self.scratch, &mut self.failed_key);
         }
     }
 
@@ -194,6 +192,14 @@ fn key_of(mfp: &Mfp, columns: usize) -> Mfp {
     key
 }
 
+/// Writes the key that the plan gives; nothing where that fails too. A key that holds an error is none that anyone reads.
+fn evaluate_key(plan: &MfpPlan, parts: &[&[u8]], scratch: &mut Scratch, out: &mut RowBuf) {
+    let there = plan.evaluate_parts(parts, scratch, out) == Ok(true);
+    if !there || row::first_error(out.bytes()).is_some() {
+        out.clear();
+    }
+}
+
 /// Errors that tell the keys of an operator's input, as errors that tell those of its output: `last` is over columns of which the
 /// input's key are the first.
 pub fn rekey<'s>(errs: RowStream<'s>, last: &Last) -> RowStream<'s> {
@@ -232,10 +238,8 @@ impl Keys {
         if self.plan.as_ref().is_none_or(|(of, _)| *of != known) {
             self.plan = Some((known, plan_of(&self.last, columns, known)));
         }
-        if let Some((_, Some((plan, others)))) = &self.plan
-            && plan.evaluate_parts(&[key, others], &mut self.scratch, &mut self.out) != Ok(true)
-        {
-            self.out.clear();
+        if let Some((_, Some((plan, others)))) = &self.plan {
+            evaluate_key(plan, &[key, others], &mut self.scratch, &mut self.out);
         }
         self.out.bytes()
     }
@@ -251,4 +255,29 @@ fn plan_of(last: &Last, columns: usize, known: usize) -> Option<(MfpPlan, Vec<u8
     }
     let others = Row::pack(vec![Datum::Null; mfp.input_arity.saturating_sub(known)]);
     Some((mfp.plan(), others.bytes().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bumpalo::Bump;
+    use compiler::scalar::ScalarExpr;
+
+    use super::*;
+
+    #[test]
+    fn a_row_that_fails_says_its_key_unless_that_fails_too() {
+        let arena = Bump::new();
+        let error = EvalError::division_by_zero();
+        let failed = error.to_cell(&arena);
+        let mfp = Mfp::new(2).filter([ScalarExpr::Column(1)]);
+        let mut finisher = Last::new(&mfp, Keyed::Told(1)).finisher();
+        let key_of = |finisher: &mut Finisher, row: [Datum<'_>; 2]| {
+            finisher.run(&[Row::pack(row).bytes()]);
+            let (key, found) = finisher.error().expect("the filter fails");
+            assert_eq!(*found, error);
+            key.to_vec()
+        };
+        assert_eq!(key_of(&mut finisher, [Datum::Int(7), failed]), Row::pack([Datum::Int(7)]).bytes());
+        assert!(key_of(&mut finisher, [failed, failed]).is_empty());
+    }
 }
