@@ -13,14 +13,19 @@
 //! from it ([`rekey`](super::finish::rekey)). Reading another key does not fail.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use compiler::scalar::EvalError;
+use timely::Container;
 use timely::container::{ContainerBuilder, NoopBuilder, PushInto};
-use timely::dataflow::Scope;
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, Concatenate, InputCapability};
+use timely::dataflow::{Scope, Stream};
+use timely::progress::operate::FrontierInterest;
 
+use crate::fuel::Fuel;
 use crate::spine::{Diff, RowStream, Rows, RowsBuilder, Timestamp};
 
 /// A collection in the dataflow that is being built.
@@ -203,5 +208,40 @@ impl IntoOutput for timely::dataflow::channels::pushers::Output<Timestamp, Rows>
     }
 }
 
-/// Work that an operator has accepted and not finished, each piece with the right to answer it.
-pub type Todo<W> = VecDeque<(Held, W)>;
+/// An operator without memory: it works off one container of updates after the other, a millisecond at a time, and is not run when
+/// time passes. `begin` makes work of a container; `work` goes on with it until fuel is spent, and says whether it is done.
+pub fn work_off<'s, C: Container + Default, W: 'static>(
+    stream: Stream<'s, Timestamp, C>,
+    name: &str,
+    fallible: bool,
+    begin: fn(C) -> W,
+    mut work: impl FnMut(&mut W, &mut Fuel, &mut Emit) -> bool + 'static,
+) -> Collection<'s> {
+    let scope = stream.scope();
+    let mut builder = OperatorBuilder::new(name.to_owned(), scope);
+    let mut input = builder.new_input(stream, Pipeline);
+    builder.set_notify_for(0, FrontierInterest::Never);
+    let (mut outputs, collection) = Outputs::new(&mut builder, fallible);
+    let activator = scope.activator_for(Rc::clone(&builder.operator_info().address));
+    builder.build(move |_| {
+        let mut todo: VecDeque<(Held, W)> = VecDeque::new();
+        move |_| {
+            input.for_each(|capability, container| {
+                if let Some(held) = outputs.retain(&capability) {
+                    todo.push_back((held, begin(std::mem::take(container))));
+                }
+            });
+            let mut fuel = Fuel::for_backlog(todo.len());
+            while let Some((held, at_hand)) = todo.front_mut() {
+                let done = work(at_hand, &mut fuel, &mut outputs.emit);
+                outputs.flush(held);
+                if !done {
+                    activator.activate();
+                    break;
+                }
+                todo.pop_front();
+            }
+        }
+    });
+    collection
+}

@@ -3,18 +3,12 @@
 //! A call may give any number of rows, so it is not carried out at once: the operator keeps the call that it is at and goes on where
 //! it was, a millisecond at a time. Whoever drops the dataflow drops the call.
 
-use std::collections::VecDeque;
-use std::rc::Rc;
-
 use bumpalo::Bump;
 use compiler::repr::{Datum, RowBuf, Type, row};
 use compiler::scalar::{Call, Context, EvalError, Mfp, MfpPlan, ScalarExpr, Scratch, TableFunc};
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::progress::operate::FrontierInterest;
 
 use super::bounds::Bounds;
-use super::bundle::{Collection, Emit, Outputs, Todo};
+use super::bundle::{Collection, Emit, work_off};
 use super::finish::{Finisher, Last};
 use crate::fuel::Fuel;
 use crate::spine::{RowStream, Rows};
@@ -27,35 +21,9 @@ pub fn flat_map<'s>(
     last: &Last,
     bounds: Bounds,
 ) -> Collection<'s> {
-    let scope = stream.scope();
-    let mut builder = OperatorBuilder::new("FlatMap".to_owned(), scope);
-    let mut input = builder.new_input(stream, Pipeline);
-    builder.set_notify_for(0, FrontierInterest::Never);
-    let (mut outputs, collection) = Outputs::new(&mut builder, true);
-    let activator = scope.activator_for(Rc::clone(&builder.operator_info().address));
     let mut calls = Calls::new(arity, func, args, last, bounds);
-    builder.build(move |_| {
-        let mut todo: Todo<Progress> = VecDeque::new();
-        move |_| {
-            input.for_each(|capability, rows| {
-                if let Some(held) = outputs.retain(&capability) {
-                    let rows = std::mem::take(rows);
-                    todo.push_back((held, Progress { rows, next: 0, call: None }));
-                }
-            });
-            let mut fuel = Fuel::for_backlog(todo.len());
-            while let Some((held, progress)) = todo.front_mut() {
-                let done = calls.work(progress, &mut fuel, &mut outputs.emit);
-                outputs.flush(held);
-                if !done {
-                    activator.activate();
-                    break;
-                }
-                todo.pop_front();
-            }
-        }
-    });
-    collection
+    let begin = |rows| Progress { rows, next: 0, call: None };
+    work_off(stream, "FlatMap", true, begin, move |progress, fuel, emit| calls.work(progress, fuel, emit))
 }
 
 /// A container of rows, and how far it was worked off.

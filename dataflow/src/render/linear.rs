@@ -3,9 +3,7 @@
 //! The three things that hold updates are a container on an edge, an arrangement's batch, and a shard's transaction.
 //! Each is walked where it lies; nothing is copied before the first predicate has seen it.
 
-use std::collections::VecDeque;
 use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use differential_dataflow::trace::Span;
@@ -14,11 +12,9 @@ use timely::Container;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::progress::operate::FrontierInterest;
 
 use super::bounds::Bounds;
-use super::bundle::{Collection, Emit, Outputs, Todo};
+use super::bundle::{Collection, Emit, work_off};
 use super::finish::Last;
 use crate::failures;
 use crate::fuel::Fuel;
@@ -169,35 +165,10 @@ pub fn transform<'s, C: Walk>(
     fallible: bool,
     mut logic: Logic,
 ) -> Collection<'s> {
-    let scope = stream.scope();
-    let mut builder = OperatorBuilder::new(name.to_owned(), scope);
-    let mut input = builder.new_input(stream, Pipeline);
-    builder.set_notify_for(0, FrontierInterest::Never);
-    let (mut outputs, collection) = Outputs::new(&mut builder, fallible);
-    let activator = scope.activator_for(Rc::clone(&builder.operator_info().address));
-    builder.build(move |_| {
-        let mut todo: Todo<(C, Place)> = VecDeque::new();
-        move |_| {
-            input.for_each(|capability, container| {
-                if let Some(held) = outputs.retain(&capability) {
-                    todo.push_back((held, (std::mem::take(container), Place::default())));
-                }
-            });
-            let mut fuel = Fuel::for_backlog(todo.len());
-            while let Some((held, (container, place))) = todo.front_mut() {
-                let emit = &mut outputs.emit;
-                let done = container
-                    .walk(place, bounds, &mut fuel, |parts, time, diff| logic(parts, time, diff, emit));
-                outputs.flush(held);
-                if !done {
-                    activator.activate();
-                    break;
-                }
-                todo.pop_front();
-            }
-        }
-    });
-    collection
+    let begin = |container| (container, Place::default());
+    work_off(stream, name, fallible, begin, move |(container, place), fuel, emit| {
+        container.walk(place, bounds, fuel, |parts, time, diff| logic(parts, time, diff, emit))
+    })
 }
 
 /// The logic of a map-filter-project.
