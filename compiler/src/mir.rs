@@ -4,6 +4,7 @@
 //! what it does to multiplicities; "kind" whether an append-only input stays append-only. A join order may still be
 //! open here; subqueries, outer joins and names are gone.
 
+pub mod analysis;
 mod keys;
 pub mod predicate;
 mod size;

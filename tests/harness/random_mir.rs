@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use compiler::interpret::Updates;
+use compiler::mir::analysis::errors::{Fallible, fails};
 use compiler::mir::{CollectionId, LocalId, Rel};
-use compiler::optimize::analysis::errors::{Fallible, fails};
 use compiler::repr::types::NumericTypmod;
 use compiler::repr::{ColumnType, Datum, Numeric, RelationType, Row, Type};
 use compiler::scalar::window::{Bound, Exclude, Frame, FrameUnits, Offset, WindowExpr, WindowFunc};

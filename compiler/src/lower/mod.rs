@@ -20,9 +20,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::lir::{Body, Dataflow, FragmentIndex, Node, Op};
+use crate::mir::analysis::errors::Fallible;
+use crate::mir::analysis::monotonic::is_append_only;
 use crate::mir::{CollectionId, Id, LocalId, Rel, deep};
-use crate::optimize::analysis::errors::Fallible;
-use crate::optimize::analysis::monotonic::is_append_only;
 use crate::repr::RelationType;
 use crate::scalar::{Mfp, ScalarExpr};
 use fragment::{Arrangement, Fragments, collection_name, from_record, number_nodes};

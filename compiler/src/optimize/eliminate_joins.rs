@@ -3,8 +3,8 @@
 //! `Join [a, Distinct(a's k)]` on all of k is `a` where k is not NULL: each row meets its own k, exactly once. So is the join with an
 //! input that is keyed by what it is joined on and adds nothing but those columns, when it is known to have every value.
 
-use super::analysis::columns::Columns;
 use crate::mir::Rel;
+use crate::mir::analysis::columns::Columns;
 use crate::repr::ColumnType;
 use crate::scalar::ScalarExpr;
 

@@ -3,8 +3,8 @@
 //! What stands between the two (projections, filters, maps) moves above the outer join: it is then evaluated on fewer
 //! rows. A map that can fail stays if an equivalence may need it: a failing join key is an error of the whole collection.
 
-use super::analysis::columns::Columns;
 use crate::mir::Rel;
+use crate::mir::analysis::columns::Columns;
 use crate::scalar::{ScalarExpr, Volatility};
 
 pub fn flatten_joins(rel: Rel) -> Rel {

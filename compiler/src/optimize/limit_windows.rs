@@ -4,7 +4,7 @@
 //! recomputed as a whole; `rank() <= 3` needs the third row's peers too. Whatever else the window computes must not look at the
 //! rows behind.
 
-use super::analysis::errors::{Fallible, fails};
+use crate::mir::analysis::errors::{Fallible, fails};
 use crate::mir::predicate::{as_equality, is_comparison};
 use crate::mir::{Rel, deep};
 use crate::repr::Datum;

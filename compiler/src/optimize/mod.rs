@@ -4,8 +4,6 @@
 //! exceptions, both as in any database that scans: an equality that alone joins two inputs is evaluated for all rows of each, and
 //! a column of a catalog collection may be read in rows that a join would have dropped.
 
-pub mod analysis;
-
 mod cancel_unions;
 mod eliminate_groups;
 mod eliminate_joins;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::analysis::columns::Columns;
+use crate::mir::analysis::columns::Columns;
 use crate::mir::{Id, LocalId, Lookup, Rel, deep};
 use crate::scalar::{AggregateExpr, ScalarExpr, SortKey, WindowExpr};
 

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use super::analysis::columns::Columns;
-use super::analysis::errors::{Fallible, fails};
+use crate::mir::analysis::columns::Columns;
+use crate::mir::analysis::errors::{Fallible, fails};
 use crate::mir::predicate::{self, as_equality};
 use crate::mir::{Rel, deep};
 use crate::repr::ColumnType;

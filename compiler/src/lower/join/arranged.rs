@@ -11,9 +11,9 @@ use super::graph::{Graph, Link};
 use crate::lir::{Form, FragmentIndex, JoinInput};
 use crate::lower::fragment::{Arrangement, canonical_form};
 use crate::lower::{Lifetime, Lowerer};
+use crate::mir::analysis::errors::fails;
 use crate::mir::predicate::without_widening;
 use crate::mir::{Id, Rel};
-use crate::optimize::analysis::errors::fails;
 use crate::scalar::{Mfp, ScalarExpr, Volatility};
 
 pub(super) struct Arranged {

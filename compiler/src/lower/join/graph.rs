@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::lower::{Lowerer, fragment::canonical_form, lookup, peel};
+use crate::mir::analysis::cardinality::guess;
+use crate::mir::analysis::columns::Columns;
+use crate::mir::analysis::errors::fails;
 use crate::mir::{Id, Rel};
-use crate::optimize::analysis::cardinality::guess;
-use crate::optimize::analysis::columns::Columns;
-use crate::optimize::analysis::errors::fails;
 use crate::repr::{ColumnType, RelationType};
 use crate::scalar::{Mfp, ScalarExpr};
 

@@ -6,7 +6,7 @@ use super::arranged::Arranged;
 use super::closure::Closure;
 use super::graph::{Graph, Link};
 use crate::lir::Form;
-use crate::optimize::analysis::errors::fails;
+use crate::mir::analysis::errors::fails;
 use crate::scalar::{Mfp, ScalarExpr};
 
 pub(super) struct Running<'g, 'r> {
