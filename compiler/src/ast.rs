@@ -16,6 +16,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::error::Error;
+use crate::repr::types::IntervalRange;
 
 pub use definition::*;
 
@@ -1167,28 +1168,11 @@ pub struct TypeName {
     /// `numeric(10, 2)`, `varchar(5)`, `timestamp(3)`.
     pub modifiers: Vec<Expr>,
     /// `interval day to second`.
-    pub fields: Option<IntervalFields>,
+    pub fields: Option<IntervalRange>,
     /// The number of `[]`; bounds are read and forgotten, as in PostgreSQL.
     pub dimensions: u8,
     pub setof: bool,
     pub position: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IntervalFields {
-    Year,
-    Month,
-    Day,
-    Hour,
-    Minute,
-    Second,
-    YearToMonth,
-    DayToHour,
-    DayToMinute,
-    DayToSecond,
-    HourToMinute,
-    HourToSecond,
-    MinuteToSecond,
 }
 
 impl TypeName {

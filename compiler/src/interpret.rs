@@ -17,7 +17,7 @@ use crate::error::{Error, SqlState};
 use crate::mir::{CollectionId, Contents, Id, LocalId, Lookup, Rel, deep};
 use crate::repr::row::{Row, RowBuf};
 use crate::repr::{Datum, Type, encode_canonical, encode_sort_key};
-use crate::scalar::window::{self, PartitionRow, WindowExpr};
+use crate::scalar::window::{Partition, WindowExpr};
 use crate::scalar::{AggregateExpr, Context, EvalError, ScalarExpr, Slice, SortKey, TableFunc};
 
 /// Updates of rows, and of the errors that stand for a whole collection.
@@ -686,48 +686,18 @@ fn window(
     let mut partitions: BTreeMap<Vec<u8>, Partition<'_>> = BTreeMap::new();
     for (row, diff) in input.rows.iter().filter(|(_, diff)| *diff > 0) {
         meter.step()?;
+        let mut key = Vec::new();
         let datums = row.unpack();
-        let (mut key, mut rank) = (Vec::new(), Vec::new());
         partition.iter().for_each(|column| encode_canonical(datums[*column], &mut key));
-        let place: Vec<Datum<'_>> = order.iter().map(|key| cell(&key.expr, &datums, &arena)).collect();
-        for (key, value) in order.iter().zip(&place) {
-            encode_sort_key(*value, key.desc, key.nulls_first, &mut rank);
-        }
         let members = partitions.entry(key).or_default();
-        for value in partition.iter().map(|column| datums[*column]).chain(place) {
-            if let Datum::Error(error) = value {
-                let error = error.to_owned();
-                let least =
-                    members.failed.take().map_or_else(|| error.clone(), |least| least.min(error.clone()));
-                members.failed = Some(least);
-            }
-        }
-        members.rows.push((rank, row, *diff));
+        members.add((row, *diff), partition.iter().copied(), order, &arena);
     }
     let mut rows = Vec::new();
-    for Partition { rows: mut members, failed } in partitions.into_values() {
-        members.sort();
-        let placed: Vec<PartitionRow<'_, '_>> = members
-            .iter()
-            .map(|(rank, row, copies)| PartitionRow { rank, datums: row.unpack(), copies: *copies })
-            .collect();
-        let first = rows.len();
-        window::evaluate(functions, &placed, failed, &arena, &mut |number, results, copies| {
-            let mut packed = RowBuf::default();
-            packed.extend(members[number].1.bytes());
-            packed.extend(results);
-            rows.push((packed.into_row(), copies));
-        });
-        for (row, _) in &rows[first..] {
-            meter.make(row)?;
+    for members in partitions.into_values() {
+        for (row, copies) in members.evaluate(functions, &arena) {
+            meter.make(&row)?;
+            rows.push((row, copies));
         }
     }
     Ok(Collection { rows, errs: input.errs })
-}
-
-/// The rows of a window's partition, each after its place in the order.
-#[derive(Default)]
-struct Partition<'r> {
-    rows: Vec<(Vec<u8>, &'r Row, i64)>,
-    failed: Option<EvalError>,
 }

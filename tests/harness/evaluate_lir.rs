@@ -15,7 +15,7 @@ use compiler::lir::{
 use compiler::mir::{CollectionId, LocalId};
 use compiler::repr::row::{self, RowBuf};
 use compiler::repr::{Datum, Row, Type, encode_sort_key};
-use compiler::scalar::window::{self, PartitionRow};
+use compiler::scalar::window::Partition;
 use compiler::scalar::{AggregateExpr, Context, EvalError, Mfp};
 
 /// The result at each of the times, given in order.
@@ -216,46 +216,15 @@ impl<'d> Evaluator<'d> {
         let arena = Bump::new();
         let mut partitions: BTreeMap<&[u8], Partition<'_>> = BTreeMap::new();
         for (row, diff) in &records.rows {
-            let datums = row.unpack();
             let partition = partitions.entry(split(row, window.form.key).0).or_default();
-            let mut rank = Vec::new();
-            let mut place = datums[..window.form.key].to_vec();
-            for key in &window.order {
-                let value = key.expr.eval(&datums, &arena).unwrap_or_else(|error| error.to_cell(&arena));
-                encode_sort_key(value, key.desc, key.nulls_first, &mut rank);
-                place.push(value);
-            }
-            let errors = place.into_iter().filter_map(|datum| match datum {
-                Datum::Error(error) => Some(error.to_owned()),
-                _ => None,
-            });
-            partition.failed = errors.chain(partition.failed.take()).min();
-            partition.rows.push((rank, row, *diff));
+            partition.add((row, *diff), 0..window.form.key, &window.order, &arena);
         }
-        let mut rows = Vec::new();
-        for Partition { rows: mut members, failed } in partitions.into_values() {
-            members.sort();
-            let placed: Vec<PartitionRow<'_, '_>> = members
-                .iter()
-                .map(|(rank, row, copies)| PartitionRow { rank, datums: row.unpack(), copies: *copies })
-                .collect();
-            window::evaluate(&window.functions, &placed, failed, &arena, &mut |number, results, copies| {
-                let mut packed = RowBuf::default();
-                packed.extend(members[number].1.bytes());
-                packed.extend(results);
-                rows.push((packed.into_row(), copies));
-            });
-        }
+        let partitions = partitions.into_values();
+        let mut rows: Vec<_> =
+            partitions.flat_map(|partition| partition.evaluate(&window.functions, &arena)).collect();
         consolidate(&mut rows);
         run(Collection { rows, errs: records.errs.clone() }, &window.finish)
     }
-}
-
-/// A partition's rows, each after its place in the order.
-#[derive(Default)]
-struct Partition<'r> {
-    rows: Vec<(Vec<u8>, &'r Row, i64)>,
-    failed: Option<EvalError>,
 }
 
 /// Key ++ one column per aggregate.

@@ -10,12 +10,11 @@ use crate::hir::{Aggregate, ColumnRef, Expr, OrderKey};
 use crate::repr::{ColumnType, Type};
 use crate::scalar::{self, AggregateFunc, SortKey};
 
-impl Binder<'_> {
-    pub(super) fn is_aggregate(&self, name: &str, call: &ast::Call) -> bool {
-        let _ = call;
-        scalar::aggregates_named(name).next().is_some()
-    }
+pub(super) fn is_aggregate(name: &str) -> bool {
+    scalar::aggregates_named(name).next().is_some()
+}
 
+impl Binder<'_> {
     /// The aggregate becomes a column of its group's row, from [`AGGREGATES`] on, until the query is grouped.
     pub(super) fn bind_aggregate(
         &mut self,

@@ -313,7 +313,7 @@ impl Binder<'_> {
             &mut update.filter,
         )?;
         let (rel, scope, shared) = source;
-        let (mut row, _) = self.with_frame(scope.clone(), Clause::Set, |binder| {
+        let (row, _) = self.with_frame(scope.clone(), Clause::Set, |binder| {
             binder.bind_assignments(&item, &mut update.assignments)
         })?;
         let rest = arity..scope.columns.len();
@@ -321,10 +321,7 @@ impl Binder<'_> {
         let returning = self.bind_returning(returning_scope, &mut update.returning)?;
         // Old row, rows of FROM, new row; then in the order that the plan promises.
         let offset = rel.arity();
-        for (at, expr) in row.iter_mut().enumerate() {
-            let typ = item.columns()[at].typ.typ.clone();
-            debug_assert_eq!(expr.typ(), typ);
-        }
+        debug_assert!(row.iter().zip(item.columns()).all(|(expr, column)| expr.typ() == column.typ.typ));
         let rel = Rel::Map { input: Box::new(rel), exprs: row };
         let mut outputs: Vec<usize> = (0..arity).chain(offset..offset + arity).collect();
         if returning.is_some() {

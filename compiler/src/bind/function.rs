@@ -1,5 +1,6 @@
 //! Which function or operator a call means: PostgreSQL's rules (its manual's chapter 10), over the declarations of `scalar`.
 
+use super::aggregate::is_aggregate;
 use super::coerce::{Cast, Typed};
 use super::expr::{operator, unknown};
 use super::{Binder, Purpose, literal};
@@ -122,7 +123,7 @@ impl Binder<'_> {
             let message = format!("window function {name} requires an OVER clause");
             return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(position));
         }
-        if self.is_aggregate(&name, call) {
+        if is_aggregate(&name) {
             return self.bind_aggregate(&name, call, position);
         }
         refuse_aggregate_clauses(&name, call, position)?;

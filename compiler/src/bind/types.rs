@@ -4,7 +4,7 @@ use super::Binder;
 use crate::ast;
 use crate::error::{Error, SqlState};
 use crate::repr::Type;
-use crate::repr::types::{IntervalField, IntervalRange, IntervalTypmod};
+use crate::repr::types::IntervalTypmod;
 
 impl Binder<'_> {
     pub(super) fn bind_type(&mut self, name: &ast::TypeName) -> Result<Type, Error> {
@@ -14,10 +14,7 @@ impl Binder<'_> {
         let typ = self.resolve_type_name(&name.name)?;
         let modifiers = name.modifiers.iter().map(modifier).collect::<Result<Vec<i64>, Error>>()?;
         let typ = match name.fields {
-            Some(fields) => {
-                let range = Some(interval_range(fields));
-                Type::Interval(Some(IntervalTypmod { range, precision: None }))
-            }
+            Some(_) => Type::Interval(Some(IntervalTypmod { range: name.fields, precision: None })),
             None => typ,
         };
         let mut typ = typ.with_modifiers(&modifiers).map_err(|error| error.at(name.position))?;
@@ -63,28 +60,6 @@ impl Binder<'_> {
             _ => undefined(),
         })
     }
-}
-
-/// The greatest and the least field of an interval type.
-fn interval_range(fields: ast::IntervalFields) -> IntervalRange {
-    use IntervalField::*;
-    use ast::IntervalFields as Fields;
-    let (from, to) = match fields {
-        Fields::Year => (Year, Year),
-        Fields::Month => (Month, Month),
-        Fields::Day => (Day, Day),
-        Fields::Hour => (Hour, Hour),
-        Fields::Minute => (Minute, Minute),
-        Fields::Second => (Second, Second),
-        Fields::YearToMonth => (Year, Month),
-        Fields::DayToHour => (Day, Hour),
-        Fields::DayToMinute => (Day, Minute),
-        Fields::DayToSecond => (Day, Second),
-        Fields::HourToMinute => (Hour, Minute),
-        Fields::HourToSecond => (Hour, Second),
-        Fields::MinuteToSecond => (Minute, Second),
-    };
-    IntervalRange { from, to }
 }
 
 fn modifier(expr: &ast::Expr) -> Result<i64, Error> {

@@ -3,6 +3,7 @@
 //! A window's partition, order and frame are bound in the row that the select list stands in: aggregates in them are of the group, and
 //! a window is of the rows that grouping leaves. Calls over one partition and order are computed together.
 
+use super::aggregate::is_aggregate;
 use super::coerce::{Cast, Typed};
 use super::expr::operator;
 use super::function::{Resolved, no_function};
@@ -164,7 +165,7 @@ impl Binder<'_> {
         call: &mut ast::Call,
         position: u32,
     ) -> Result<(WindowFunc, Vec<Expr>, Option<Expr>, ColumnType), Error> {
-        if self.is_aggregate(name, call) {
+        if is_aggregate(name) {
             let aggregate = self.bind_aggregate_inputs(name, call, position)?;
             let func = WindowFunc::Aggregate(aggregate.func);
             return Ok((func, aggregate.args, aggregate.filter, aggregate.typ));

@@ -200,14 +200,26 @@ impl Decorrelator {
         aggregates: &[hir::Aggregate],
         outer: &Outer,
     ) -> Result<mir::Rel, Error> {
+        let (input, key, aggregates) = self.grouped(input, key, aggregates, outer)?;
+        let group_key = outer.own_columns().map(ScalarExpr::Column).chain(key).collect();
+        Ok(input.reduce(group_key, aggregates))
+    }
+
+    /// The rows to be grouped, the key's expressions and the aggregates over them.
+    fn grouped(
+        &mut self,
+        input: &hir::Rel,
+        key: &[Expr],
+        aggregates: &[hir::Aggregate],
+        outer: &Outer,
+    ) -> Result<(mir::Rel, Vec<ScalarExpr>, Vec<AggregateExpr>), Error> {
         let input = self.apply(input, outer)?;
         let exprs: Vec<Expr> =
             key.iter().chain(aggregates.iter().flat_map(hir::Aggregate::exprs)).cloned().collect();
         let (input, mut scalars) = self.scalars(input, &exprs, outer)?;
         let mut rest = scalars.split_off(key.len()).into_iter();
-        let group_key = outer.own_columns().map(ScalarExpr::Column).chain(scalars).collect();
         let aggregates = aggregates.iter().map(|aggregate| aggregate_expr(aggregate, &mut rest)).collect();
-        Ok(input.reduce(group_key, aggregates))
+        Ok((input, scalars, aggregates))
     }
 
     /// One reduction for each set, all of the same rows.
@@ -220,13 +232,7 @@ impl Decorrelator {
         groupings: &[Vec<usize>],
         outer: &Outer,
     ) -> Result<mir::Rel, Error> {
-        let input = self.apply(input, outer)?;
-        let exprs: Vec<Expr> =
-            key.iter().chain(aggregates.iter().flat_map(hir::Aggregate::exprs)).cloned().collect();
-        let (input, mut scalars) = self.scalars(input, &exprs, outer)?;
-        let mut rest = scalars.split_off(key.len()).into_iter();
-        let exprs: Vec<AggregateExpr> =
-            aggregates.iter().map(|aggregate| aggregate_expr(aggregate, &mut rest)).collect();
+        let (input, scalars, exprs) = self.grouped(input, key, aggregates, outer)?;
         self.bind(input, |this, input| {
             let mut reduced = Vec::with_capacity(sets.len());
             for set in sets {

@@ -273,13 +273,7 @@ impl Decorrelator {
             "more than one row returned by a subquery used as an expression",
         );
         self.bind(values, |this, values| {
-            let count = AggregateExpr {
-                func: AggregateFunc::CountStar,
-                args: Vec::new(),
-                distinct: false,
-                filter: None,
-                order_by: Vec::new(),
-            };
+            let count = AggregateExpr::new(AggregateFunc::CountStar, Vec::new());
             let counts = values.clone().reduce((0..width).map(ScalarExpr::Column).collect(), vec![count]);
             let one = ScalarExpr::literal(Datum::Int(1), Type::Int8);
             let several = ScalarExpr::Column(width).equals(one).not();

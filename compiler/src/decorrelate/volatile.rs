@@ -22,13 +22,7 @@ impl Decorrelator {
             return (rows.map(vec![ScalarExpr::literal(Datum::Int(1), Type::Int8)]), Some(arity));
         }
         let (rows, forms) = with_forms(&rows, &(0..arity).collect());
-        let count = AggregateExpr {
-            func: AggregateFunc::CountStar,
-            args: Vec::new(),
-            distinct: false,
-            filter: None,
-            order_by: Vec::new(),
-        };
+        let count = AggregateExpr::new(AggregateFunc::CountStar, Vec::new());
         let counted = rows.reduce((0..forms.end).map(ScalarExpr::Column).collect(), vec![count]);
         let one = ScalarExpr::literal(Datum::Int(1), Type::Int8);
         let numbered = counted.flat_map(TableFunc::int8_series(), vec![one, ScalarExpr::Column(forms.end)]);

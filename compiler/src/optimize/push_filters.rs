@@ -76,20 +76,11 @@ impl Pusher {
                 self.push(*input, below).reduce(group_key, aggregates).filter(above)
             }
             Rel::TopK { input, group_key, order, slice } => {
-                let columns = input.columns();
-                let groups: BTreeSet<usize> = group_key.iter().copied().collect();
-                let chooses =
-                    |p: &ScalarExpr| p.support().is_subset(&groups) && !tells_equals_apart(p, &columns);
-                let (below, above) = self.split(&input, predicates, chooses);
+                let (below, above) = self.split_by_groups(&input, predicates, &group_key);
                 self.push(*input, below).top_k(group_key, order, slice).filter(above)
             }
-            // A predicate over the partition's columns chooses partitions.
             Rel::Window { input, partition, order, functions } => {
-                let columns = input.columns();
-                let of_partition: BTreeSet<usize> = partition.iter().copied().collect();
-                let chooses =
-                    |p: &ScalarExpr| p.support().is_subset(&of_partition) && !tells_equals_apart(p, &columns);
-                let (below, above) = self.split(&input, predicates, chooses);
+                let (below, above) = self.split_by_groups(&input, predicates, &partition);
                 self.push(*input, below).window(partition, order, functions).filter(above)
             }
             Rel::Let { id, value, body } => {
@@ -113,6 +104,18 @@ impl Pusher {
         }
         let fallible = self.locals.columns(input);
         predicates.into_iter().partition(|p| below(p) && movable(p, &fallible))
+    }
+
+    /// Those that choose whole groups of the input's rows, by their key's columns alone, and the others.
+    fn split_by_groups(
+        &self,
+        input: &Rel,
+        predicates: Vec<ScalarExpr>,
+        key: &[usize],
+    ) -> (Vec<ScalarExpr>, Vec<ScalarExpr>) {
+        let columns = input.columns();
+        let key: BTreeSet<usize> = key.iter().copied().collect();
+        self.split(input, predicates, |p| p.support().is_subset(&key) && !tells_equals_apart(p, &columns))
     }
 
     /// Those that use none of the map's columns. What a map computes is not computed again for the sake of a filter

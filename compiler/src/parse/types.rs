@@ -4,6 +4,7 @@ use super::cursor::{Parser, Result};
 use super::lex::TokenKind;
 use crate::ast::*;
 use crate::error::{Error, SqlState};
+use crate::repr::types::{IntervalField, IntervalRange};
 
 impl Parser<'_> {
     /// A type, with SETOF before it and brackets after it perhaps.
@@ -168,23 +169,8 @@ impl Parser<'_> {
 
     /// `day to second(3)` after `interval`.
     fn interval_fields(&mut self, written: &mut TypeName) -> Result<()> {
-        let choices = [
-            ("year to month", IntervalFields::YearToMonth),
-            ("year", IntervalFields::Year),
-            ("month", IntervalFields::Month),
-            ("day to hour", IntervalFields::DayToHour),
-            ("day to minute", IntervalFields::DayToMinute),
-            ("day to second", IntervalFields::DayToSecond),
-            ("day", IntervalFields::Day),
-            ("hour to minute", IntervalFields::HourToMinute),
-            ("hour to second", IntervalFields::HourToSecond),
-            ("hour", IntervalFields::Hour),
-            ("minute to second", IntervalFields::MinuteToSecond),
-            ("minute", IntervalFields::Minute),
-            ("second", IntervalFields::Second),
-        ];
-        written.fields = choices.into_iter().find(|(words, _)| self.eat(words)).map(|(_, fields)| fields);
-        let seconds = written.fields.is_some_and(|fields| fields.words().ends_with("SECOND"));
+        written.fields = IntervalRange::WRITTEN.into_iter().find(|range| self.eat(&range.to_string()));
+        let seconds = written.fields.is_some_and(|range| range.to == IntervalField::Second);
         if seconds {
             written.modifiers = self.length()?;
         }

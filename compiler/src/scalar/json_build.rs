@@ -211,9 +211,7 @@ pub(super) fn delete_path<'a>(
     path: Array<'a>,
     arena: &'a Bump,
 ) -> Result<Json<'a>, EvalError> {
-    if is_scalar(value) {
-        return Err(invalid("cannot delete path in scalar"));
-    }
+    refuse_scalar(value, "cannot delete path in scalar")?;
     change(value, path, Change::Delete, arena)
 }
 
@@ -224,9 +222,7 @@ pub(super) fn set_path<'a>(
     create: bool,
     arena: &'a Bump,
 ) -> Result<Json<'a>, EvalError> {
-    if is_scalar(value) {
-        return Err(invalid("cannot set path in scalar"));
-    }
+    refuse_scalar(value, "cannot set path in scalar")?;
     change(value, path, Change::Set { value: new, create }, arena)
 }
 
@@ -237,14 +233,15 @@ pub(super) fn insert_path<'a>(
     after: bool,
     arena: &'a Bump,
 ) -> Result<Json<'a>, EvalError> {
-    if is_scalar(value) {
-        return Err(invalid("cannot set path in scalar"));
-    }
+    refuse_scalar(value, "cannot set path in scalar")?;
     change(value, path, Change::Insert { value: new, after }, arena)
 }
 
-fn is_scalar(value: Json<'_>) -> bool {
-    !matches!(value.value(), Value::Array(_) | Value::Object(_))
+fn refuse_scalar(value: Json<'_>, message: &str) -> Result<(), EvalError> {
+    match value.value() {
+        Value::Array(_) | Value::Object(_) => Ok(()),
+        _ => Err(invalid(message)),
+    }
 }
 
 fn change<'a>(

@@ -37,6 +37,14 @@ pub(super) struct Written {
     pub returned: Option<RowSet>,
 }
 
+impl Written {
+    /// These rows were written, or stand where they would have been; RETURNING is asked of each.
+    fn of(rows: &RowSet, returning: Option<&Returning>) -> Result<Written, Error> {
+        let returned = returning.map(|returning| returned(rows, returning)).transpose()?;
+        Ok(Written { count: rows.len() as u64, returned })
+    }
+}
+
 impl Executor {
     // ---- locks ----
 
@@ -99,8 +107,7 @@ impl Executor {
         let conflict = insert.on_conflict.as_ref();
         let stored =
             self.insert_rows(insert.table, &rows, conflict, &|_| None, settings, transaction).await?;
-        let returned = insert.returning.as_ref().map(|returning| returned(&stored, returning)).transpose()?;
-        Ok(Written { count: stored.len() as u64, returned })
+        Written::of(&stored, insert.returning.as_ref())
     }
 
     /// Inserts rows of the table; returns those that are stored for them. `at` says where a row comes from, for errors.
@@ -170,9 +177,7 @@ impl Executor {
             }
         }
         changes.apply(update.table, transaction)?;
-        let returned =
-            update.returning.as_ref().map(|returning| returned(&selected, returning)).transpose()?;
-        Ok(Written { count: selected.len() as u64, returned })
+        Written::of(&selected, update.returning.as_ref())
     }
 
     pub(super) async fn delete(
@@ -187,9 +192,7 @@ impl Executor {
         let mut changes = Changes::default();
         selected.iter().for_each(|row| changes.push(split_columns(row, arity).0, -1));
         changes.apply(delete.table, transaction)?;
-        let returned =
-            delete.returning.as_ref().map(|returning| returned(&selected, returning)).transpose()?;
-        Ok(Written { count: selected.len() as u64, returned })
+        Written::of(&selected, delete.returning.as_ref())
     }
 
     pub(super) async fn truncate(

@@ -503,7 +503,7 @@ impl Printer<'_> {
         }
         if let Some(fields) = fields {
             self.text(" ");
-            self.text(fields.words());
+            self.text(&fields.to_string().to_ascii_uppercase());
         }
         if !modifiers.is_empty() {
             self.row(modifiers);
@@ -550,24 +550,4 @@ fn type_words(name: &str, plain: bool) -> (Option<&'static str>, &'static str) {
         _ => return (None, ""),
     };
     (Some(words), "")
-}
-
-impl IntervalFields {
-    pub fn words(self) -> &'static str {
-        match self {
-            IntervalFields::Year => "YEAR",
-            IntervalFields::Month => "MONTH",
-            IntervalFields::Day => "DAY",
-            IntervalFields::Hour => "HOUR",
-            IntervalFields::Minute => "MINUTE",
-            IntervalFields::Second => "SECOND",
-            IntervalFields::YearToMonth => "YEAR TO MONTH",
-            IntervalFields::DayToHour => "DAY TO HOUR",
-            IntervalFields::DayToMinute => "DAY TO MINUTE",
-            IntervalFields::DayToSecond => "DAY TO SECOND",
-            IntervalFields::HourToMinute => "HOUR TO MINUTE",
-            IntervalFields::HourToSecond => "HOUR TO SECOND",
-            IntervalFields::MinuteToSecond => "MINUTE TO SECOND",
-        }
-    }
 }

@@ -37,6 +37,42 @@ pub struct IntervalRange {
     pub to: IntervalField,
 }
 
+impl IntervalRange {
+    /// Those that SQL can write, each before the ones that it begins with.
+    pub const WRITTEN: [IntervalRange; 13] = {
+        use IntervalField::*;
+        const fn range(from: IntervalField, to: IntervalField) -> IntervalRange {
+            IntervalRange { from, to }
+        }
+        [
+            range(Year, Month),
+            range(Year, Year),
+            range(Month, Month),
+            range(Day, Hour),
+            range(Day, Minute),
+            range(Day, Second),
+            range(Day, Day),
+            range(Hour, Minute),
+            range(Hour, Second),
+            range(Hour, Hour),
+            range(Minute, Second),
+            range(Minute, Minute),
+            range(Second, Second),
+        ]
+    };
+}
+
+/// `day to second`, `year`.
+impl fmt::Display for IntervalRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.from.word())?;
+        if self.from != self.to {
+            write!(f, " to {}", self.to.word())?;
+        }
+        Ok(())
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum IntervalField {
     Year,
@@ -109,11 +145,8 @@ impl IntervalTypmod {
 /// ` day to second(3)`, `(3)`.
 impl fmt::Display for IntervalTypmod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(IntervalRange { from, to }) = self.range {
-            write!(f, " {}", from.word())?;
-            if from != to {
-                write!(f, " to {}", to.word())?;
-            }
+        if let Some(range) = self.range {
+            write!(f, " {range}")?;
         }
         self.precision.map_or(Ok(()), |digits| write!(f, "({digits})"))
     }

@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use self::frame::{Frames, Layout};
 use super::aggregate::AggregateFunc;
-use super::{ArgType, EvalError, ScalarExpr};
+use super::{ArgType, EvalError, ScalarExpr, SortKey};
 use crate::error::SqlState;
 use crate::repr::row::RowBuf;
-use crate::repr::{ColumnType, Datum, Type};
+use crate::repr::{ColumnType, Datum, Row, Type, encode_sort_key};
 
 /// A call over a window; its expressions are over the rows of the window's input.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -318,6 +318,61 @@ pub fn evaluate<'a>(
     let results: Vec<Vec<Datum<'a>>> =
         functions.iter().map(|function| Evaluation { function, layout: &layout, arena }.results()).collect();
     emit_results(&layout, &results, emit);
+}
+
+/// A partition whose rows come one by one, in any order.
+#[derive(Default)]
+pub struct Partition<'r> {
+    /// Each after its place in the order.
+    rows: Vec<(Vec<u8>, &'r Row, i64)>,
+    failed: Option<EvalError>,
+}
+
+impl<'r> Partition<'r> {
+    /// Adds a row, in which these columns are the partition's key.
+    pub fn add(
+        &mut self,
+        (row, copies): (&'r Row, i64),
+        key: impl IntoIterator<Item = usize>,
+        order: &[SortKey],
+        arena: &Bump,
+    ) {
+        let datums = row.unpack();
+        let (mut place, mut rank) = (Vec::new(), Vec::new());
+        place.extend(key.into_iter().map(|column| datums[column]));
+        for key in order {
+            let value = key.expr.eval(&datums, arena).unwrap_or_else(|error| error.to_cell(arena));
+            encode_sort_key(value, key.desc, key.nulls_first, &mut rank);
+            place.push(value);
+        }
+        let errors = place.into_iter().filter_map(|datum| match datum {
+            Datum::Error(error) => Some(error.to_owned()),
+            _ => None,
+        });
+        self.failed = errors.chain(self.failed.take()).min();
+        self.rows.push((rank, row, copies));
+    }
+
+    /// Its rows with what the functions give beside each.
+    pub fn evaluate<'a>(mut self, functions: &'a [WindowExpr], arena: &'a Bump) -> Vec<(Row, i64)>
+    where
+        'r: 'a,
+    {
+        self.rows.sort();
+        let placed: Vec<PartitionRow<'_, '_>> = self
+            .rows
+            .iter()
+            .map(|(rank, row, copies)| PartitionRow { rank, datums: row.unpack(), copies: *copies })
+            .collect();
+        let mut rows = Vec::new();
+        evaluate(functions, &placed, self.failed, arena, &mut |number, results, copies| {
+            let mut packed = RowBuf::default();
+            packed.extend(self.rows[number].1.bytes());
+            packed.extend(results);
+            rows.push((packed.into_row(), copies));
+        });
+        rows
+    }
 }
 
 /// Copies of a row that have the same results are one.
