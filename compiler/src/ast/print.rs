@@ -4,6 +4,7 @@
 //! positions. So operands are parenthesised unless they are plainly atoms, and an identifier is quoted unless it would come
 //! back unquoted as itself.
 
+mod call;
 mod expr;
 mod statement;
 

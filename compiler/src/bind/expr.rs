@@ -72,27 +72,9 @@ impl Binder<'_> {
                 Ok(if *negated { bound.not() } else { bound })
             }
             ExprKind::Like { kind, operand, pattern, escape, negated } => {
-                let operand = self.bind_typed(operand)?;
-                let mut pattern = self.bind_typed(pattern)?;
+                let bound = [self.bind_typed(operand)?, self.bind_typed(pattern)?];
                 let escape = escape.as_deref_mut().map(|escape| self.bind_typed(escape)).transpose()?;
-                let translation = match (&*kind, &escape) {
-                    (LikeKind::SimilarTo, _) => Some("similar_to_escape"),
-                    (_, Some(_)) => Some("like_escape"),
-                    (_, None) => None,
-                };
-                if let Some(name) = translation {
-                    let args = std::iter::once(pattern.clone()).chain(escape).collect();
-                    pattern.expr = self.bind_named_call(name, args, position)?;
-                }
-                let symbol = match (kind, *negated) {
-                    (LikeKind::Like, false) => "~~",
-                    (LikeKind::Like, true) => "!~~",
-                    (LikeKind::ILike, false) => "~~*",
-                    (LikeKind::ILike, true) => "!~~*",
-                    (LikeKind::SimilarTo, false) => "~",
-                    (LikeKind::SimilarTo, true) => "!~",
-                };
-                self.bind_operator(&operator(symbol, position), vec![operand, pattern])
+                self.bind_like(*kind, bound, escape, *negated, position)
             }
             ExprKind::Case { operand, branches, otherwise } => {
                 self.bind_case(operand.as_deref_mut(), branches, otherwise.as_deref_mut(), position)
@@ -115,22 +97,59 @@ impl Binder<'_> {
                 self.bind_row(fields, position)
             }
             ExprKind::Path { operand, steps } => self.bind_path(operand, steps, position),
-            ExprKind::Collate { operand, collation } => {
-                if !matches!(collation.last().name.as_str(), "C" | "POSIX" | "default" | "ucs_basic") {
-                    let message = format!("collation \"{}\" does not exist", collation.last().name);
-                    return Err(Error::new(SqlState::UNDEFINED_OBJECT, message)
-                        .hint("Text is compared by its bytes: COLLATE \"C\".")
-                        .at(position));
-                }
-                let operand = self.bind_typed(operand)?;
-                match operand.expr.typ() {
-                    Type::Unknown => self.coerce(operand, &Type::Text, Cast::Implicit),
-                    typ if typ.is_text() => Ok(operand.expr),
-                    typ => {
-                        let message = format!("collations are not supported by type {typ}");
-                        Err(Error::new(SqlState::DATATYPE_MISMATCH, message).at(position))
-                    }
-                }
+            ExprKind::Collate { operand, collation } => self.bind_collate(operand, collation, position),
+        }
+    }
+
+    /// LIKE and its kin, as PostgreSQL's operators of the same meaning.
+    fn bind_like(
+        &mut self,
+        kind: LikeKind,
+        [operand, mut pattern]: [Typed; 2],
+        escape: Option<Typed>,
+        negated: bool,
+        position: u32,
+    ) -> Result<Expr, Error> {
+        let translation = match (kind, &escape) {
+            (LikeKind::SimilarTo, _) => Some("similar_to_escape"),
+            (_, Some(_)) => Some("like_escape"),
+            (_, None) => None,
+        };
+        if let Some(name) = translation {
+            let args = std::iter::once(pattern.clone()).chain(escape).collect();
+            pattern.expr = self.bind_named_call(name, args, position)?;
+        }
+        let symbol = match (kind, negated) {
+            (LikeKind::Like, false) => "~~",
+            (LikeKind::Like, true) => "!~~",
+            (LikeKind::ILike, false) => "~~*",
+            (LikeKind::ILike, true) => "!~~*",
+            (LikeKind::SimilarTo, false) => "~",
+            (LikeKind::SimilarTo, true) => "!~",
+        };
+        self.bind_operator(&operator(symbol, position), vec![operand, pattern])
+    }
+
+    /// Text is compared by its bytes, so the collations that say so change nothing.
+    fn bind_collate(
+        &mut self,
+        operand: &mut ast::Expr,
+        collation: &ast::Name,
+        position: u32,
+    ) -> Result<Expr, Error> {
+        if !matches!(collation.last().name.as_str(), "C" | "POSIX" | "default" | "ucs_basic") {
+            let message = format!("collation \"{}\" does not exist", collation.last().name);
+            return Err(Error::new(SqlState::UNDEFINED_OBJECT, message)
+                .hint("Text is compared by its bytes: COLLATE \"C\".")
+                .at(position));
+        }
+        let operand = self.bind_typed(operand)?;
+        match operand.expr.typ() {
+            Type::Unknown => self.coerce(operand, &Type::Text, Cast::Implicit),
+            typ if typ.is_text() => Ok(operand.expr),
+            typ => {
+                let message = format!("collations are not supported by type {typ}");
+                Err(Error::new(SqlState::DATATYPE_MISMATCH, message).at(position))
             }
         }
     }

@@ -40,52 +40,17 @@ pub(super) fn pull(rel: &Rel) -> Option<Pulled> {
 
 fn pull_correlated(rel: &Rel) -> Option<Pulled> {
     match rel {
-        Rel::Project { input, outputs } => {
-            let pulled = pull(input)?;
-            let mut outputs = outputs.clone();
-            let ties = pulled.ties.into_iter().map(|tie| {
-                outputs.push(tie.column);
-                Tie { column: outputs.len() - 1, ..tie }
-            });
-            let ties = ties.collect();
-            Some(Pulled { rel: project(pulled.rel, outputs), ties })
-        }
+        Rel::Project { input, outputs } => Some(projected(pull(input)?, outputs)),
         Rel::Map { input, exprs } => {
             if exprs.iter().any(reads_outer) {
                 return None;
             }
-            let arity = input.arity();
-            let pulled = pull(input)?;
-            let extra = pulled.rel.arity() - arity;
-            let mapped = Rel::Map { input: Box::new(pulled.rel), exprs: exprs.clone() };
-            let end = arity + extra + exprs.len();
-            let outputs = (0..arity).chain(arity + extra..end).chain(arity..arity + extra).collect();
-            Some(Pulled { rel: project(mapped, outputs), ties: moved(pulled.ties, arity, exprs.len()) })
+            Some(mapped(pull(input)?, input.arity(), exprs))
         }
-        Rel::Filter { input, predicates } => {
-            let pulled = pull(input)?;
-            tied(pulled, predicates)
-        }
+        Rel::Filter { input, predicates } => tied(pull(input)?, predicates),
         Rel::Join { kind: JoinKind::Inner, left, right, on, lateral: false } => {
             let (l, r) = (left.arity(), right.arity());
-            let (left, right) = (pull(left)?, pull(right)?);
-            let (l_all, r_all) = (left.rel.arity(), right.rel.arity());
-            let join = Rel::Join {
-                kind: JoinKind::Inner,
-                left: Box::new(left.rel),
-                right: Box::new(right.rel),
-                on: Vec::new(),
-                lateral: false,
-            };
-            let outputs =
-                (0..l).chain(l_all..l_all + r).chain(l..l_all).chain(l_all + r..l_all + r_all).collect();
-            let left_ties = moved(left.ties, l, r);
-            let right_ties = right.ties.into_iter().map(|tie| {
-                let column = if tie.column < r { l + tie.column } else { l_all + tie.column };
-                Tie { column, ..tie }
-            });
-            let ties = left_ties.into_iter().chain(right_ties).collect();
-            tied(Pulled { rel: project(join, outputs), ties }, on)
+            tied(joined((pull(left)?, l), (pull(right)?, r)), on)
         }
         Rel::Reduce { input, key, aggregates, global: false } => {
             let reads = key.iter().chain(aggregates.iter().flat_map(hir::Aggregate::exprs)).any(reads_outer);
@@ -100,7 +65,7 @@ fn pull_correlated(rel: &Rel) -> Option<Pulled> {
         }
         Rel::TopK { input, group, order, limit, offset, ties } => {
             let pulled = pull(input)?;
-            let group = group.iter().copied().chain(pulled.ties.iter().map(|tie| tie.column)).collect();
+            let group = group.iter().copied().chain(pulled.tie_columns()).collect();
             let (order, limit, offset) = (order.clone(), limit.clone(), offset.clone());
             let rel = Rel::TopK { input: Box::new(pulled.rel), group, order, limit, offset, ties: *ties };
             Some(Pulled { rel, ties: pulled.ties })
@@ -110,19 +75,7 @@ fn pull_correlated(rel: &Rel) -> Option<Pulled> {
             if exprs.any(reads_outer) || functions.iter().flat_map(hir::WindowCall::exprs).any(reads_outer) {
                 return None;
             }
-            let arity = input.arity();
-            let pulled = pull(input)?;
-            let (all, count) = (pulled.rel.arity(), functions.len());
-            let types = pulled.rel.types();
-            let ties = pulled.ties.iter().map(|tie| Expr::column(tie.column, types[tie.column].clone()));
-            let window = Rel::Window {
-                partition: partition.iter().cloned().chain(ties).collect(),
-                order: order.clone(),
-                functions: functions.clone(),
-                input: Box::new(pulled.rel),
-            };
-            let outputs = (0..arity).chain(all..all + count).chain(arity..all).collect();
-            Some(Pulled { rel: project(window, outputs), ties: moved(pulled.ties, arity, count) })
+            Some(windowed(pull(input)?, input.arity(), partition, order, functions))
         }
         Rel::With { id, name, value, body } => {
             let pulled = pull(body)?;
@@ -133,12 +86,76 @@ fn pull_correlated(rel: &Rel) -> Option<Pulled> {
     }
 }
 
+impl Pulled {
+    fn tie_columns(&self) -> impl Iterator<Item = usize> {
+        self.ties.iter().map(|tie| tie.column)
+    }
+
+    /// The ties' columns as expressions.
+    fn tie_keys(&self) -> Vec<Expr> {
+        let types = self.rel.types();
+        self.tie_columns().map(|column| Expr::column(column, types[column].clone())).collect()
+    }
+}
+
+/// These columns, then those that the ties read.
+fn projected(pulled: Pulled, outputs: &[usize]) -> Pulled {
+    let all = outputs.iter().copied().chain(pulled.tie_columns()).collect();
+    let ties = pulled.ties.into_iter().enumerate();
+    let ties = ties.map(|(at, tie)| Tie { column: outputs.len() + at, ..tie }).collect();
+    Pulled { rel: project(pulled.rel, all), ties }
+}
+
+/// With these expressions after the original columns, which are `arity`.
+fn mapped(pulled: Pulled, arity: usize, exprs: &[Expr]) -> Pulled {
+    let (all, count) = (pulled.rel.arity(), exprs.len());
+    let rel = Rel::Map { input: Box::new(pulled.rel), exprs: exprs.to_vec() };
+    let outputs = (0..arity).chain(all..all + count).chain(arity..all).collect();
+    Pulled { rel: project(rel, outputs), ties: moved(pulled.ties, arity, count) }
+}
+
+/// The product of two, each with the number of its original columns.
+fn joined((left, l): (Pulled, usize), (right, r): (Pulled, usize)) -> Pulled {
+    let (l_all, r_all) = (left.rel.arity(), right.rel.arity());
+    let rel = Rel::Join {
+        kind: JoinKind::Inner,
+        left: Box::new(left.rel),
+        right: Box::new(right.rel),
+        on: Vec::new(),
+        lateral: false,
+    };
+    let outputs = (0..l).chain(l_all..l_all + r).chain(l..l_all).chain(l_all + r..l_all + r_all).collect();
+    let left_ties = moved(left.ties, l, r);
+    let right_ties = right.ties.into_iter().map(|tie| {
+        let column = if tie.column < r { l + tie.column } else { l_all + tie.column };
+        Tie { column, ..tie }
+    });
+    Pulled { rel: project(rel, outputs), ties: left_ties.into_iter().chain(right_ties).collect() }
+}
+
+/// Partitioned by the ties' columns too.
+fn windowed(
+    pulled: Pulled,
+    arity: usize,
+    partition: &[Expr],
+    order: &[hir::OrderKey],
+    functions: &[hir::WindowCall],
+) -> Pulled {
+    let (all, count) = (pulled.rel.arity(), functions.len());
+    let rel = Rel::Window {
+        partition: partition.iter().cloned().chain(pulled.tie_keys()).collect(),
+        order: order.to_vec(),
+        functions: functions.to_vec(),
+        input: Box::new(pulled.rel),
+    };
+    let outputs = (0..arity).chain(all..all + count).chain(arity..all).collect();
+    Pulled { rel: project(rel, outputs), ties: moved(pulled.ties, arity, count) }
+}
+
 /// Grouped by the ties' columns too: `GROUP BY key` for each outer row.
 pub(super) fn grouped(pulled: Pulled, key: &[Expr], aggregates: &[hir::Aggregate]) -> Pulled {
-    let types = pulled.rel.types();
     let width = key.len();
-    let tie_keys = pulled.ties.iter().map(|tie| Expr::column(tie.column, types[tie.column].clone()));
-    let all_keys: Vec<Expr> = key.iter().cloned().chain(tie_keys).collect();
+    let all_keys: Vec<Expr> = key.iter().cloned().chain(pulled.tie_keys()).collect();
     let (keys, end) = (all_keys.len(), all_keys.len() + aggregates.len());
     let rel = Rel::Reduce {
         input: Box::new(pulled.rel),
@@ -239,25 +256,15 @@ pub(super) fn pull_one(rel: &Rel) -> Option<PulledOne> {
         }
         Rel::Project { input, outputs } => {
             let PulledOne { pulled, of_nothing } = pull_one(input)?;
-            let width = outputs.len();
-            let all = outputs.iter().copied().chain(pulled.ties.iter().map(|tie| tie.column)).collect();
-            let ties = pulled.ties.into_iter().enumerate().map(|(at, tie)| Tie { column: width + at, ..tie });
-            let pulled = Pulled { rel: project(pulled.rel, all), ties: ties.collect() };
             let of_nothing = outputs.iter().map(|column| of_nothing[*column].clone()).collect();
-            Some(PulledOne { pulled, of_nothing })
+            Some(PulledOne { pulled: projected(pulled, outputs), of_nothing })
         }
         Rel::Map { input, exprs } => {
             if exprs.iter().any(|expr| reads_outer(expr) || expr.has_subquery()) {
                 return None;
             }
-            let arity = input.arity();
             let PulledOne { pulled, mut of_nothing } = pull_one(input)?;
-            let extra = pulled.rel.arity() - arity;
-            let mapped = Rel::Map { input: Box::new(pulled.rel), exprs: exprs.clone() };
-            let end = arity + extra + exprs.len();
-            let outputs = (0..arity).chain(arity + extra..end).chain(arity..arity + extra).collect();
-            let pulled =
-                Pulled { rel: project(mapped, outputs), ties: moved(pulled.ties, arity, exprs.len()) };
+            let pulled = mapped(pulled, input.arity(), exprs);
             let computed: Vec<Expr> = exprs.iter().map(|expr| with_columns(expr, &of_nothing)).collect();
             of_nothing.extend(computed);
             Some(PulledOne { pulled, of_nothing })
@@ -303,6 +310,6 @@ impl Decorrelator {
     /// The pulled relation's ties' columns, then these of its own.
     pub(super) fn keyed(&mut self, pulled: &Pulled, columns: &[usize]) -> Result<mir::Rel, Error> {
         let rel = self.apply(&pulled.rel, &Outer::none())?;
-        Ok(rel.project(pulled.ties.iter().map(|tie| tie.column).chain(columns.iter().copied()).collect()))
+        Ok(rel.project(pulled.tie_columns().chain(columns.iter().copied()).collect()))
     }
 }
