@@ -1,4 +1,4 @@
-//! The one tree printer: behind EXPLAIN, golden plans, failed property tests and the console.
+//! The one tree printer: behind EXPLAIN, golden plans and failed property tests.
 //!
 //! Every stage makes a [`Tree`] of its nodes; the printing is here. Collections are named by whoever knows the catalog; columns are
 //! numbered, because inside a plan they have no other name. Lines are stable: equal plans print equally.

@@ -68,7 +68,7 @@ pub struct Layout {
     pub unique: bool,
 }
 
-/// Identifies a node within its dataflow; the renderer records the operators it became under it (EXPLAIN ANALYZE, memory per node).
+/// Identifies a node within its dataflow; the renderer records under it the operators that it became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub u32);
 

@@ -20,17 +20,17 @@
 //! 18..57        the integers 0..63
 //! 58..5f        integer >= 64 of 1..8 bytes: the value less 64
 //! 60            float8: 8 bytes, sign bit flipped, or all bits if negative; one NaN, greatest
-//! 61..66        numeric: -Infinity, negative, zero, positive, Infinity, NaN (see numeric/encoding.rs)
+//! 61..66        numeric: -Infinity, negative, zero, positive, Infinity, NaN (see `numeric::encoding`)
 //! 67            text: its bytes, 00
 //! 68            bytea: its bytes with 00 as 00 ff, then 00 00; if there was a 00, the plain bytes again, so that
 //!               a decoded datum can borrow them
 //! 69            date: 4 bytes, sign bit flipped
 //! 6a 6b         timestamp, timestamptz: 8 bytes, sign bit flipped
-//! 6c            interval: the length it compares by, then months and days (see interval.rs)
-//! 6d            array: elements, 00, then the number of dimensions, lengths and lower bounds (see array.rs)
+//! 6c            interval: the length it compares by, then months and days (see `interval`)
+//! 6d            array: elements, 00, then the number of dimensions, lengths and lower bounds (see `array`)
 //! 6e            record: fields, 00
 //! 6f..78        jsonb: empty array at the top, null, string, negative, zero, positive number, false, true, array,
-//!               object (see json.rs)
+//!               object (see `json`)
 //! 7e            error: the packed row (code, message, detail, hint), 00
 //! 82..fb        the complement of a value, in a descending sort key
 //! fe            NULL after all values
