@@ -23,8 +23,9 @@ use crate::clock::{Oracle, SystemClock};
 use crate::command::{CommandSender, DataflowId};
 use crate::contents::Range;
 use crate::coordinator::commit::{Sequencer, Write, refused};
+use crate::coordinator::derive::{self, Derivation};
 use crate::coordinator::fragments::{Fragments, Readable, Shown};
-use crate::coordinator::{Coordinator, Event, Install, Installed, ReadTimestamp, Start, Until, boot, derive};
+use crate::coordinator::{Coordinator, Event, Install, Installed, ReadTimestamp, Start, Until, boot};
 use crate::output::{self, Bound, Output};
 use crate::peeks::Peeks;
 use crate::reads::Read;
@@ -105,6 +106,20 @@ impl From<Error> for CommitError {
     fn from(error: Error) -> CommitError {
         CommitError::Failed(error)
     }
+}
+
+/// What starts an item.
+struct Beginning {
+    plan: Arc<lir::Dataflow>,
+    installed: oneshot::Receiver<Installed>,
+    derives: Option<Derives>,
+}
+
+/// What a derived stream's dataflow appends to, and from where on.
+struct Derives {
+    to: CollectionId,
+    resume: Option<Timestamp>,
+    output: Arc<Output>,
 }
 
 impl Engine {
@@ -220,7 +235,7 @@ impl Engine {
         changes: Vec<Change>,
         mut writes: Vec<Write>,
     ) -> Result<Timestamp, CommitError> {
-        let _changing = self.inner.changing.lock().await;
+        let changing = self.inner.changing.lock().await;
         let before = self.catalog();
         if before.version != version {
             return Err(CommitError::Outdated);
@@ -239,10 +254,10 @@ impl Engine {
         self.inner.catalog.store(Arc::new(after));
         let catalog = self.catalog();
         // What runs for altered items goes only when what runs instead has taken over what both share.
-        let mut former = Vec::new();
+        let (mut former, mut begun) = (Vec::new(), Vec::new());
         for change in &changes {
             match change {
-                Change::CreateItem(item) => self.start_item(item, &catalog).await,
+                Change::CreateItem(item) => begun.extend(self.start_item(item, &catalog).await),
                 Change::DropItem { id } => self.stop_item(*id, &before, time),
                 Change::AlterItem(Alteration { item, affected }) => {
                     for item in std::iter::once(&**item).chain(affected) {
@@ -254,6 +269,10 @@ impl Engine {
         }
         for dataflow in former {
             let _ = self.inner.events.send(Event::Release(dataflow));
+        }
+        drop(changing);
+        for stream in begun {
+            let _ = stream.await;
         }
         Ok(time)
     }
@@ -272,55 +291,63 @@ impl Engine {
         Some(former.dataflow)
     }
 
-    /// Starts what an item keeps running: a table's, a view's or an index's arrangement, a stream's derivation.
-    async fn start_item(&self, item: &Item, catalog: &Catalog) {
-        if let Some((plan, installed)) = self.begin_item(item, catalog)
-            && let Ok(installed) = installed.await
-        {
-            self.running().insert(item.id, Kept { dataflow: installed.dataflow, plan });
-        }
+    /// Starts what an item keeps running: a table's, a view's or an index's arrangement, a stream's derivation. The receiver learns
+    /// when a stream has a resume point.
+    async fn start_item(&self, item: &Item, catalog: &Catalog) -> Option<oneshot::Receiver<()>> {
+        let Beginning { plan, installed, derives } = self.begin_item(item, catalog)?;
+        let installed = installed.await.ok()?;
+        self.note_running(item.id, plan, derives, &installed)
     }
 
     fn start_item_blocking(&self, item: &Item, catalog: &Catalog) {
-        if let Some((plan, installed)) = self.begin_item(item, catalog)
+        if let Some(Beginning { plan, installed, derives }) = self.begin_item(item, catalog)
             && let Ok(installed) = installed.blocking_recv()
         {
-            self.running().insert(item.id, Kept { dataflow: installed.dataflow, plan });
+            self.note_running(item.id, plan, derives, &installed);
         }
+    }
+
+    fn note_running(
+        &self,
+        id: CollectionId,
+        plan: Arc<lir::Dataflow>,
+        derives: Option<Derives>,
+        installed: &Installed,
+    ) -> Option<oneshot::Receiver<()>> {
+        self.running().insert(id, Kept { dataflow: installed.dataflow, plan });
+        let Derives { to, resume, output } = derives?;
+        Some(derive::start(Derivation {
+            shard: to,
+            as_of: installed.as_of,
+            taken_in: resume,
+            output,
+            storage: self.inner.storage.clone(),
+            events: self.inner.events.clone(),
+        }))
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<CollectionId, Kept>> {
         self.inner.running.lock().expect("invariant: nothing panics while it has the list")
     }
 
-    fn begin_item(
-        &self,
-        item: &Item,
-        catalog: &Catalog,
-    ) -> Option<(Arc<lir::Dataflow>, oneshot::Receiver<Installed>)> {
+    fn begin_item(&self, item: &Item, catalog: &Catalog) -> Option<Beginning> {
         if matches!(item.kind, Kind::Table(_)) {
             self.inner.tables.create(item.id);
         }
         let plan = catalog.item(item.id)?.bound.dataflow.clone()?;
-        let dataflow = lir::Dataflow::clone(&plan);
-        let (output, as_of) = match &dataflow.body {
+        let derives = match &plan.body {
             lir::Body::Shard { to, .. } => {
                 let workers = self.inner.local_workers + self.inner.remote_workers;
                 let output = Arc::new(Output::recording(workers));
-                let resume = self.resume(*to, &dataflow);
-                derive::start(
-                    *to,
-                    resume,
-                    output.clone(),
-                    self.inner.storage.clone(),
-                    self.inner.events.clone(),
-                );
-                (Some(output), resume)
+                Some(Derives { to: *to, resume: self.resume(*to, &plan), output })
             }
-            lir::Body::Arrangement(_) | lir::Body::Stream(_) => (None, None),
+            lir::Body::Arrangement(_) | lir::Body::Stream(_) => None,
         };
+        let as_of = derives.as_ref().and_then(|derives| derives.resume);
+        let output = derives.as_ref().map(|derives| derives.output.clone());
         let name = format!("{}.{}", item.schema, item.name);
-        Some((plan, self.install(name, dataflow, as_of, Until::Forever, output)))
+        let installed = self.install(name, lir::Dataflow::clone(&plan), as_of, Until::Forever, output);
+        Some(Beginning { plan, installed, derives })
     }
 
     /// The time up to which a derived stream has taken in its sources; None if it has said nothing yet. That is the time before its

@@ -2,37 +2,55 @@
 //!
 //! What is appended is durable before anyone sees it, and its times are those at which it came about. The shard's upper is
 //! the resume point: after a restart the dataflow begins there, and what it says again about earlier times is left out.
+//! A stream whose shard is empty has no resume point, and would begin anew with what its sources hold then: so that nothing came
+//! about at its beginning is appended too, and whoever creates it waits for that.
 //! A row that cannot be evaluated does not end the stream: its error is appended like a row (see [`failures`](crate::failures)).
 
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use compiler::mir::CollectionId;
+use tokio::sync::oneshot;
 
 use crate::coordinator::Event;
 use crate::output::{self, Output};
 use crate::storage::{Append, ShardAppend, ShardId, Storage, Timestamp, Updates};
 
-/// Appends what comes out of `output` to the shard, until the output is closed. What it says of the time `taken_in` and before
-/// is there already. A thread of its own: it waits for the disk.
-pub fn start(
-    shard: CollectionId,
-    taken_in: Option<Timestamp>,
-    output: Arc<Output>,
-    storage: Storage,
-    events: Sender<Event>,
-) {
+/// What a stream's thread begins with.
+pub struct Derivation {
+    pub shard: CollectionId,
+    /// The time that the dataflow begins at.
+    pub as_of: Timestamp,
+    /// What the dataflow says of this time and before is in the shard already.
+    pub taken_in: Option<Timestamp>,
+    pub output: Arc<Output>,
+    pub storage: Storage,
+    pub events: Sender<Event>,
+}
+
+/// Appends what comes out of the output to the shard, until the output is closed. A thread of its own: it waits for the disk. The
+/// receiver learns when the stream has a resume point; it is dropped if there is no room for one.
+pub fn start(derivation: Derivation) -> oneshot::Receiver<()> {
+    let Derivation { shard, as_of, taken_in, output, storage, events } = derivation;
+    let (begun, receiver) = oneshot::channel();
     let upper = storage.frontiers(ShardId(shard.0)).upper;
-    let derived = Arc::new(Derived { shard, storage, events, order: Mutex::default() });
+    let order = Order { begun: Some(begun), ..Order::default() };
+    let derived = Arc::new(Derived { shard, as_of, taken_in, storage, events, order: Mutex::new(order) });
+    if upper > 0 {
+        derived.begun();
+    }
     // A panic in a thread of this name ends the process: the stream must not stop in silence.
     std::thread::Builder::new()
         .name("coordinator-derive".to_owned())
-        .spawn(move || derived.run(upper, taken_in, &output))
+        .spawn(move || derived.run(upper, &output))
         .expect("invariant: a thread can be started");
+    receiver
 }
 
 struct Derived {
     shard: CollectionId,
+    as_of: Timestamp,
+    taken_in: Option<Timestamp>,
     storage: Storage,
     events: Sender<Event>,
     order: Mutex<Order>,
@@ -43,6 +61,8 @@ struct Derived {
 struct Order {
     appends: usize,
     progress: Timestamp,
+    /// Told when the shard has an upper.
+    begun: Option<oneshot::Sender<()>>,
 }
 
 impl Derived {
@@ -50,14 +70,25 @@ impl Derived {
         self.order.lock().expect("invariant: nothing panics while it orders appends")
     }
 
-    fn run(self: Arc<Self>, mut lower: Timestamp, taken_in: Option<Timestamp>, output: &Output) {
+    fn begun(&self) {
+        if let Some(begun) = self.order().begun.take() {
+            let _ = begun.send(());
+        }
+    }
+
+    fn run(self: Arc<Self>, mut lower: Timestamp, output: &Output) {
         loop {
             match output.wait() {
                 Ok(Some(output::Event::Updates { at, .. }))
-                    if taken_in.is_some_and(|taken_in| at <= taken_in) => {}
+                    if self.taken_in.is_some_and(|taken_in| at <= taken_in) => {}
                 Ok(Some(output::Event::Updates { at, rows })) => {
                     self.append(lower, at + 1, Arc::new(rows));
                     lower = at + 1;
+                }
+                // Not before the time that it begins at is complete: its first rows have that time.
+                Ok(Some(output::Event::Progress(upper))) if lower == 0 && upper > self.as_of => {
+                    self.append(lower, upper, Arc::default());
+                    lower = upper;
                 }
                 Ok(Some(output::Event::Progress(upper))) => self.progress(upper.max(lower)),
                 Ok(Some(output::Event::End) | None) => return,
@@ -75,7 +106,10 @@ impl Derived {
         let this = self.clone();
         self.storage.append(Append { upper, shards }, move |outcome| {
             match outcome {
-                Ok(()) => this.tell(Some(updates), upper),
+                Ok(()) => {
+                    this.tell((!updates.is_empty()).then_some(updates), upper);
+                    this.begun();
+                }
                 // Dropped meanwhile, or no room. Nothing later is accepted at a wrong lower, so nothing is lost or doubled:
                 // the stream goes on after a restart.
                 Err(error) => {
