@@ -144,6 +144,38 @@ impl<'r> Generator<'r> {
         }
     }
 
+    /// What the first or last rows of groups decide, in the first table by its first two columns.
+    pub fn ordered(&mut self) -> Rel {
+        let table = tables().swap_remove(0);
+        let input = Rel::get(table.id, table.typ);
+        let order =
+            vec![SortKey { expr: ScalarExpr::Column(1), desc: self.chance(2), nulls_first: self.chance(2) }];
+        let group: Vec<usize> = (0..self.below(2)).collect();
+        let (limit, offset) = (1 + self.below(3) as u64, self.below(3) as u64);
+        match self.below(4) {
+            0 => {
+                let keys = group.into_iter().map(ScalarExpr::Column).collect();
+                let extreme = |func| AggregateExpr::new(func, vec![ScalarExpr::Column(1)]);
+                input.reduce(keys, vec![extreme(AggregateFunc::Min), extreme(AggregateFunc::Max)])
+            }
+            1 => {
+                let number = WindowExpr {
+                    func: WindowFunc::RowNumber,
+                    args: vec![],
+                    filter: None,
+                    frame: Frame::default_frame(),
+                };
+                let places = input.window(group, order, vec![number]);
+                let place = ScalarExpr::Column(places.arity() - 1);
+                places.filter([int8_compare("<=", place, limit as i64)])
+            }
+            _ => {
+                let ties = self.chance(3);
+                input.top_k(group, order, Slice { limit: Some(limit), offset, ties })
+            }
+        }
+    }
+
     fn lookup(&mut self, input: Rel) -> Rel {
         let table = match self.chance(3) {
             true => self.rel(1),
@@ -392,6 +424,13 @@ fn int4_operator(symbol: &str) -> Func {
 
 fn int_op(symbol: &str, left: ScalarExpr, right: ScalarExpr) -> ScalarExpr {
     ScalarExpr::call(int4_operator(symbol), vec![left, right], &[Type::Int4, Type::Int4])
+}
+
+fn int8_compare(symbol: &str, left: ScalarExpr, right: i64) -> ScalarExpr {
+    let is_int8 = |func: &Func| func.args.iter().all(|arg| arg.concrete() == Some(Type::Int8));
+    let func = candidates(symbol, 2).find(is_int8).expect("int8 operators are declared");
+    let right = ScalarExpr::literal(Datum::Int(right), Type::Int8);
+    ScalarExpr::call(func, vec![left, right], &[Type::Int8, Type::Int8])
 }
 
 fn compare(symbol: &str, left: ScalarExpr, right: ScalarExpr) -> ScalarExpr {

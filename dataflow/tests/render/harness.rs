@@ -1,13 +1,13 @@
 //! Builds a plan on workers, feeds a script of updates, and collects what comes out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use compiler::interpret::{Updates as Interpreted, consolidate};
 use compiler::lir::{Body, Dataflow};
 use compiler::lower::{self, Lifetime, Source, Sources};
 use compiler::mir::{CollectionId, Rel};
-use compiler::repr::{RelationType, Row};
+use compiler::repr::{Datum, RelationType, Row};
 use compiler::scalar::EvalError;
 use dataflow::render::{self, Bounds, Built, Exports, Sink};
 use dataflow::spine::Timestamp;
@@ -64,6 +64,40 @@ impl Script {
         ticks.push(last + 1);
         let as_of = if rng.random() { 0 } else { ticks[rng.random_range(0..ticks.len())] - 1 };
         Script { rel, workers, updates, ticks, as_of }
+    }
+
+    /// The first table as a queue: rows come at the back, go from the front in long runs, and now and then come back there. One tick
+    /// has more times than a pass over a group looks at.
+    pub fn queue(rng: &mut StdRng, rel: Rel, workers: usize) -> Script {
+        let packed = |(place, group): (i64, i64)| {
+            Row::pack([group, place].map(Datum::Int).into_iter().chain([Datum::Null]))
+        };
+        let (mut present, mut made) = (BTreeSet::new(), Vec::new());
+        let (mut ticks, mut time, mut back) = (Vec::new(), 1, 0);
+        for _ in 0..rng.random_range(4..8) {
+            for _ in 0..rng.random_range(1..24) {
+                match rng.random_range(0..4) {
+                    0 => {
+                        let gone = (0..rng.random_range(0..48)).map_while(|_| present.pop_first());
+                        made.extend(gone.map(|row| (packed(row), time, -1)));
+                    }
+                    1 => {
+                        let row = (rng.random_range(0..back + 1), rng.random_range(0..2));
+                        made.extend(present.insert(row).then(|| (packed(row), time, 1)));
+                    }
+                    _ => {
+                        let places = back..back + rng.random_range(0..24);
+                        back = places.end;
+                        for row in places.map(|place| (place, i64::from(place % 5 == 0))) {
+                            made.extend(present.insert(row).then(|| (packed(row), time, 1)));
+                        }
+                    }
+                }
+                time += 1;
+            }
+            ticks.push(time);
+        }
+        Script { rel, workers, updates: BTreeMap::from([(tables()[0].id, made)]), ticks, as_of: 0 }
     }
 
     pub fn last_time(&self) -> Timestamp {
