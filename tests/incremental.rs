@@ -1,8 +1,19 @@
 //! Maintained equals interpreted equals recomputed, at every timestamp.
 //!
-//! Random schemas, queries and transactions, from one printed seed. Each query is a materialized view from before the data and
-//! one from half-way on, is subscribed to, and is asked once after every transaction; PostgreSQL is asked the same, and the
-//! compiler's interpreter says what the query means over the histories of the tables. All of them must agree at every timestamp.
+//! Random schemas, queries and transactions, from one printed seed. Each query is a materialized view from before the data and one
+//! from half-way on, is subscribed to, and is asked once after every transaction; some read another view. PostgreSQL is asked the
+//! same, and the compiler's interpreter says what the query means over the histories of the tables. All of them must agree at every
+//! timestamp.
+//!
+//! Some queries fail on rows that come and go. Which expressions are evaluated on which rows is not defined: PostgreSQL stops at the
+//! first error that its plan happens to meet, our passes may lose one that the query need not meet, but never add one. So, at
+//! every timestamp:
+//!
+//! - All ways that answer give the same rows: an error stands for rows that nobody knows, and can hide them but not change them.
+//! - Where the interpreted query answers, each of our ways does, whatever failed before: a view heals when the rows go.
+//! - Where one of ours fails, it is by a code that the interpreted query fails by then. So does PostgreSQL, and whenever one of all
+//!   the ways fails all do, if every row that the query speaks of is evaluated by everybody ([`Failing::Exactly`]).
+//! - A query without anything that can fail is answered by everybody ([`Failing::Never`]).
 //!
 //! `SEED` repeats a run, `CASES` says how many seeds from there on are tried.
 
@@ -20,14 +31,15 @@ use compiler::plan::{Context, Plan};
 use compiler::repr::text::{self, TextSettings};
 use compiler::repr::{Datum, Row, Type};
 use harness::postgres::Postgres;
-use harness::random_sql::Generator;
+use harness::random_sql::{Failing, Generator};
 use harness::server::{Options, Server};
 use postgres::{Client, SimpleQueryMessage};
 
 /// Schemas with a history each, for each number of workers.
 const CASES: u64 = 10;
-/// Queries for each history.
-const QUERIES: usize = 4;
+/// Queries for each history, by whether they can fail.
+const QUERIES: [Failing; 6] =
+    [Failing::Never, Failing::Never, Failing::Never, Failing::Never, Failing::Somewhere, Failing::Exactly];
 const TRANSACTIONS: usize = 8;
 /// The views of the second kind are created after so many transactions.
 const LATE: usize = 4;
@@ -36,6 +48,18 @@ const LATE: usize = 4;
 type Line = Vec<Option<String>>;
 /// Rows with their multiplicities.
 type Bag = BTreeMap<Line, i64>;
+/// What a way says: rows, or the code of an error.
+type Answer = Result<Bag, String>;
+/// What a query means: rows, or the codes of all errors that are met.
+type Meaning = Result<Bag, BTreeSet<String>>;
+
+#[derive(Clone)]
+struct Query {
+    sql: String,
+    failing: Failing,
+    rel: Rel,
+    types: Vec<Type>,
+}
 
 #[test]
 fn maintained_equals_interpreted_equals_recomputed() {
@@ -59,6 +83,9 @@ fn run(workers: usize) {
     }
 }
 
+/// The name of the oracle among the ways.
+const POSTGRES: &str = "PostgreSQL";
+
 struct Clients {
     ours: Client,
     postgres: Client,
@@ -70,11 +97,11 @@ struct Case<'a> {
     clients: &'a mut Clients,
     generator: Generator,
     prefix: String,
-    queries: Vec<(String, Rel)>,
+    queries: Vec<Query>,
     types: BTreeMap<CollectionId, (String, Vec<Type>)>,
     script: Vec<String>,
     /// For each timestamp after a transaction, what each query gave by each way.
-    answers: Vec<(u64, Vec<Vec<(&'static str, Bag)>>)>,
+    answers: Vec<(u64, Vec<Vec<(&'static str, Answer)>>)>,
 }
 
 impl<'a> Case<'a> {
@@ -110,7 +137,10 @@ impl<'a> Case<'a> {
         }
         for table in self.generator.tables.clone() {
             let kind = if table.stream { "STREAM" } else { "TABLE" };
-            self.both(&format!("DROP {kind} {} CASCADE", table.name), &format!("DROP TABLE {}", table.name));
+            self.both(
+                &format!("DROP {kind} {} CASCADE", table.name),
+                &format!("DROP TABLE {} CASCADE", table.name),
+            );
         }
     }
 
@@ -124,17 +154,24 @@ impl<'a> Case<'a> {
             let types = item.columns().iter().map(|column| column.typ.typ.clone()).collect();
             self.types.insert(item.id, (table.name.clone(), types));
         }
-        for _ in 0..QUERIES {
-            let sql = self.generator.query();
+        let name = format!("{}view", self.prefix);
+        let (columns, sql) = self.generator.view(&name);
+        let view = format!("VIEW {name} ({}) AS {sql}", columns.join(", "));
+        self.both(&format!("CREATE MATERIALIZED {view}"), &format!("CREATE {view}"));
+        // Its meaning is its query's in the place of its name.
+        catalog = created(&catalog, &format!("CREATE {view}"));
+        for failing in QUERIES {
+            let sql = self.generator.query(failing);
             let rel = meaning(&catalog, &sql).unwrap_or_else(|why| panic!("SEED={} {why}\n{sql}", self.seed));
-            self.queries.push((sql, rel));
+            let types = rel.columns().into_iter().map(|column| column.typ).collect();
+            self.queries.push(Query { sql, failing, rel, types });
         }
         self.create_views("early");
     }
 
     fn create_views(&mut self, when: &str) {
-        for (index, (sql, rel)) in self.queries.clone().into_iter().enumerate() {
-            let columns: Vec<String> = (0..rel.arity()).map(|column| format!("c{column}")).collect();
+        for (index, Query { sql, types, .. }) in self.queries.clone().into_iter().enumerate() {
+            let columns: Vec<String> = (0..types.len()).map(|column| format!("c{column}")).collect();
             let name = format!("{}{when}{index}", self.prefix);
             self.ours(&format!("CREATE MATERIALIZED VIEW {name} ({}) AS {sql}", columns.join(", ")));
         }
@@ -148,16 +185,16 @@ impl<'a> Case<'a> {
 
     fn ask_every_way(&mut self, late: bool) {
         let mut answers = Vec::new();
-        for (index, (sql, _)) in self.queries.clone().into_iter().enumerate() {
+        let Clients { ours, postgres } = &mut *self.clients;
+        for (index, query) in self.queries.iter().enumerate() {
             let view = |when: &str| format!("SELECT * FROM {}{when}{index}", self.prefix);
-            let (early, after) = (view("early"), view("late"));
             let mut ways = vec![
-                ("the view", bag(self.ours(&early))),
-                ("SELECT", bag(self.ours(&sql))),
-                ("PostgreSQL", bag(self.postgres(&sql))),
+                ("the view", answer(ours, &view("early"))),
+                ("SELECT", answer(ours, &query.sql)),
+                (POSTGRES, answer(postgres, &query.sql)),
             ];
             if late {
-                ways.push(("the late view", bag(self.ours(&after))));
+                ways.push(("the late view", answer(ours, &view("late"))));
             }
             answers.push(ways);
         }
@@ -181,42 +218,75 @@ impl<'a> Case<'a> {
 
     /// One query's ways against what it means.
     fn check(&mut self, index: usize, histories: &BTreeMap<CollectionId, Updates>, from: u64, until: u64) {
-        let (sql, rel) = self.queries[index].clone();
-        let meant = interpret(&rel, histories);
-        let types: Vec<Type> = rel.columns().into_iter().map(|column| column.typ).collect();
-        let seed = self.seed;
-        let meant_at = |time: u64| -> Bag {
-            let collection = meant.as_of(time);
-            assert!(collection.errs.is_empty(), "SEED={seed} {sql}: {:?}", collection.errs);
-            collection.rows.iter().map(|(row, diff)| (shown(row, &types), *diff)).collect()
-        };
+        let query = self.queries[index].clone();
+        let updates = interpret(&query.rel, histories);
+        for (time, answers) in &self.answers {
+            self.check_answers(&query, *time, query.meaning_at(&updates, *time), &answers[index]);
+        }
         let mut times: BTreeSet<u64> =
             histories.values().flat_map(|h| h.oks.iter().map(|(_, time, _)| *time)).collect();
         times.insert(from);
-        for (time, answers) in &self.answers {
-            let expected = meant_at(*time);
-            for (way, answer) in &answers[index] {
-                self.agree(way, &sql, *time, &expected, answer);
-            }
-        }
+        let meant: Vec<(u64, Meaning)> =
+            times.into_iter().map(|time| (time, query.meaning_at(&updates, time))).collect();
         let view = format!("{}early{index}", self.prefix);
         for (way, what) in
-            [("the query's subscription", format!("({sql})")), ("the view's subscription", view)]
+            [("the query's subscription", format!("({})", query.sql)), ("the view's subscription", view)]
         {
-            let updates: Vec<_> = self
-                .ours(&format!("SUBSCRIBE {what} AS OF {from} UP TO {until}"))
-                .into_iter()
-                .map(update)
-                .collect();
-            times.extend(updates.iter().map(|(time, ..)| *time));
-            for time in &times {
-                let mut folded = Bag::new();
-                for (_, diff, line) in updates.iter().filter(|(t, ..)| t <= time) {
-                    *folded.entry(line.clone()).or_default() += diff;
-                }
-                folded.retain(|_, diff| *diff != 0);
-                self.agree(way, &sql, *time, &meant_at(*time), &folded);
+            // An error would end it: one subscription for each run of times without.
+            for run in meant.chunk_by(|(_, before), (_, next)| before.is_ok() == next.is_ok()) {
+                let end = meant.iter().map(|(time, _)| *time).find(|time| *time > run[run.len() - 1].0);
+                self.check_subscription(way, &what, &query, run, end.unwrap_or(until));
             }
+        }
+    }
+
+    /// The answers at a time against the meaning and each other.
+    fn check_answers(&self, query: &Query, time: u64, meant: Meaning, answers: &[(&str, Answer)]) {
+        let mut known = meant.as_ref().ok();
+        for (way, answer) in answers {
+            match (answer, known) {
+                (Ok(found), Some(known)) => self.agree(way, &query.sql, time, known, found),
+                (Ok(found), None) => known = Some(found),
+                (Err(code), _) => {
+                    let is_free = *way == POSTGRES && query.failing == Failing::Somewhere;
+                    let is_met = meant.as_ref().is_err_and(|codes| codes.contains(code));
+                    if !is_free && !is_met {
+                        let meant = meant.as_ref().err();
+                        self.fail(
+                            way,
+                            &query.sql,
+                            time,
+                            &format!("fails by {code}, the meaning by {meant:?}"),
+                        );
+                    }
+                }
+            }
+            if let (Failing::Exactly, Err(codes), Ok(found)) = (query.failing, &meant, answer) {
+                self.fail(way, &query.sql, time, &format!("should fail by {codes:?}, gives {found:?}"));
+            }
+        }
+    }
+
+    /// A subscription from the first of some times up to `end`, folded at each of them.
+    fn check_subscription(&mut self, way: &str, what: &str, query: &Query, run: &[(u64, Meaning)], end: u64) {
+        let from = run[0].0;
+        if run[0].1.is_err() {
+            return;
+        }
+        let lines = self.ours(&format!("SUBSCRIBE {what} AS OF {from} UP TO {end}"));
+        let updates: Vec<_> = lines.into_iter().map(update).collect();
+        if let Some(extra) = updates.iter().find(|(at, ..)| run.iter().all(|(time, _)| time != at)) {
+            self.fail(way, &query.sql, extra.0, &format!("an update when nothing changed: {extra:?}"));
+        }
+        let mut folded = Bag::new();
+        let mut rest = updates.iter().peekable();
+        for (time, meant) in run {
+            while let Some((_, diff, line)) = rest.next_if(|(at, ..)| at <= time) {
+                *folded.entry(line.clone()).or_default() += diff;
+            }
+            folded.retain(|_, diff| *diff != 0);
+            let meant = meant.as_ref().expect("a run is of one kind");
+            self.agree(way, &query.sql, *time, meant, &folded);
         }
     }
 
@@ -228,13 +298,13 @@ impl<'a> Case<'a> {
             let lines = these.iter().filter(|(line, count)| those.get(*line) != Some(count));
             lines.map(|(line, count)| format!("\n    {count} x {line:?}")).collect::<String>()
         };
-        panic!(
-            "SEED={} CASES=1: {way} at {time}\n{sql}\n  interpreted:{}\n  found:{}\n{}",
-            self.seed,
-            difference(expected, found),
-            difference(found, expected),
-            self.script.join(";\n")
-        );
+        let (expected, found) = (difference(expected, found), difference(found, expected));
+        self.fail(way, sql, time, &format!("\n  expected:{expected}\n  found:{found}"));
+    }
+
+    fn fail(&self, way: &str, sql: &str, time: u64, what: &str) -> ! {
+        let script = self.script.join(";\n");
+        panic!("SEED={} CASES=1: {way} at {time}\n{sql}\n{what}\n{script}", self.seed)
     }
 
     // ---- talking ----
@@ -263,6 +333,13 @@ impl<'a> Case<'a> {
     }
 }
 
+fn answer(client: &mut Client, sql: &str) -> Answer {
+    match lines(client, sql) {
+        Ok(lines) => Ok(bag(lines)),
+        Err(error) => Err(error.code().unwrap_or_else(|| panic!("{error}\n{sql}")).code().to_owned()),
+    }
+}
+
 fn lines(client: &mut Client, sql: &str) -> Result<Vec<Line>, postgres::Error> {
     let line = |message: SimpleQueryMessage| match message {
         SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect()),
@@ -286,6 +363,25 @@ fn update(mut line: Line) -> (u64, i64, Line) {
 }
 
 // ---- what a query means ----
+
+impl Query {
+    /// What is read at a time.
+    fn meaning_at(&self, updates: &Updates, time: u64) -> Meaning {
+        let collection = updates.as_of(time);
+        let mut codes: BTreeSet<String> =
+            collection.errs.iter().map(|error| error.code.code().to_owned()).collect();
+        for (row, _) in &collection.rows {
+            codes.extend(row.iter().filter_map(|datum| match datum {
+                Datum::Error(error) => Some(error.to_owned().code.code().to_owned()),
+                _ => None,
+            }));
+        }
+        match codes.is_empty() {
+            true => Ok(collection.rows.iter().map(|(row, diff)| (shown(row, &self.types), *diff)).collect()),
+            false => Err(codes),
+        }
+    }
+}
 
 fn context() -> Context {
     Context {

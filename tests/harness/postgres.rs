@@ -39,9 +39,14 @@ impl Postgres {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
         let mut postgres = as_user(&bin.join("postgres"), user);
         postgres.arg("-D").arg(&cluster).args(["-p", &port.to_string(), "-k", "", "-h", "127.0.0.1"]);
-        for setting in
-            ["fsync=off", "timezone=UTC", "log_timezone=UTC", "log_min_messages=fatal", "max_connections=200"]
-        {
+        for setting in [
+            "fsync=off",
+            "jit=off",
+            "timezone=UTC",
+            "log_timezone=UTC",
+            "log_min_messages=fatal",
+            "max_connections=200",
+        ] {
             postgres.args(["-c", setting]);
         }
         let process = postgres.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("postgres runs");

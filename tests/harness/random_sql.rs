@@ -1,8 +1,13 @@
 //! Random schemas, transactions and queries as SQL text, all from one seed.
 //!
 //! Every operator and aggregate of the language can come out, with few distinct values, so that keys meet, groups have members
-//! and rows cancel. Two rules keep PostgreSQL comparable: nothing can fail, and equal values print alike (numerics have one scale,
-//! which their type says, floats are sums of quarters). A LIMIT stands behind an order by all columns, for the same reason.
+//! and rows cancel. Equal values print alike, to keep PostgreSQL comparable (numerics have one scale, which their type says, floats
+//! are sums of quarters), and a LIMIT stands behind an order by all columns, for the same reason.
+//!
+//! Some queries can fail ([`Failing`]): they divide, overflow and cast by columns that hold a bad value now and then (a 7, 'x!'), which
+//! later transactions take away. What can fail is never an equality of two inputs, which a join may ask of more rows than meet.
+
+use std::collections::BTreeSet;
 
 use super::random_mir::Rng;
 
@@ -30,6 +35,17 @@ impl Ty {
             Bool => "bool",
             Date => "date",
             Float => "float8",
+        }
+    }
+
+    /// The value on which expressions fail that fail on few.
+    fn bad(self) -> Option<&'static str> {
+        match self {
+            Int => Some("7"),
+            Text => Some("'x!'"),
+            Num => Some("7.50"),
+            Float => Some("7"),
+            Bool | Date => None,
         }
     }
 }
@@ -63,20 +79,50 @@ impl Table {
 
 type Scope = Vec<(String, Ty)>;
 
+/// The columns of one type on both sides.
+fn pairs(left: &Scope, right: &Scope) -> Vec<(String, String)> {
+    let fitting = |typ: Ty| right.iter().filter(move |(_, other)| *other == typ);
+    left.iter().flat_map(|(l, typ)| fitting(*typ).map(move |(r, _)| (l.clone(), r.clone()))).collect()
+}
+
+/// Whether a query fails on some data, and whether two databases must agree about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failing {
+    Never,
+    /// Which expressions are evaluated on which rows is for the executor to say.
+    Somewhere,
+    /// Whoever evaluates the query evaluates what can fail on the same rows.
+    Exactly,
+}
+
 struct Query {
     sql: String,
     types: Vec<Ty>,
+    /// Whether reading its columns can fail.
+    fails: bool,
 }
 
 pub struct Generator {
     rng: Rng,
     pub tables: Vec<Table>,
+    /// Materialized views that queries read beside the tables.
+    views: Vec<Table>,
     /// Common table expressions in scope.
-    ctes: Vec<(String, Vec<Ty>)>,
+    ctes: Vec<(String, Vec<Ty>, bool)>,
     aliases: usize,
     /// Subqueries in expressions that may still be made: they multiply.
     subqueries: usize,
+    /// Whether what is being made may fail.
+    may_fail: bool,
+    /// How often something that can fail was made: whoever made something in between knows whether it can.
+    failures: usize,
+    /// The columns of relations whose reading can fail.
+    fallible: BTreeSet<String>,
+    transactions: usize,
 }
+
+/// Streams never lose a bad value again, so they get them late.
+const STREAMS_FAIL_AFTER: usize = 6;
 
 impl Generator {
     /// A keyed table, a bag and a stream; their names begin with `prefix`.
@@ -99,14 +145,46 @@ impl Generator {
             let columns = columns.collect();
             tables.push(Table { name: format!("{prefix}{number}"), columns, keyed, stream });
         }
-        Generator { rng, tables, ctes: Vec::new(), aliases: 0, subqueries: 0 }
+        Generator {
+            rng,
+            tables,
+            views: Vec::new(),
+            ctes: Vec::new(),
+            aliases: 0,
+            subqueries: 0,
+            may_fail: false,
+            failures: 0,
+            fallible: BTreeSet::new(),
+            transactions: 0,
+        }
     }
 
     // ---- transactions ----
 
     /// The statements of one transaction.
     pub fn transaction(&mut self) -> Vec<String> {
-        (0..1 + self.rng.below(4)).map(|_| self.change()).collect()
+        self.transactions += 1;
+        let mut statements: Vec<String> = (0..1 + self.rng.below(4)).map(|_| self.change()).collect();
+        if self.rng.one_in(2) {
+            statements.extend(self.healing());
+        }
+        statements
+    }
+
+    /// Takes the bad values of a table away, all or those of a column.
+    fn healing(&mut self) -> Vec<String> {
+        let table = self.rng.pick(&self.tables[..2]).clone();
+        let update = self.rng.one_in(3);
+        let columns = table.columns.iter().enumerate().filter_map(|(index, (name, typ))| {
+            let bad = typ.bad()?;
+            Some(match update && !(table.keyed && index == 0) {
+                true => {
+                    format!("UPDATE {} SET {name} = {} WHERE {name} = {bad}", table.name, self.literal(*typ))
+                }
+                false => format!("DELETE FROM {} WHERE {name} = {bad}", table.name),
+            })
+        });
+        columns.collect()
     }
 
     fn change(&mut self) -> String {
@@ -138,9 +216,13 @@ impl Generator {
     }
 
     fn row(&mut self, table: &Table) -> String {
+        let hazardous = !table.stream || self.transactions > STREAMS_FAIL_AFTER;
         let values = table.columns.iter().enumerate().map(|(index, (_, typ))| match (table.keyed, index) {
             (true, 0) => self.rng.below(8).to_string(),
-            _ => self.value(*typ),
+            _ => match typ.bad() {
+                Some(bad) if hazardous && self.rng.one_in(20) => bad.to_owned(),
+                _ => self.value(*typ),
+            },
         });
         format!("({})", values.collect::<Vec<_>>().join(", "))
     }
@@ -156,12 +238,99 @@ impl Generator {
 
     // ---- queries ----
 
-    pub fn query(&mut self) -> String {
+    /// A view for later queries to read, of few rows: its name, its columns' names and its query.
+    pub fn view(&mut self, name: &str) -> (Vec<String>, String) {
+        self.begin(Failing::Never);
+        let (from, scope) = self.from(1);
+        let filter = self.filter(&scope);
+        let Query { sql, types, .. } = self.grouped(&from, &scope, &filter);
+        let columns: Vec<String> = (0..types.len()).map(|i| format!("v{i}")).collect();
+        let view = Table {
+            name: name.to_owned(),
+            columns: columns.iter().cloned().zip(types).collect(),
+            keyed: false,
+            stream: false,
+        };
+        self.views.push(view);
+        (columns, sql)
+    }
+
+    fn begin(&mut self, failing: Failing) {
         self.aliases = 0;
         self.ctes.clear();
+        self.fallible.clear();
         self.subqueries = 2;
+        self.may_fail = failing == Failing::Somewhere;
+    }
+
+    pub fn query(&mut self, failing: Failing) -> String {
+        self.begin(failing);
+        if failing == Failing::Exactly {
+            return self.exact();
+        }
         let depth = 1 + self.rng.below(3);
-        self.sub(depth).sql
+        loop {
+            let before = self.failures;
+            let sql = self.sub(depth).sql;
+            if !self.may_fail || self.failures > before {
+                return sql;
+            }
+        }
+    }
+
+    /// A query of one operator, whose rows are all evaluated wherever it runs.
+    fn exact(&mut self) -> String {
+        let table = self.rng.pick(&self.tables).clone();
+        let scope: Scope = table.columns.iter().map(|(name, typ)| (format!("x.{name}"), *typ)).collect();
+        let from = format!("{} AS x", table.name);
+        let typ = *self.rng.pick(&[Int, Int, Text, Num, Date, Float]);
+        let failing = self.failing(typ, &scope).expect("invariant: every table has an int");
+        let (column, other) = (self.rng.pick(&scope).0.clone(), self.rng.pick(&scope).0.clone());
+        let literal = self.literal(typ);
+        let function = match typ {
+            Text | Date => *self.rng.pick(&["count", "min", "max"]),
+            _ => *self.rng.pick(&["count", "sum", "min", "max"]),
+        };
+        let distinct = if self.rng.one_in(4) { "DISTINCT " } else { "" };
+        match self.rng.below(12) {
+            0 => {
+                let filter = self.simple_predicate(&scope);
+                format!("SELECT {column}, {failing} FROM {from} WHERE {filter}")
+            }
+            1 => format!("SELECT {column}, {other} FROM {from} WHERE {failing} < {literal}"),
+            2 => format!("SELECT {column}, {function}({distinct}{failing}) FROM {from} GROUP BY 1"),
+            3 => format!("SELECT count({other}) FILTER (WHERE {failing} >= {literal}) FROM {from}"),
+            4 => {
+                format!("SELECT {column}, count(*) FROM {from} GROUP BY 1 HAVING max({failing}) > {literal}")
+            }
+            5 => format!("SELECT {failing}, count(*) FROM {from} GROUP BY 1"),
+            6 => {
+                let rows = 1 + self.rng.below(3);
+                format!("SELECT {failing} AS f, {column} AS c FROM {from} ORDER BY f, c LIMIT {rows}")
+            }
+            7 => format!("SELECT DISTINCT {failing}, {column} FROM {from}"),
+            8 => {
+                let operation = *self.rng.pick(&["UNION", "UNION ALL", "EXCEPT", "EXCEPT ALL", "INTERSECT"]);
+                format!("SELECT {failing} FROM {from} {operation} SELECT {literal} FROM {from}")
+            }
+            9 => format!("SELECT {other}, {function}({failing}) OVER (PARTITION BY {column}) FROM {from}"),
+            10 => {
+                let second = self.rng.pick(&self.tables).clone();
+                let (key, link) = (&table.columns[0].0, &second.columns[0].0);
+                format!(
+                    "SELECT {failing}, y.{link} FROM {from} JOIN {} AS y ON x.{key} = y.{link}",
+                    second.name
+                )
+            }
+            _ => {
+                // The guard holds: this one never fails.
+                let (name, typ) = (&scope[0].0, scope[0].1);
+                let bad = typ.bad().expect("invariant: the first column is an int");
+                format!(
+                    "SELECT {column}, CASE WHEN {name} = {bad} THEN 0 ELSE 6 / ({name} - {bad}) END FROM {from}"
+                )
+            }
+        }
     }
 
     fn alias(&mut self) -> String {
@@ -183,14 +352,16 @@ impl Generator {
 
     fn set_operation(&mut self, depth: usize) -> Query {
         let left = self.sub(depth - 1);
+        let before = self.failures;
         let right = self.select_of(&left.types.clone(), depth - 1);
+        let fails = left.fails || self.failures > before;
         let operation = *self.rng.pick(&["UNION", "INTERSECT", "EXCEPT"]);
         let all = if self.rng.one_in(2) { " ALL" } else { "" };
-        Query { sql: format!("({}) {operation}{all} ({right})", left.sql), types: left.types }
+        Query { sql: format!("({}) {operation}{all} ({right})", left.sql), types: left.types, fails }
     }
 
     fn limited(&mut self, depth: usize) -> Query {
-        let Query { sql, types } = self.sub(depth - 1);
+        let Query { sql, types, fails } = self.sub(depth - 1);
         let alias = self.alias();
         let names: Vec<String> = (0..types.len()).map(|i| format!("l{i}")).collect();
         let mut order: Vec<usize> = (0..types.len()).collect();
@@ -214,23 +385,24 @@ impl Generator {
         };
         let names = names.join(", ");
         let sql = format!("SELECT * FROM ({sql}) AS {alias} ({names}) ORDER BY {order} {limit}");
-        Query { sql, types }
+        Query { sql, types, fails }
     }
 
     fn with(&mut self, depth: usize) -> Query {
         let value = self.sub(depth - 1);
         let name = format!("cte{}", self.alias());
         let columns: Vec<String> = (0..value.types.len()).map(|i| format!("k{i}")).collect();
-        self.ctes.push((name.clone(), value.types));
+        self.ctes.push((name.clone(), value.types, value.fails));
         let body = self.select(depth);
         self.ctes.pop();
         let sql = format!("WITH {name} ({}) AS ({}) {}", columns.join(", "), value.sql, body.sql);
-        Query { sql, types: body.types }
+        Query { sql, types: body.types, fails: body.fails }
     }
 
     fn select(&mut self, depth: usize) -> Query {
         let (from, scope) = self.from(depth);
         let filter = self.filter(&scope);
+        let before = self.failures;
         match self.rng.below(10) {
             0..=3 => return self.grouped(&from, &scope, &filter),
             4 | 5 => return self.windowed(&from, &scope, &filter),
@@ -239,7 +411,8 @@ impl Generator {
         let types: Vec<Ty> = (0..1 + self.rng.below(4)).map(|_| self.rng.pick(&scope).1).collect();
         let exprs: Vec<String> = types.iter().map(|typ| self.expr(*typ, &scope, 2)).collect();
         let distinct = if self.rng.one_in(5) { "DISTINCT " } else { "" };
-        Query { sql: format!("SELECT {distinct}{} FROM {from}{filter}", exprs.join(", ")), types }
+        let fails = self.failures > before;
+        Query { sql: format!("SELECT {distinct}{} FROM {from}{filter}", exprs.join(", ")), types, fails }
     }
 
     /// A query whose columns have these types.
@@ -258,6 +431,7 @@ impl Generator {
     }
 
     fn grouped(&mut self, from: &str, scope: &Scope, filter: &str) -> Query {
+        let before = self.failures;
         let mut types = Vec::new();
         let mut exprs = Vec::new();
         for _ in 0..self.rng.below(3) {
@@ -272,6 +446,7 @@ impl Generator {
             types.push(typ);
             exprs.push(expr);
         }
+        let fails = self.failures > before;
         let numbers: Vec<String> = (1..=keys).map(|key| key.to_string()).collect();
         let all = numbers.join(", ");
         let group = match (keys, self.rng.below(6)) {
@@ -289,13 +464,15 @@ impl Generator {
                 format!(" HAVING {expr} {operator} {}", self.literal(typ))
             }
         };
-        Query { sql: format!("SELECT {} FROM {from}{filter}{group}{having}", exprs.join(", ")), types }
+        let sql = format!("SELECT {} FROM {from}{filter}{group}{having}", exprs.join(", "));
+        Query { sql, types, fails }
     }
 
     // ---- windows ----
 
     /// Functions over windows; sometimes only the first rows of each partition.
     fn windowed(&mut self, from: &str, scope: &Scope, filter: &str) -> Query {
+        let before = self.failures;
         let (mut exprs, mut types) = (Vec::new(), Vec::new());
         for _ in 0..self.rng.below(3) {
             let typ = self.rng.pick(scope).1;
@@ -317,8 +494,10 @@ impl Generator {
             types.push(Int);
         }
         let sql = format!("SELECT {} FROM {from}{filter}", exprs.join(", "));
+        // Windows are by any columns.
+        let fails = self.failures > before || scope.iter().any(|(name, _)| self.fallible.contains(name));
         if !first_rows {
-            return Query { sql, types };
+            return Query { sql, types, fails };
         }
         let alias = self.alias();
         let names: Vec<String> = (0..types.len()).map(|i| format!("w{i}")).collect();
@@ -326,7 +505,7 @@ impl Generator {
         let last = types.len() - 1;
         let sql =
             format!("SELECT * FROM ({sql}) AS {alias} ({}) WHERE w{last} {condition}", names.join(", "));
-        Query { sql, types }
+        Query { sql, types, fails }
     }
 
     fn partition(&mut self, scope: &Scope) -> String {
@@ -466,6 +645,9 @@ impl Generator {
     // ---- FROM ----
 
     fn from(&mut self, depth: usize) -> (String, Scope) {
+        if depth > 0 && self.rng.one_in(6) {
+            return self.three_tables();
+        }
         let (mut sql, mut scope) = self.relation(depth);
         let more = if depth == 0 { usize::from(self.rng.one_in(3)) } else { self.rng.below(3) };
         for _ in 0..more {
@@ -478,19 +660,63 @@ impl Generator {
     fn relation(&mut self, depth: usize) -> (String, Scope) {
         let alias = self.alias();
         if !self.ctes.is_empty() && self.rng.one_in(2) {
-            let (name, types) = self.rng.pick(&self.ctes).clone();
-            let scope = types.iter().enumerate().map(|(i, typ)| (format!("{alias}.k{i}"), *typ));
-            return (format!("{name} AS {alias}"), scope.collect());
+            let (name, types, fails) = self.rng.pick(&self.ctes).clone();
+            let scope = self.scope_of(&alias, 'k', &types, fails);
+            return (format!("{name} AS {alias}"), scope);
         }
         if depth > 0 && self.rng.one_in(3) {
-            let Query { sql, types } = self.sub(depth - 1);
+            let Query { sql, types, fails } = self.sub(depth - 1);
             let names: Vec<String> = (0..types.len()).map(|i| format!("s{i}")).collect();
-            let scope = types.iter().enumerate().map(|(i, typ)| (format!("{alias}.s{i}"), *typ));
-            return (format!("({sql}) AS {alias} ({})", names.join(", ")), scope.collect());
+            let scope = self.scope_of(&alias, 's', &types, fails);
+            return (format!("({sql}) AS {alias} ({})", names.join(", ")), scope);
         }
-        let table = self.rng.pick(&self.tables).clone();
+        self.table(alias)
+    }
+
+    fn table(&mut self, alias: String) -> (String, Scope) {
+        let table = match self.views.is_empty() || !self.rng.one_in(6) {
+            true => self.rng.pick(&self.tables).clone(),
+            false => self.rng.pick(&self.views).clone(),
+        };
         let scope = table.columns.iter().map(|(name, typ)| (format!("{alias}.{name}"), *typ));
         (format!("{} AS {alias}", table.name), scope.collect())
+    }
+
+    /// Tables each linked with one before it, some of them with themselves: what delta joins are for, and where rows of one timestamp
+    /// meet each other.
+    fn three_tables(&mut self) -> (String, Scope) {
+        let alias = self.alias();
+        let (mut sql, mut scope) = self.table(alias);
+        for _ in 0..2 {
+            let alias = self.alias();
+            let (other, columns) = self.table(alias);
+            let pairs = pairs(&scope, &columns);
+            sql = match pairs.is_empty() {
+                // A view, whose columns are of any types.
+                true => format!("{sql} CROSS JOIN {other}"),
+                false => {
+                    let (l, r) = self.rng.pick(&pairs);
+                    format!("{sql} JOIN {other} ON {l} = {r}")
+                }
+            };
+            scope.extend(columns);
+        }
+        (sql, scope)
+    }
+
+    /// The columns of a query in FROM.
+    fn scope_of(&mut self, alias: &str, letter: char, types: &[Ty], fails: bool) -> Scope {
+        let scope: Scope =
+            types.iter().enumerate().map(|(i, typ)| (format!("{alias}.{letter}{i}"), *typ)).collect();
+        if fails {
+            self.fallible.extend(scope.iter().map(|(name, _)| name.clone()));
+        }
+        scope
+    }
+
+    /// The columns whose reading cannot fail.
+    fn safe(&self, scope: &Scope) -> Scope {
+        scope.iter().filter(|(name, _)| !self.fallible.contains(name)).cloned().collect()
     }
 
     fn join(
@@ -500,15 +726,7 @@ impl Generator {
         right: String,
         right_scope: Scope,
     ) -> (String, Scope) {
-        let pairs: Vec<(String, String)> = left_scope
-            .iter()
-            .flat_map(|(l, typ)| {
-                right_scope
-                    .iter()
-                    .filter(move |(_, other)| other == typ)
-                    .map(move |(r, _)| (l.clone(), r.clone()))
-            })
-            .collect();
+        let pairs = pairs(&self.safe(&left_scope), &self.safe(&right_scope));
         let scope: Scope = left_scope.into_iter().chain(right_scope).collect();
         let kind = *self.rng.pick(&["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "CROSS JOIN"]);
         if kind == "CROSS JOIN" || pairs.is_empty() {
@@ -551,11 +769,56 @@ impl Generator {
 
     fn column(&mut self, typ: Ty, scope: &Scope) -> Option<String> {
         let fitting: Vec<&String> = scope.iter().filter(|(_, t)| *t == typ).map(|(name, _)| name).collect();
-        (!fitting.is_empty()).then(|| (*self.rng.pick(&fitting)).clone())
+        let column = (!fitting.is_empty()).then(|| (*self.rng.pick(&fitting)).clone());
+        self.failures += usize::from(column.as_ref().is_some_and(|name| self.fallible.contains(name)));
+        column
+    }
+
+    /// An expression of a type that fails on the bad value of a column.
+    fn failing(&mut self, typ: Ty, scope: &Scope) -> Option<String> {
+        let of = *self.rng.pick(&[Int, Int, Text, Num, Float]);
+        let (of, column) = match self.column(of, scope) {
+            Some(column) => (of, column),
+            None => (Int, self.column(Int, scope)?),
+        };
+        let number = match (of, self.rng.below(3)) {
+            (Int, 0) => format!("(({column} * 1317624576693539402) / 1317624576693539402)"),
+            (Int, 1) => format!("({column}::int4 + 2147483641 - 2147483641)::int8"),
+            (Int, _) => format!("(6 / ({column} - 7))"),
+            (Text, _) => format!("('0' || translate({column}, 'ab', '12'))::int8"),
+            (Num, 0) => format!("(({column} * 1300000000000000000)::int8 / 1300000000000000000)"),
+            (Num, _) => format!("(1.5 / ({column} - 7.50))::int8"),
+            _ => format!("floor(1.5 / ({column} - 7))::int8"),
+        };
+        self.failures += 1;
+        Some(match typ {
+            Int => number,
+            Text => format!("{number}::text"),
+            Num if self.rng.one_in(2) => fixed(&format!("{number} * 100000000000000000")),
+            Num => fixed(&number),
+            Float => format!("{number}::float8"),
+            Date => format!("(DATE '2024-02-27' + (least({number}, 99) / 2)::int4)"),
+            Bool => format!("({number} > {})", self.rng.below(4)),
+        })
+    }
+
+    /// Something that can fail, mostly unguarded, where that is wanted.
+    fn failing_now_and_then(&mut self, typ: Ty, scope: &Scope) -> Option<String> {
+        if !self.may_fail || !self.rng.one_in(5) {
+            return None;
+        }
+        let failing = self.failing(typ, scope)?;
+        let guard = self.column(Int, scope).filter(|_| self.rng.one_in(3));
+        let Some(guard) = guard else { return Some(failing) };
+        let value = format!("CASE WHEN {guard} < 7 THEN {failing} ELSE {} END", self.literal(typ));
+        Some(if typ == Num { fixed(&value) } else { value })
     }
 
     /// An expression of a type over the scope.
     fn expr(&mut self, typ: Ty, scope: &Scope, depth: usize) -> String {
+        if let Some(failing) = self.failing_now_and_then(typ, scope) {
+            return failing;
+        }
         if depth == 0 || self.rng.one_in(3) {
             let column = self.column(typ, scope);
             return match column {
@@ -615,6 +878,7 @@ impl Generator {
     }
 
     fn predicate(&mut self, scope: &Scope, depth: usize) -> String {
+        let before = self.failures;
         let typ = *self.rng.pick(&TYPES);
         let operand = |this: &mut Generator, typ: Ty| this.expr(typ, scope, depth);
         match self.rng.below(10) {
@@ -622,7 +886,11 @@ impl Generator {
             1 => format!("({} OR {})", operand(self, Bool), operand(self, Bool)),
             2 => format!("(NOT {})", operand(self, Bool)),
             3 => format!("({} IS {}NULL)", operand(self, typ), if self.rng.one_in(2) { "NOT " } else { "" }),
-            4 => format!("({} IS DISTINCT FROM {})", operand(self, typ), operand(self, typ)),
+            4 => {
+                let (left, right) = (operand(self, typ), operand(self, typ));
+                let operator = if self.failures > before { ">=" } else { "IS DISTINCT FROM" };
+                format!("({left} {operator} {right})")
+            }
             5 => format!("({} IN ({}, {}))", operand(self, typ), self.literal(typ), self.value(typ)),
             6 | 7 if self.subqueries > 0 => {
                 self.subqueries -= 1;
@@ -630,8 +898,13 @@ impl Generator {
             }
             8 => format!("({} LIKE 'a%')", operand(self, Text)),
             _ => {
+                let (left, right) = (operand(self, typ), operand(self, typ));
                 let operator = *self.rng.pick(&["=", "=", "<>", "<", "<=", ">"]);
-                format!("({} {operator} {})", operand(self, typ), operand(self, typ))
+                let operator = match operator {
+                    "=" | "<>" if self.failures > before => ">",
+                    operator => operator,
+                };
+                format!("({left} {operator} {right})")
             }
         }
     }
@@ -641,9 +914,14 @@ impl Generator {
         let (from, inner) = self.from(0);
         let all: Scope = inner.iter().chain(scope).cloned().collect();
         let mut links = Vec::new();
+        let (safe_inner, safe_outer) = (self.safe(&inner), self.safe(scope));
         for _ in 0..1 + self.rng.below(2) {
-            let (column, typ) = self.rng.pick(&inner).clone();
-            match self.column(typ, scope) {
+            let Some((column, typ)) = (!safe_inner.is_empty()).then(|| self.rng.pick(&safe_inner).clone())
+            else {
+                links.push(self.expr(Bool, &all, 1));
+                continue;
+            };
+            match self.column(typ, &safe_outer) {
                 Some(outer) if !self.rng.one_in(5) => {
                     let operator = *self.rng.pick(&["=", "=", "=", "<"]);
                     links.push(format!("{column} {operator} {outer}"));
@@ -669,12 +947,18 @@ impl Generator {
 
     fn subquery_predicate(&mut self, scope: &Scope) -> String {
         let (from, inner, links) = self.correlated(scope);
+        let before = self.failures;
         let not = if self.rng.one_in(2) { "NOT " } else { "" };
         match self.rng.one_in(2) {
             true => format!("({not}EXISTS (SELECT 1 FROM {from} WHERE {links}))"),
             false => {
                 let (column, typ) = self.rng.pick(&inner).clone();
                 let value = self.expr(typ, scope, 0);
+                if self.failures > before || self.fallible.contains(&column) {
+                    return format!(
+                        "({not}EXISTS (SELECT {column} FROM {from} WHERE {value} > {column} AND {links}))"
+                    );
+                }
                 format!("({value} {not}IN (SELECT {column} FROM {from} WHERE {links}))")
             }
         }
