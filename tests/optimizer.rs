@@ -11,7 +11,7 @@ use compiler::lir::Dataflow;
 use compiler::lower::{self, Lifetime, Source, Sources};
 use compiler::mir::{CollectionId, Rel};
 use compiler::optimize::{PASSES, optimize};
-use compiler::repr::Datum;
+use compiler::repr::{Datum, Row};
 use harness::evaluate_lir;
 use harness::random_mir::{Generator, TIMES};
 
@@ -105,7 +105,8 @@ impl Catalog {
     fn new(generator: &Generator) -> Catalog {
         let sources = generator.tables.iter().map(|table| {
             let key = table.typ.keys.first().map(Vec::as_slice);
-            let dataflow = (!table.append_only).then(|| lower::table(table.id, 0, &table.typ, key).into());
+            let dataflow = (!table.append_only)
+                .then(|| lower::table(table.id, 0, &table.typ, key, Row::default()).into());
             (
                 table.id,
                 Source { dataflow, fallible: vec![false; table.typ.arity()], generation: 0, indexes: vec![] },

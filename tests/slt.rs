@@ -83,8 +83,12 @@ struct Run<'a> {
     views: Client,
     /// Queries whose relations are there, by record number.
     early: BTreeMap<usize, Early>,
+    /// Those that were created after their query was answered, by record number.
+    late: Vec<usize>,
     /// A transaction block is open.
     in_block: bool,
+    /// In the open block columns were altered.
+    altered: bool,
     oracle_answers: Vec<Option<Answer>>,
     failures: Vec<String>,
 }
@@ -103,7 +107,9 @@ impl<'a> Run<'a> {
             notices,
             views,
             early: BTreeMap::new(),
+            late: Vec::new(),
             in_block: false,
+            altered: false,
             oracle_answers: Vec::new(),
             failures: Vec::new(),
         }
@@ -119,6 +125,10 @@ impl<'a> Run<'a> {
         let file = self.file;
         let mut queries = 0;
         for (number, record) in file.records.iter().enumerate() {
+            self.altered |= record.alters_columns();
+            if record.alters_columns() && !self.in_block {
+                self.drop_views();
+            }
             match &record.kind {
                 Kind::Ok | Kind::Error(_) => self.statement(record),
                 Kind::Query { ordered, expected } => {
@@ -132,8 +142,14 @@ impl<'a> Run<'a> {
                 Kind::Restart => self.restart(),
             }
             self.in_block |= record.begins_with(&["BEGIN", "START"]);
-            self.in_block &= !record.begins_with(&["COMMIT", "END", "ROLLBACK", "ABORT"]);
-            if !self.in_block && record.begins_with(&["CREATE", "ALTER", "COMMIT", "END"]) {
+            self.in_block &= !record.begins_with(&["COMMIT", "END", "ROLLBACK", "ABORT"])
+                || record.begins_with(&["ROLLBACK TO"]);
+            let again = self.altered && !self.in_block;
+            if again {
+                self.drop_views();
+                self.altered = false;
+            }
+            if !self.in_block && (again || record.begins_with(&["CREATE", "ALTER", "COMMIT", "END"])) {
                 self.create_early(number);
             }
         }
@@ -259,6 +275,16 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Drops the views of the other ways: they may stand in the way of what the file does to columns, and the queries to come may mean
+    /// other columns then.
+    fn drop_views(&mut self) {
+        let early = std::mem::take(&mut self.early).into_keys().map(|number| format!("early_{number}"));
+        let late = std::mem::take(&mut self.late).into_iter().map(|number| format!("late_{number}"));
+        for name in early.chain(late) {
+            let _ = answer(&mut self.views, &format!("DROP MATERIALIZED VIEW IF EXISTS {name}"));
+        }
+    }
+
     /// Creates the early views of the queries after this record whose relations are all there now.
     fn create_early(&mut self, after: usize) {
         let file = self.file;
@@ -314,6 +340,7 @@ impl<'a> Run<'a> {
             self.fail(record, "SUBSCRIBE folded", expected, &folded);
         }
         let create = create_view(&format!("late_{number}"), columns, &record.sql);
+        self.late.push(number);
         let late = answer(&mut self.views, &create)
             .and_then(|_| answer(&mut self.views, &format!("SELECT * FROM late_{number}")));
         let late = late.map(sorted);

@@ -380,6 +380,23 @@ fn a_subscription_says_why_it_ends() {
         );
         assert!(name != "t" || lines[0].ends_with("'77'"), "{lines:?}");
     }
+
+    // It goes on while columns come and go that it does not name.
+    done(&mut client, "CREATE TABLE c (k int8 PRIMARY KEY, v int8)");
+    let (mut whole, mut keys) = (subscribed("SUBSCRIBE c"), subscribed("SUBSCRIBE (SELECT k FROM c)"));
+    done(&mut client, "ALTER TABLE c ADD COLUMN w int8 DEFAULT 3");
+    done(&mut client, "INSERT INTO c VALUES (1, 10, 30)");
+    done(&mut client, "ALTER TABLE c DROP COLUMN v");
+    let lines = whole.listen(1);
+    assert!(lines[0].ends_with("'1' '10'"), "{lines:?}");
+    let ended = "Error ERROR 55000 the subscription has ended: column \"v\" of relation \"c\" was dropped | H: \
+                 Subscribe again to what is left.";
+    assert_eq!(lines[1], ended);
+    done(&mut client, "INSERT INTO c VALUES (2, 20)");
+    done(&mut client, "DROP TABLE c");
+    let lines = keys.listen(1);
+    assert!(lines[1].ends_with("'2'"), "{lines:?}");
+    assert_eq!(lines[2], dropped("c"));
 }
 
 #[test]

@@ -109,11 +109,11 @@ impl Compiler<'_> {
         let definition = item.bound.query.as_deref().zip(item.definition());
         match (stage, definition, &item.bound.rel, &item.bound.dataflow) {
             (Some(Stage::Raw), Some((query, definition)), ..) => {
-                let query = items::definition_hir(query, definition, item.kind_name(), self.catalog)?;
+                let (query, _) = items::definition_hir(query, definition, item.kind_name(), self.catalog)?;
                 Ok(vec![explain::hir::query(&query, &names)])
             }
             (Some(Stage::Decorrelated), Some((query, definition)), ..) => {
-                let query = items::definition_hir(query, definition, item.kind_name(), self.catalog)?;
+                let (query, _) = items::definition_hir(query, definition, item.kind_name(), self.catalog)?;
                 let rel = decorrelate::decorrelate(&query.into_rel())?;
                 Ok(vec![explain::mir(&rel, &names)])
             }

@@ -69,7 +69,10 @@ fn compiled_again(item: &Item, old: &Item, catalog: &Catalog) -> Result<Item, Er
 
 fn means_else(old: &Item, new: &Item) -> bool {
     let differs = |of: fn(&Item) -> &[Column]| of(old) != of(new);
-    old.bound.dataflow != new.bound.dataflow || old.bound.rel != new.bound.rel || differs(Item::columns)
+    old.bound.dataflow != new.bound.dataflow
+        || old.bound.rel != new.bound.rel
+        || old.bound.reads != new.bound.reads
+        || differs(Item::columns)
 }
 
 /// The item with everything that is derived from its text.
@@ -84,11 +87,13 @@ fn compiled(item: &Item, generation: u32, catalog: &Catalog) -> Result<Item, Err
         Some(definition) => Some(compile_definition(definition, &item, catalog)?),
         None => None,
     };
-    if let Some((_, rel)) = &definition {
-        tighten(&mut item, &rel.columns());
-    }
-    let (query, rel) = definition.unzip();
-    item.bound = Bound { query, generation, ..bound(&item, rel, generation, catalog)? };
+    let Some(Compiled { query, rel, reads }) = definition else {
+        item.bound = Bound { generation, ..bound(&item, None, generation, catalog)? };
+        return Ok(item);
+    };
+    tighten(&mut item, &rel.columns());
+    let query = Some(query);
+    item.bound = Bound { query, reads, generation, ..bound(&item, Some(rel), generation, catalog)? };
     Ok(item)
 }
 
@@ -99,16 +104,21 @@ fn parse_defaults(columns: &mut [Column]) -> Result<(), Error> {
     Ok(())
 }
 
-/// A stored query, and what it means.
-fn compile_definition(
-    definition: &Definition,
-    item: &Item,
-    catalog: &Catalog,
-) -> Result<(Arc<ast::Query>, Arc<mir::Rel>), Error> {
+/// A stored query, what it means, and the columns that it names.
+struct Compiled {
+    query: Arc<ast::Query>,
+    rel: Arc<mir::Rel>,
+    reads: Columns,
+}
+
+/// Columns of items, by their places.
+type Columns = BTreeSet<(CollectionId, usize)>;
+
+fn compile_definition(definition: &Definition, item: &Item, catalog: &Catalog) -> Result<Compiled, Error> {
     let query = parse_definition(&definition.sql)?;
-    let bound = definition_hir(&query, definition, item.kind_name(), catalog)?;
+    let (bound, reads) = definition_hir(&query, definition, item.kind_name(), catalog)?;
     let rel = optimize::optimize(decorrelate::decorrelate(&bound.into_rel())?);
-    Ok((Arc::new(query), Arc::new(rel)))
+    Ok(Compiled { query: Arc::new(query), rel: Arc::new(rel), reads })
 }
 
 /// A stored query, bound as it was at creation: it says itself what names in it mean, settings are the stored ones.
@@ -117,7 +127,7 @@ pub(crate) fn definition_hir(
     definition: &Definition,
     what: &'static str,
     catalog: &Catalog,
-) -> Result<hir::Query, Error> {
+) -> Result<(hir::Query, Columns), Error> {
     let context = Context {
         settings: definition_settings(definition)?,
         parameters: BTreeMap::from([
@@ -178,7 +188,7 @@ fn bound(
     let dataflow = match (&item.kind, &rel) {
         (Kind::Table(table), _) => {
             let key = table.primary_key.as_ref().map(|key| key.columns.as_slice());
-            Some(lower::table(item.id, generation, &typ, key))
+            Some(lower::table(item.id, generation, &typ, key, table.missing()))
         }
         (Kind::MaterializedView(_), Some(rel)) => Some(lower::materialized_view(rel, &sources)),
         (Kind::Stream(_), Some(rel)) => Some(lower::derived_stream(rel, item.id, &sources)),

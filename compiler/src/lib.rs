@@ -46,8 +46,8 @@ use catalog::{Catalog, Change, Kind, builtin};
 use lower::Lifetime;
 use mir::{CollectionId, Contents};
 use plan::{
-    CatalogChange, Compiled, ConflictAction, Context, CopySource, CopyTo, Cursor, Declare, Delete, Finishing,
-    Insert, OnConflict, OutputColumn, Plan, Query, Returning, Source, Subscribe, Update,
+    CatalogChange, Check, Compiled, ConflictAction, Context, CopySource, CopyTo, Cursor, Declare, Delete,
+    Finishing, Insert, OnConflict, OutputColumn, Plan, Query, Returning, Source, Subscribe, Update,
 };
 use repr::{Row, Type};
 use scalar::{ScalarExpr, Slice, SortKey};
@@ -196,7 +196,7 @@ impl Compiler<'_> {
     }
 
     fn subscribe(&self, subscribe: bound::Subscribe) -> Result<Subscribe, Error> {
-        let bound::Subscribe { query, snapshot, progress, as_of, up_to } = subscribe;
+        let bound::Subscribe { query, reads, snapshot, progress, as_of, up_to } = subscribe;
         let types = query.rel.types();
         let own = query.names.iter().zip(&query.project);
         let own = own.map(|(name, column)| (name.clone(), types[*column].typ.clone()));
@@ -207,7 +207,7 @@ impl Compiler<'_> {
         let rel = optimize::optimize(decorrelate::decorrelate(&query.into_rel())?);
         let dataflow = lower::stream(&rel, Lifetime::Maintained, &items::Sources(self.catalog));
         let depends_on = self.depends_on.clone();
-        Ok(Subscribe { columns, dataflow, snapshot, progress, as_of, up_to, depends_on })
+        Ok(Subscribe { columns, dataflow, snapshot, progress, as_of, up_to, depends_on, reads })
     }
 
     fn insert(&self, insert: bound::Insert) -> Result<Insert, Error> {
@@ -232,7 +232,7 @@ impl Compiler<'_> {
 
     /// Each change is compiled against the snapshot that those before it lead to.
     fn change(&self, ddl: bound::Ddl) -> Result<CatalogChange, Error> {
-        let bound::Ddl { tag, steps, fill } = ddl;
+        let bound::Ddl { tag, steps, fill, locks, checks } = ddl;
         let fill = fill.map(|insert| self.insert(*insert)).transpose()?.map(Box::new);
         let mut catalog = self.catalog.clone();
         let mut changes = Vec::with_capacity(steps.len());
@@ -245,7 +245,11 @@ impl Compiler<'_> {
             catalog = catalog.apply(&change)?;
             changes.push(change);
         }
-        Ok(CatalogChange { tag, changes, fill })
+        let checks = checks
+            .into_iter()
+            .map(|bound::Check { query, violated }| Ok(Check { query: self.query(query)?, violated }));
+        let checks = checks.collect::<Result<Vec<_>, Error>>()?;
+        Ok(CatalogChange { tag, changes, fill, locks, checks })
     }
 
     fn declare(&self, declare: ast::Declare, body: bound::Cursor) -> Result<Declare, Error> {

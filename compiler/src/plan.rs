@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ast;
 use crate::catalog::Change;
-use crate::error::SqlState;
+use crate::error::{Error, SqlState};
 use crate::lir;
 use crate::mir::{self, CollectionId};
 use crate::repr::text::TextSettings;
@@ -247,6 +247,8 @@ pub struct Subscribe {
     pub as_of: Option<ScalarExpr>,
     pub up_to: Option<ScalarExpr>,
     pub depends_on: BTreeSet<CollectionId>,
+    /// The columns that it names, each by its relation and its place there.
+    pub reads: BTreeSet<(CollectionId, usize)>,
 }
 
 #[derive(Clone, Debug)]
@@ -363,6 +365,16 @@ pub struct CatalogChange {
     pub changes: Vec<Change>,
     /// `CREATE TABLE … AS`: the rows that the table begins with, in the same transaction.
     pub fill: Option<Box<Insert>>,
+    /// Tables that nobody may write to until the change is made.
+    pub locks: BTreeSet<CollectionId>,
+    pub checks: Vec<Check>,
+}
+
+/// A query that must give no row before a change is made.
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub query: Query,
+    pub violated: Error,
 }
 
 #[derive(Clone, Debug)]

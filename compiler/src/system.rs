@@ -51,7 +51,7 @@ fn bound_view(id: u64, view: crate::ast::CreateView, catalog: &Catalog) -> Item 
     let context = Context::default();
     let mut query = view.query.clone();
     let bound = Binder::new(catalog, &context, Purpose::Once).bind_stored(&mut query);
-    let bound = bound.unwrap_or_else(|error| panic!("{VALID}: {:?}: {error:?}", view.name));
+    let (bound, _) = bound.unwrap_or_else(|error| panic!("{VALID}: {:?}: {error:?}", view.name));
     let types = bound.rel.types();
     let columns = bound.names.iter().zip(&bound.project);
     let columns = columns.map(|(name, column)| Column::new(name, types[*column].clone())).collect();

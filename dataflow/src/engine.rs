@@ -30,7 +30,7 @@ use crate::output::{self, Bound, Output};
 use crate::peeks::Peeks;
 use crate::reads::Read;
 use crate::storage::{CATALOG, Diff, Directory, Disk, Memory, Options, ShardId, Storage, Timestamp, Updates};
-use crate::subscriptions::Subscriptions;
+use crate::subscriptions::{Reads, Subscriptions};
 use crate::tables::{Present, Table, Tables, key_length};
 use crate::worker;
 
@@ -260,6 +260,7 @@ impl Engine {
                 Change::CreateItem(item) => begun.extend(self.start_item(item, &catalog).await),
                 Change::DropItem { id } => self.stop_item(*id, &before, time),
                 Change::AlterItem(Alteration { item, affected }) => {
+                    self.end_of_columns(item, &before, time);
                     for item in std::iter::once(&**item).chain(affected) {
                         former.extend(self.restart_item(item, &catalog).await);
                     }
@@ -275,6 +276,15 @@ impl Engine {
             let _ = stream.await;
         }
         Ok(time)
+    }
+
+    /// Whoever subscribes to a column that the altered item has dropped is told.
+    fn end_of_columns(&self, item: &Item, before: &Catalog, time: Timestamp) {
+        let Some(former) = before.item(item.id) else { return };
+        let pairs = former.columns().iter().zip(item.columns()).enumerate();
+        for (at, (column, _)) in pairs.filter(|(_, (column, now))| now.dropped && !column.dropped) {
+            self.inner.subscriptions.column_dropped((item.id, at), &item.name, &column.name, time);
+        }
     }
 
     /// Starts what is to run for an altered item, if that is something else; returns what ran for it.
@@ -454,11 +464,11 @@ impl Engine {
     }
 
     /// Runs a dataflow whose updates the session reads as they come, from `as_of` (None: now) up to `up_to`. It ends with an error when one
-    /// of the relations is dropped that it `reads`.
+    /// of the relations or columns is dropped that it `reads`.
     pub async fn subscribe(
         &self,
         dataflow: lir::Dataflow,
-        reads: &BTreeSet<CollectionId>,
+        reads: Reads,
         as_of: Option<Timestamp>,
         up_to: Option<Timestamp>,
     ) -> Result<Running, Error> {
@@ -467,7 +477,11 @@ impl Engine {
         self.inner.subscriptions.add(&running.output, &running.installed, reads.clone());
         // What was dropped before it was known here is not in the catalog any more.
         let catalog = self.catalog();
-        match reads.iter().all(|id| catalog.item(*id).is_some()) {
+        let there = |id: &CollectionId| catalog.item(*id).is_some();
+        let column_there = |(id, column): &(CollectionId, usize)| {
+            catalog.item(*id).and_then(|item| item.columns().get(*column)).is_some_and(|found| !found.dropped)
+        };
+        match reads.relations.iter().all(there) && reads.columns.iter().all(column_there) {
             true => Ok(running),
             false => Err(Error::new(SqlState::UNDEFINED_TABLE, "a relation was dropped meanwhile")),
         }

@@ -36,4 +36,5 @@ pub mod tables;
 pub mod worker;
 
 pub use engine::{CommitError, Config, Engine, Running, WriteLock};
+pub use subscriptions::Reads;
 pub use worker::lost;

@@ -21,8 +21,15 @@ pub struct Subscriptions {
 struct Subscription {
     output: Weak<Output>,
     installed: Arc<Installed>,
-    /// The relations that the query names.
-    reads: BTreeSet<CollectionId>,
+    reads: Reads,
+}
+
+/// What of the catalog a subscription's query names.
+#[derive(Clone, Debug, Default)]
+pub struct Reads {
+    pub relations: BTreeSet<CollectionId>,
+    /// Columns by their relations and their places there.
+    pub columns: BTreeSet<(CollectionId, usize)>,
 }
 
 impl Subscriptions {
@@ -31,7 +38,7 @@ impl Subscriptions {
     }
 
     /// Knows of a subscription until its output is gone.
-    pub fn add(&self, output: &Arc<Output>, installed: &Arc<Installed>, reads: BTreeSet<CollectionId>) {
+    pub fn add(&self, output: &Arc<Output>, installed: &Arc<Installed>, reads: Reads) {
         let (output, installed) = (Arc::downgrade(output), installed.clone());
         let mut running = self.running();
         running.retain(|subscription| subscription.output.strong_count() > 0);
@@ -40,9 +47,22 @@ impl Subscriptions {
 
     /// A relation was dropped at a time.
     pub fn dropped(&self, id: CollectionId, name: &str, at: Timestamp) {
-        for subscription in self.running().iter().filter(|subscription| subscription.reads.contains(&id)) {
+        self.end(|reads| reads.relations.contains(&id), at, &dropped(name));
+    }
+
+    /// A column of a relation was dropped at a time.
+    pub fn column_dropped(&self, column: (CollectionId, usize), relation: &str, name: &str, at: Timestamp) {
+        let message =
+            format!("the subscription has ended: column \"{name}\" of relation \"{relation}\" was dropped");
+        let error = Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+            .hint("Subscribe again to what is left.");
+        self.end(|reads| reads.columns.contains(&column), at, &error);
+    }
+
+    fn end(&self, concerns: impl Fn(&Reads) -> bool, at: Timestamp, error: &Error) {
+        for subscription in self.running().iter().filter(|subscription| concerns(&subscription.reads)) {
             if let Some(output) = subscription.output.upgrade() {
-                output.end(subscription.installed.needed(at) + 1, dropped(name));
+                output.end(subscription.installed.needed(at) + 1, error.clone());
             }
         }
     }

@@ -113,6 +113,12 @@ impl Record {
         }
     }
 
+    /// Whether it makes names mean other columns than before.
+    pub fn alters_columns(&self) -> bool {
+        let sql = self.sql.to_ascii_uppercase();
+        self.begins_with(&["ALTER TABLE"]) && !sql.contains("RENAME") && !sql.contains("SET SCHEMA")
+    }
+
     /// Whether it is a statement that begins so.
     pub fn begins_with(&self, words: &[&str]) -> bool {
         let sql = self.sql.trim_start().to_ascii_uppercase();

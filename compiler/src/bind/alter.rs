@@ -25,11 +25,19 @@ impl Binder<'_> {
             _ => "ALTER TABLE",
         };
         let Some(item) = self.find_altered(alter)? else { return Ok(Bound::Plan(Plan::Nothing { tag })) };
-        let mut steps = Vec::new();
-        for action in &mut alter.actions {
-            steps.extend(self.bind_alter_action(&item, action)?);
+        if let [action] = &mut alter.actions[..]
+            && let Some(steps) = self.bind_alter_whole(&item, action)?
+        {
+            return Ok(Bound::Change(Ddl::new(tag, steps)));
         }
-        Ok(Bound::Change(Ddl { tag, steps, fill: None }))
+        let unsupported = alter.actions.iter().find_map(|action| match action {
+            AlterAction::Unsupported { what, position } => Some((what, *position)),
+            _ => None,
+        });
+        if let Some((what, position)) = unsupported {
+            return Err(Error::unsupported(format!("{what} of a relation is not supported")).at(position));
+        }
+        Ok(Bound::Change(self.bind_alter_columns(tag, &item, &mut alter.actions)?))
     }
 
     /// What the name means, if it is of the kind; ALTER TABLE takes any relation, as in PostgreSQL. None with IF EXISTS and a notice.
@@ -60,19 +68,16 @@ impl Binder<'_> {
         }
     }
 
-    fn bind_alter_action(&mut self, item: &Arc<Item>, action: &mut AlterAction) -> Result<Vec<Step>, Error> {
+    /// What stands alone in its statement, whatever the relation.
+    fn bind_alter_whole(&self, item: &Arc<Item>, action: &AlterAction) -> Result<Option<Vec<Step>>, Error> {
         match action {
-            AlterAction::RenameTo(to) => self.rename_item(item, &to.name),
-            AlterAction::RenameColumn { column, to } => Ok(vec![rename_column(item, column, to)?]),
+            AlterAction::RenameTo(to) => self.rename_item(item, &to.name).map(Some),
+            AlterAction::RenameColumn { column, to } => Ok(Some(vec![rename_column(item, column, to)?])),
             AlterAction::RenameConstraint { constraint, to } => {
-                self.rename_constraint(item, constraint, &to.name)
+                self.rename_constraint(item, constraint, &to.name).map(Some)
             }
-            AlterAction::SetSchema(schema) => self.set_schema(item, &schema.name),
-            AlterAction::Unsupported { what, position } => {
-                Err(Error::unsupported(format!("{what} of a relation is not supported")).at(*position))
-            }
-            _ => Err(Error::unsupported("changing the columns and constraints of a table is not supported")
-                .hint("Create a table as it is to be, and fill it by INSERT … SELECT.")),
+            AlterAction::SetSchema(schema) => self.set_schema(item, &schema.name).map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -169,7 +174,7 @@ impl Binder<'_> {
             return Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message));
         }
         let change = Change::RenameSchema { name: name.clone(), to: to.clone() };
-        Ok(Bound::Change(Ddl { tag: "ALTER SCHEMA", steps: vec![Step::Change(change)], fill: None }))
+        Ok(Bound::Change(Ddl::new("ALTER SCHEMA", vec![Step::Change(change)])))
     }
 }
 

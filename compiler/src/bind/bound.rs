@@ -1,8 +1,11 @@
 //! What binding a statement gives: plans that need nothing more, and those with relations that are still to be decorrelated,
 //! optimized and lowered.
 
+use std::collections::BTreeSet;
+
 use crate::ast;
 use crate::catalog::{Change, Item};
+use crate::error::Error;
 use crate::hir::{Expr, Query, Rel};
 use crate::mir::CollectionId;
 use crate::plan::{CopyFormat, OutputColumn, Plan};
@@ -36,6 +39,8 @@ pub enum Bound {
 pub struct Subscribe {
     /// The relation's rows in any order.
     pub query: Query,
+    /// The columns of the catalog that it names.
+    pub reads: BTreeSet<(CollectionId, usize)>,
     pub snapshot: bool,
     pub progress: bool,
     pub as_of: Option<ScalarExpr>,
@@ -106,6 +111,23 @@ pub struct Ddl {
     pub steps: Vec<Step>,
     /// What a created table begins with: rows of all its columns.
     pub fill: Option<Box<Insert>>,
+    /// Tables that nobody may write to meanwhile: what their rows hold changes, or may hold.
+    pub locks: BTreeSet<CollectionId>,
+    /// What must be true of the rows that are there.
+    pub checks: Vec<Check>,
+}
+
+/// A query that must give no row before a change is made.
+#[derive(Debug)]
+pub struct Check {
+    pub query: Query,
+    pub violated: Error,
+}
+
+impl Ddl {
+    pub fn new(tag: &'static str, steps: Vec<Step>) -> Ddl {
+        Ddl { tag, steps, fill: None, locks: BTreeSet::new(), checks: Vec::new() }
+    }
 }
 
 #[derive(Debug)]

@@ -139,7 +139,7 @@ impl Binder<'_> {
     }
 
     /// Column definitions of a table or a stream: types, NOT NULL and defaults; keys are the caller's.
-    fn bind_columns(&mut self, definitions: &mut [ast::ColumnDefinition]) -> Result<Vec<Column>, Error> {
+    pub(super) fn bind_columns(&mut self, definitions: &mut [ast::ColumnDefinition]) -> Result<Vec<Column>, Error> {
         let mut columns: Vec<Column> = Vec::with_capacity(definitions.len());
         for definition in definitions {
             let name = &definition.name;
@@ -203,7 +203,7 @@ impl Binder<'_> {
         Ok(column)
     }
 
-    fn bind_default_definition(
+    pub(super) fn bind_default_definition(
         &mut self,
         column: &Column,
         expr: &mut ast::Expr,
@@ -254,7 +254,8 @@ impl Binder<'_> {
         let id = keys.table;
         let steps = keys.into_steps(schema, name, columns.collect());
         let fill = Insert { table: id, source: bound, on_conflict: None, returning: None };
-        Ok(Bound::Change(Ddl { tag: "SELECT", steps, fill: with_data.then(|| Box::new(fill)) }))
+        let fill = with_data.then(|| Box::new(fill));
+        Ok(Bound::Change(Ddl { fill, ..Ddl::new("SELECT", steps) }))
     }
 
     /// Whether it is a stream, or a view that stands for a query over one.
@@ -502,7 +503,7 @@ pub(super) fn check_schema_name(name: &str) -> Result<(), Error> {
 }
 
 fn change(tag: &'static str, steps: Vec<Step>) -> Bound {
-    Bound::Change(Ddl { tag, steps, fill: None })
+    Bound::Change(Ddl::new(tag, steps))
 }
 
 /// A table's constraints as they are gathered, with the oids they take after the table's own.

@@ -475,7 +475,9 @@ fn target_scope(item: &Item, alias: Option<&ast::Ident>) -> Scope {
         hidden: alias.map(|_| item.name.clone()),
         ..ScopeRelation::named(alias.map_or(&item.name, |alias| &alias.name))
     };
-    Scope::of_relation(relation, item.columns().iter().map(|c| (c.name.clone(), c.typ.clone())).collect())
+    let names: Vec<Option<&str>> =
+        item.columns().iter().map(|column| (!column.dropped).then_some(column.name.as_str())).collect();
+    Scope::of_item(relation, item, &names)
 }
 
 /// RETURNING's scope over (old row, new row, rows of FROM): names of the target mean the new row.
@@ -519,7 +521,7 @@ fn check_width(
 /// The columns that are written, by number.
 pub(super) fn target_columns(item: &Item, targets: &[ast::Target]) -> Result<Vec<usize>, Error> {
     if targets.is_empty() {
-        return Ok((0..item.columns().len()).collect());
+        return Ok(item.present_columns().map(|(at, _)| at).collect());
     }
     let mut columns = Vec::with_capacity(targets.len());
     for target in targets {
@@ -544,12 +546,12 @@ fn target_column(item: &Item, target: &ast::Target) -> Result<usize, Error> {
 
 /// The number of a column of an item.
 pub(super) fn item_column(item: &Item, name: &ast::Ident) -> Result<usize, Error> {
-    if let Some(at) = item.columns().iter().position(|column| column.name == name.name) {
+    if let Some((at, _)) = item.present_columns().find(|(_, column)| column.name == name.name) {
         return Ok(at);
     }
     let message = format!("column \"{}\" of relation \"{}\" does not exist", name.name, item.name);
     let error = Error::new(SqlState::UNDEFINED_COLUMN, message).at(name.position);
-    Err(match nearest(&name.name, item.columns().iter().map(|column| column.name.as_str())) {
+    Err(match nearest(&name.name, item.present_columns().map(|(_, column)| column.name.as_str())) {
         Some(near) => error.hint(format!("did you mean \"{near}\"?")),
         None => error,
     })

@@ -33,7 +33,7 @@ impl Binder<'_> {
             return Ok(Bound::Plan(Plan::Nothing { tag }));
         }
         let steps = self.drop_items(&named, drop.cascade, None)?;
-        Ok(Bound::Change(Ddl { tag, steps, fill: None }))
+        Ok(Bound::Change(Ddl::new(tag, steps)))
     }
 
     /// The item that a name means, if it is of the kind; None with IF EXISTS and a notice.
@@ -117,6 +117,45 @@ impl Binder<'_> {
         Ok(ids.map(|id| Step::Change(Change::DropItem { id })).collect())
     }
 
+    /// What goes with `readers`, which depend on a part of a relation that is to go: they and what depends on them.
+    pub(super) fn drop_dependants(
+        &mut self,
+        what: &str,
+        readers: &BTreeSet<CollectionId>,
+        cascade: bool,
+    ) -> Result<BTreeSet<CollectionId>, Error> {
+        let further = self.catalog.dependants_of_all(readers);
+        let all: BTreeSet<CollectionId> = readers.union(&further).copied().collect();
+        let item =
+            |id: &CollectionId| self.catalog.item(*id).expect("invariant: ids come from this snapshot");
+        let path = &self.context.search_path;
+        let shown: Vec<&Item> =
+            all.iter().map(|id| &**item(id)).filter(|item| !matches!(item.kind, Kind::Index(_))).collect();
+        if shown.is_empty() {
+            return Ok(all);
+        }
+        if !cascade {
+            let mut lines = Vec::new();
+            for dependant in &shown {
+                let name = dependant.describe(path);
+                if readers.contains(&dependant.id) {
+                    lines.push(format!("{name} depends on {what}"));
+                }
+                let on = dependant.depends_on.iter().filter(|on| all.contains(on));
+                lines.extend(on.map(|on| format!("{name} depends on {}", item(on).describe(path))));
+            }
+            let message = format!("cannot drop {what} because other objects depend on it");
+            return Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                .detail(lines.join("\n"))
+                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+        }
+        let described: Vec<String> = shown.iter().map(|gone| gone.describe(path)).collect();
+        if let Some(notice) = cascade_notice(&described) {
+            self.notice(notice);
+        }
+        Ok(all)
+    }
+
     /// `2BP01`, with a line for each thing that depends on something that would go.
     fn refuse_drop(
         &self,
@@ -179,7 +218,7 @@ impl Binder<'_> {
         if steps.is_empty() {
             return Ok(Bound::Plan(Plan::Nothing { tag }));
         }
-        Ok(Bound::Change(Ddl { tag, steps, fill: None }))
+        Ok(Bound::Change(Ddl::new(tag, steps)))
     }
 }
 

@@ -22,6 +22,7 @@ use crate::repr::{ColumnType, Datum, Type};
 
 mod aggregate;
 mod alter;
+mod alter_columns;
 mod arrival;
 pub mod bound;
 mod coerce;

@@ -1,5 +1,7 @@
 //! Every statement's entry, and the statements of the session: SUBSCRIBE, EXPLAIN, SHOW, SET, cursors, transactions.
 
+use std::collections::BTreeSet;
+
 use super::Binder;
 use super::bound::{Bound, Cursor, Explained, Subscribe, scalar, whole};
 use super::coerce::{Cast, Typed};
@@ -8,6 +10,7 @@ use crate::ast::{self, ExplainOf, ObjectKind, Statement, Subject};
 use crate::catalog::{Kind, MaterializedView};
 use crate::error::{Error, SqlState};
 use crate::hir::{Query, Rel};
+use crate::mir::CollectionId;
 use crate::plan::Plan;
 use crate::repr::Type;
 use crate::scalar::ScalarExpr;
@@ -47,13 +50,16 @@ impl Binder<'_> {
         Ok(bound)
     }
 
-    /// A query of the catalog, as its definition is bound.
-    pub fn bind_stored(mut self, query: &mut ast::Query) -> Result<Query, Error> {
+    /// A query of the catalog, as its definition is bound; and the columns of other items that it names.
+    pub fn bind_stored(
+        mut self,
+        query: &mut ast::Query,
+    ) -> Result<(Query, BTreeSet<(CollectionId, usize)>), Error> {
         let mut bound = self.bind_result(query)?;
         if self.purpose == super::STREAM {
             self.join_at_arrival(&mut bound.rel)?;
         }
-        Ok(bound)
+        Ok((bound, self.facts.columns))
     }
 
     pub(super) fn bind_subscribe(&mut self, subscribe: &mut ast::Subscribe) -> Result<Subscribe, Error> {
@@ -71,6 +77,7 @@ impl Binder<'_> {
         };
         self.purpose = before;
         let query = query?;
+        let reads = self.facts.columns.clone();
         let (mut snapshot, mut progress) = (true, false);
         for option in &subscribe.options {
             match option.name.name.as_str() {
@@ -86,7 +93,7 @@ impl Binder<'_> {
         }
         let as_of = self.bind_time(subscribe.as_of.as_mut())?;
         let up_to = self.bind_time(subscribe.up_to.as_mut())?;
-        Ok(Subscribe { query, snapshot, progress, as_of, up_to })
+        Ok(Subscribe { query, reads, snapshot, progress, as_of, up_to })
     }
 
     fn bind_subject(&mut self, name: &mut ast::Name) -> Result<Query, Error> {
@@ -96,7 +103,10 @@ impl Binder<'_> {
             (Kind::View(_), Some(rel)) => Rel::View { id: item.id, rel: rel.clone(), typ },
             _ => Rel::Get { id: item.id, typ },
         };
-        Ok(whole(rel, item.columns().iter().map(|column| column.name.clone()).collect()))
+        let (outputs, names): (Vec<usize>, Vec<String>) =
+            item.present_columns().map(|(at, column)| (at, column.name.clone())).unzip();
+        self.facts.columns.extend(outputs.iter().map(|at| (item.id, *at)));
+        Ok(whole(Rel::Project { input: Box::new(rel), outputs }, names))
     }
 
     /// A timestamp: microseconds since the Unix epoch, as `tw_timestamp` shows it.

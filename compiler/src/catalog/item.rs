@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::ast;
 use crate::lir;
 use crate::mir::{self, CollectionId};
-use crate::repr::{ColumnType, RelationType};
+use crate::repr::{ColumnType, RelationType, Row};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Item {
@@ -39,6 +39,8 @@ pub struct Bound {
     pub arrangement: Option<Arrangement>,
     /// For each column, whether it can hold error cells.
     pub fallible: Vec<bool>,
+    /// The columns that its definition names, each by its relation and its place there.
+    pub reads: BTreeSet<(CollectionId, usize)>,
     /// How often something else came to run for it since the server started: part of the identity of what reads it, so that nobody who
     /// reads it now finds what was built over the former.
     pub generation: u32,
@@ -72,6 +74,9 @@ pub struct Column {
     /// same as before.
     #[serde(default)]
     pub dropped: bool,
+    /// What it holds in the rows that were stored before it was added, as a row of one column. None in what was created with it.
+    #[serde(default)]
+    pub missing: Option<Row>,
 }
 
 /// A column's DEFAULT. Its expression reads no column; it may be stable or volatile, and is evaluated for each statement or row.
@@ -168,11 +173,17 @@ impl Table {
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         self.primary_key.iter().chain(&self.uniques)
     }
+
+    /// What the last columns, those that were added, hold in rows that were stored without them.
+    pub fn missing(&self) -> Row {
+        let added = self.columns.iter().filter_map(|column| column.missing.as_ref());
+        Row::from_bytes(added.flat_map(|cell| cell.bytes()).copied().collect())
+    }
 }
 
 impl Column {
     pub fn new(name: impl Into<String>, typ: ColumnType) -> Column {
-        Column { name: name.into(), typ, default: None, dropped: false }
+        Column { name: name.into(), typ, default: None, dropped: false, missing: None }
     }
 }
 
@@ -187,6 +198,11 @@ impl Item {
             | Kind::System(System { columns, .. }) => columns,
             Kind::Index(_) => &[],
         }
+    }
+
+    /// The columns that are not dropped, with their places.
+    pub fn present_columns(&self) -> impl Iterator<Item = (usize, &Column)> {
+        self.columns().iter().enumerate().filter(|(_, column)| !column.dropped)
     }
 
     /// Types and keys. A UNIQUE constraint over a nullable column is no key: NULLs repeat.

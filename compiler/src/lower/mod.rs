@@ -23,7 +23,7 @@ use crate::lir::{Body, Dataflow, FragmentIndex, Node, Op};
 use crate::mir::analysis::errors::Fallible;
 use crate::mir::analysis::monotonic::is_append_only;
 use crate::mir::{CollectionId, Id, LocalId, Rel, deep};
-use crate::repr::RelationType;
+use crate::repr::{RelationType, Row};
 use crate::scalar::{Mfp, ScalarExpr};
 use fragment::{Arrangement, Fragments, collection_name, from_record, number_nodes};
 
@@ -55,17 +55,20 @@ pub enum Lifetime {
     Transient,
 }
 
-/// What runs for a table: its shard, arranged by the primary key, else by all columns.
+/// What runs for a table: its shard, arranged by the primary key, else by all columns. Rows that were stored before the last columns
+/// were there have those `missing` in them.
 pub fn table(
     id: CollectionId,
     generation: u32,
     typ: &RelationType,
     primary_key: Option<&[usize]>,
+    missing: Row,
 ) -> Dataflow {
     let all: Vec<usize> = (0..typ.arity()).collect();
     let arrangement = Arrangement::by_columns(typ, primary_key.unwrap_or(&all));
     let identity = arrangement.identity(&collection_name(&Rel::get(id, typ.clone()), &|_| generation));
-    let node = Node::new(Op::Shard { id, mfp: arrangement.to_record });
+    let mfp = Mfp { missing: Some(missing), ..arrangement.to_record };
+    let node = Node::new(Op::Shard { id, mfp });
     let mut fragments = Fragments::default();
     let published = fragments.push(identity, arrangement.layout, node, false, true);
     finish(fragments, Body::Arrangement(published))

@@ -335,6 +335,40 @@ pub fn arity(bytes: &[u8]) -> usize {
     count
 }
 
+/// A row as wide as `arity`: of a wider one the first columns, and for what a narrower one lacks the last of `others`.
+pub fn fit<'r>(row: &'r [u8], arity: usize, others: &[u8], buffer: &'r mut Vec<u8>) -> &'r [u8] {
+    let mut datums = Datums::new(row);
+    let mut columns = 0;
+    while columns < arity && datums.skip_one().is_some() {
+        columns += 1;
+    }
+    if columns == arity {
+        return &row[..row.len() - datums.rest().len()];
+    }
+    let known =
+        self::arity(others).checked_sub(arity - columns).expect("invariant: what a row lacks is known");
+    let mut lacking = Datums::new(others);
+    for _ in 0..known {
+        lacking.skip_one();
+    }
+    buffer.clear();
+    buffer.extend_from_slice(row);
+    buffer.extend_from_slice(lacking.rest());
+    buffer
+}
+
+/// A row of `arity` columns without the last ones that hold what `others` do: [`fit`] gives them back. A narrower row stays.
+pub fn trim<'r>(row: &'r [u8], arity: usize, others: &[u8]) -> &'r [u8] {
+    let cells: Vec<&[u8]> = Datums::new(row).encodings().collect();
+    if cells.len() != arity {
+        return row;
+    }
+    let others: Vec<&[u8]> = Datums::new(others).encodings().collect();
+    let same = cells.iter().rev().zip(others.iter().rev()).take_while(|(cell, other)| cell == other);
+    let length: usize = same.map(|(cell, _)| cell.len()).sum();
+    &row[..row.len() - length]
+}
+
 /// Like [`decode_into`], for bytes that may be anything: checks them whole, nested values included.
 pub fn try_decode<'a>(bytes: &'a [u8], out: &mut Vec<Datum<'a>>) -> Result<(), Malformed> {
     validate(bytes)?;
@@ -702,4 +736,35 @@ pub(super) fn nested_len(bytes: &[u8], mask: u8, depth: usize) -> Option<usize> 
         at += masked_len(&bytes[at..], mask, depth)?;
     }
     Some(at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_trimmed_is_given_back() {
+        let others = Row::pack([Datum::Null, Datum::Int(5)]);
+        let row = |cells: &[i64]| {
+            Row::pack(cells.iter().map(|cell| if *cell < 0 { Datum::Null } else { Datum::Int(*cell) }))
+        };
+        for (whole, stored) in [
+            (row(&[5, -1, 5]), row(&[5])),
+            (row(&[5, 1, 5]), row(&[5, 1])),
+            (row(&[5, -1, 6]), row(&[5, -1, 6])),
+            // Written before the last column was there.
+            (row(&[5, 5]), row(&[5, 5])),
+        ] {
+            assert_eq!(trim(whole.bytes(), 3, others.bytes()), stored.bytes());
+        }
+        let mut buffer = Vec::new();
+        for (stored, fitted) in [
+            (row(&[5]), row(&[5, -1, 5])),
+            (row(&[5, 1]), row(&[5, 1, 5])),
+            (row(&[5, 1, 2]), row(&[5, 1, 2])),
+            (row(&[5, 1, 2, 3]), row(&[5, 1, 2])),
+        ] {
+            assert_eq!(fit(stored.bytes(), 3, others.bytes(), &mut buffer), fitted.bytes());
+        }
+    }
 }

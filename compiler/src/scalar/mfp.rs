@@ -12,12 +12,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{MfpPlan, ScalarExpr};
-use crate::repr::ColumnType;
+use crate::repr::{ColumnType, Row};
 
 /// A function from a row to at most one row. Predicates and projection may name input columns and maps.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Mfp {
     pub input_arity: usize,
+    /// Over a table's rows as they are stored: a row may lack the last columns, which are these then, or have more. Only the
+    /// packed forms of evaluation know of it.
+    pub missing: Option<Row>,
     /// Map `i` is column `input_arity + i` and refers to columns before it.
     pub maps: Vec<ScalarExpr>,
     pub predicates: Vec<ScalarExpr>,
@@ -28,7 +31,13 @@ pub struct Mfp {
 impl Mfp {
     /// The identity on rows of so many columns.
     pub fn new(input_arity: usize) -> Mfp {
-        Mfp { input_arity, maps: Vec::new(), predicates: Vec::new(), projection: (0..input_arity).collect() }
+        Mfp {
+            input_arity,
+            missing: None,
+            maps: Vec::new(),
+            predicates: Vec::new(),
+            projection: (0..input_arity).collect(),
+        }
     }
 
     pub fn output_arity(&self) -> usize {
@@ -72,12 +81,16 @@ impl Mfp {
     /// This, and then another on its output.
     pub fn then(self, next: Mfp) -> Mfp {
         assert_eq!(self.output_arity(), next.input_arity, "invariant: the next takes what this gives");
+        assert!(next.missing.is_none(), "invariant: what this gives is whole");
         self.map(next.maps).filter(next.predicates).project(next.projection)
     }
 
     /// Whether it gives each row back as it is.
     pub fn is_identity(&self) -> bool {
-        self.maps.is_empty() && self.predicates.is_empty() && self.is_projection_identity()
+        self.maps.is_empty()
+            && self.predicates.is_empty()
+            && self.missing.is_none()
+            && self.is_projection_identity()
     }
 
     fn is_projection_identity(&self) -> bool {

@@ -12,12 +12,14 @@ use std::collections::BTreeMap;
 use bumpalo::Bump;
 
 use super::{CompiledExpr, EvalError, Mfp, ScalarExpr};
-use crate::repr::{Datum, RowBuf, row};
+use crate::repr::{Datum, Row, RowBuf, row};
 
 /// A map-filter-project ready to run.
 #[derive(Debug)]
 pub struct MfpPlan {
     input_arity: usize,
+    /// See [`Mfp::missing`].
+    missing: Option<Row>,
     /// The columns to decode, ascending; column `decode[i]` goes to slot `i`, maps to the slots after.
     decode: Vec<usize>,
     /// The predicate that is asked first, if one reads a single column.
@@ -71,6 +73,8 @@ pub struct Scratch {
     datums: Vec<Datum<'static>>,
     /// Where each walked column begins, and where the last one ends.
     offsets: Vec<usize>,
+    /// A row that lacked columns.
+    fitted: Vec<u8>,
     /// How many bytes of the last output its key takes (see [`MfpPlan::keyed`]).
     pub key_len: usize,
 }
@@ -102,6 +106,7 @@ impl MfpPlan {
             gate.split_off(gated).into_iter().map(|(Step::Map(expr) | Step::Filter(expr))| expr).collect();
         MfpPlan {
             input_arity: mfp.input_arity,
+            missing: mfp.missing,
             decode,
             guard,
             gate_walk,
@@ -139,10 +144,27 @@ impl MfpPlan {
         scratch: &mut Scratch,
         out: &mut RowBuf,
     ) -> Result<bool, EvalError> {
+        let (Some(missing), [row]) = (&self.missing, parts) else {
+            return self.evaluate_whole(parts, scratch, out);
+        };
+        let mut buffer = std::mem::take(&mut scratch.fitted);
+        let fitted = row::fit(row, self.input_arity, missing.bytes(), &mut buffer);
+        let passed = self.evaluate_whole(&[fitted], scratch, out);
+        scratch.fitted = buffer;
+        passed
+    }
+
+    /// The row is as wide as the plan's input.
+    fn evaluate_whole(
+        &self,
+        parts: &[&[u8]],
+        scratch: &mut Scratch,
+        out: &mut RowBuf,
+    ) -> Result<bool, EvalError> {
         if self.empty {
             return Ok(false);
         }
-        let Scratch { arena, datums, offsets, key_len } = scratch;
+        let Scratch { arena, datums, offsets, key_len, .. } = scratch;
         if self.guard.is_some() || !self.gate.is_empty() || !self.maps.is_empty() {
             arena.reset();
         }

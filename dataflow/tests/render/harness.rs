@@ -134,7 +134,8 @@ pub struct Tables;
 impl Sources for Tables {
     fn source(&self, id: CollectionId) -> Source {
         let table = tables().into_iter().find(|table| table.id == id).expect("plans read these tables");
-        let dataflow = (!table.stream).then(|| Arc::new(lower::table(id, 0, &table.typ, None)));
+        let dataflow =
+            (!table.stream).then(|| Arc::new(lower::table(id, 0, &table.typ, None, Row::default())));
         Source { dataflow, fallible: vec![false; table.typ.arity()], generation: 0, indexes: Vec::new() }
     }
 }
@@ -259,7 +260,7 @@ fn drive(worker: &mut Worker, script: &Shared, outcome: &Arc<Mutex<Outcome>>) {
     let everything = Bounds { as_of: 0, until: Timestamp::MAX };
     // The tables are there from the beginning; what is built on them, when the plan is.
     for table in tables().iter().filter(|table| !table.stream) {
-        fragments.build(worker, &lower::table(table.id, 0, &table.typ, None), everything);
+        fragments.build(worker, &lower::table(table.id, 0, &table.typ, None, Row::default()), everything);
     }
     let (sink, upper) = sink(outcome);
     let (mut sink, mut plan) = (Some(sink), None);

@@ -177,7 +177,7 @@ fn top_k_reads_what_it_gives() {
 fn a_stream_with_an_end_ends_by_itself() {
     alone(|worker| {
         let typ = RelationType::new(vec![ColumnType::new(Type::Int4, false); 2]);
-        let table = lower::table(TABLE, 0, &typ, None);
+        let table = lower::table(TABLE, 0, &typ, None, Row::default());
         let mut fragments = Fragments::default();
         let exports = fragments.build(worker, &table, EVER);
         for (_, input) in fragments.inputs() {
@@ -331,7 +331,7 @@ fn a_product_is_made_a_piece_at_a_time() {
 fn importers_leave_nothing_behind() {
     alone(|worker| {
         let typ = RelationType::new(vec![ColumnType::new(Type::Int4, false); 2]);
-        let table = lower::table(TABLE, 0, &typ, Some(&[0]));
+        let table = lower::table(TABLE, 0, &typ, Some(&[0]), Row::default());
         let mut fragments = Fragments::default();
         drop(fragments.build(worker, &table, EVER));
         let Body::Arrangement(published) = table.body else { panic!("a table is an arrangement") };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use bytes::Bytes;
-use compiler::catalog::Catalog;
+use compiler::catalog::{Catalog, Item};
 use compiler::mir::CollectionId;
 use compiler::plan::{CopyFormat, CopyFrom, CopySource, CopyTo, Plan};
 use compiler::repr::text::TextSettings;
@@ -131,6 +131,14 @@ impl Executor {
         reader.finish(&mut |line, cells| collector.collect(line, cells))?;
         let Collector { table, rows, settings, lines, catalog, .. } = collector;
         self.lock(table, transaction, interrupt).await?;
+        let present = self.catalog(transaction);
+        let altered =
+            |item: &Arc<Item>| catalog.item(table).is_none_or(|known| known.columns() != item.columns());
+        if present.item(table).is_none_or(altered) {
+            let message = "could not serialize access due to a concurrent ALTER TABLE";
+            return Err(Error::new(SqlState::SERIALIZATION_FAILURE, message)
+                .hint("The transaction might succeed if retried."));
+        }
         let name = catalog.item(table).map_or("", |item| &item.name);
         let at = |row: usize| Some(copy::line_context(name, lines[row]));
         let insert = self.insert_rows(table, &rows, None, &at, &settings, transaction);

@@ -15,12 +15,14 @@ mod transaction;
 mod write;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use compiler::ast::{self, Spanned, Statement};
 use compiler::catalog::Catalog;
+use compiler::mir::CollectionId;
 use compiler::plan::{
-    CatalogChange, Compiled, Context, CopySource, OutputColumn, Plan, Query, Returning, Subscribe,
+    CatalogChange, Compiled, Context, CopySource, CopyTo, OutputColumn, Plan, Query, Returning, Subscribe,
 };
 use compiler::repr::text::TextSettings;
 use compiler::repr::{Datum, Row, Type};
@@ -115,7 +117,8 @@ impl Executor {
 
     /// Makes all that the transaction wrote durable and visible at one timestamp.
     pub async fn commit(&self, transaction: &mut Transaction) -> Result<(), Refused> {
-        let writes = transaction.take_writes();
+        let catalog = self.catalog(transaction);
+        let writes = transaction.take_writes(&catalog);
         let lock = transaction.lock.take();
         if let Some(ddl) = &transaction.ddl {
             let changed = self.engine.change_catalog(ddl.base.version, ddl.changes.clone(), writes).await;
@@ -170,7 +173,33 @@ impl Executor {
 
     // ---- statements ----
 
-    /// Carries out what reads or changes collections, up to its first row.
+    /// Waits for the right to change what a plan changes. Others may have altered it meanwhile.
+    pub async fn lock_targets(
+        &self,
+        plan: &Plan,
+        transaction: &mut Transaction,
+        interrupt: &Interrupt,
+    ) -> Result<(), Error> {
+        let tables: Vec<CollectionId> = match plan {
+            Plan::Insert(insert) => vec![insert.table],
+            Plan::Update(update) => vec![update.table],
+            Plan::Delete(delete) => vec![delete.table],
+            Plan::Truncate { tables } => {
+                tables.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
+            }
+            Plan::CopyTo(CopyTo { source: CopySource::Statement(plan), .. }) => {
+                return Box::pin(self.lock_targets(plan, transaction, interrupt)).await;
+            }
+            Plan::Change(change) => change.locks.iter().copied().collect(),
+            _ => return Ok(()),
+        };
+        for table in tables {
+            self.lock(table, transaction, interrupt).await?;
+        }
+        Ok(())
+    }
+
+    /// Carries out what reads or changes collections, up to its first row. What it changes is locked.
     pub async fn start(
         &self,
         prepared: &Prepared,
@@ -310,6 +339,13 @@ impl Executor {
         transaction: &mut Transaction,
         interrupt: &Interrupt,
     ) -> Result<Answer, Error> {
+        for check in &change.checks {
+            self.settle(&check.query, transaction).await;
+            let rows = self.rows(&check.query, &Row::default(), &[], transaction, interrupt).await?;
+            if !rows.is_empty() {
+                return Err(check.violated.clone());
+            }
+        }
         let catalog = Arc::new(prepared.catalog.apply_all(&change.changes)?);
         let ddl = transaction.ddl.get_or_insert_with(|| CatalogChanges {
             base: Arc::clone(&prepared.catalog),

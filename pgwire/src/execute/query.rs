@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bumpalo::Bump;
-use compiler::catalog::Catalog;
+use compiler::catalog::{Arrangement, Catalog};
 use compiler::interpret;
 use compiler::lir::{Body, Dataflow, FragmentIndex, Node, NodeId, Op};
 use compiler::mir::{CollectionId, Rel};
@@ -106,7 +106,9 @@ impl Executor {
         if !touched {
             self.stored(path, &range, interrupt, &mut |key, value, diff| through.push(key, value, diff))
                 .await?;
-        } else if catalog.item(path.relation).is_some_and(|item| item.has_shard()) {
+        } else if catalog.item(path.relation).is_some_and(|item| item.has_shard())
+            && !transaction.altered(path.relation)
+        {
             let mut stored = Vec::new();
             if !transaction.created(path.relation) {
                 let mut copy = |key: &[u8], value: &[u8], diff: Diff| {
@@ -118,17 +120,39 @@ impl Executor {
             let mut visit = |key: &[u8], value: &[u8], diff: Diff| through.push(key, value, diff);
             transaction.see(&catalog, path.relation, &path.identity, &range, stored, &mut visit)?;
         } else {
-            let dataflow = self.with_own_changes(&arranged(&catalog, path)?, transaction)?;
-            let records = self.updates(dataflow, interrupt).await?;
-            for (record, _, diff) in records.iter() {
-                let (key, value) = record.split_at(key_length(record, path.layout.key));
-                if range.contains(key) && through.push(key, value, diff).is_break() {
-                    break;
-                }
+            let mut visit = |key: &[u8], value: &[u8], diff: Diff| through.push(key, value, diff);
+            let arrangement = Arrangement { identity: path.identity.clone(), layout: path.layout.clone() };
+            let computed =
+                self.computed(&catalog, path.arrangement, &arrangement, &range, transaction, &mut visit);
+            tokio::select! {
+                biased;
+                error = interrupt.stopped() => return Err(error),
+                computed = computed => computed?,
             }
         }
         through.finish()?;
         gather.finish()
+    }
+
+    /// Visits the records in a range of an arrangement that nobody has published as the transaction sees it: it is computed.
+    pub(super) async fn computed(
+        &self,
+        catalog: &Catalog,
+        item: CollectionId,
+        arrangement: &Arrangement,
+        range: &Range,
+        transaction: &Transaction,
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
+        let dataflow = self.with_own_changes(&arranged(catalog, item, arrangement)?, transaction)?;
+        let records = self.engine.run(dataflow, None, RESULT_BYTES_MAX).await?;
+        for (record, _, diff) in records.iter() {
+            let (key, value) = record.split_at(key_length(record, arrangement.layout.key));
+            if range.contains(key) && visit(key, value, diff).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Visits the records of an arrangement in a range, as of the latest acknowledged commit.
@@ -172,7 +196,7 @@ impl Executor {
         self.engine.readable(&path.identity).ok_or_else(missing)
     }
 
-    /// Whether what these relations hold depends on collections that the transaction has changed or created.
+    /// Whether what these relations hold depends on collections that the transaction has changed, created or altered.
     pub(super) fn touched(
         &self,
         catalog: &Catalog,
@@ -185,7 +209,7 @@ impl Executor {
         let mut waiting: Vec<CollectionId> = relations.iter().copied().collect();
         let mut seen = BTreeSet::new();
         while let Some(id) = waiting.pop() {
-            if transaction.has_changed(id) || transaction.created(id) {
+            if transaction.has_changed(id) || transaction.created(id) || transaction.altered(id) {
                 return true;
             }
             if seen.insert(id) {
@@ -235,13 +259,13 @@ fn beside_the_reactor<T>(rows: usize, work: impl FnOnce() -> T) -> T {
     if rows > ROWS_PER_CHECK { tokio::task::block_in_place(work) } else { work() }
 }
 
-/// The arrangement's records, as a dataflow of its own: for a view over collections that the transaction has changed.
-fn arranged(catalog: &Catalog, path: &FastPath) -> Result<Dataflow, Error> {
+/// The records of an item's arrangement, as a dataflow of its own: over collections that the transaction has changed.
+fn arranged(catalog: &Catalog, item: CollectionId, arrangement: &Arrangement) -> Result<Dataflow, Error> {
     let missing = || Error::new(SqlState::INTERNAL_ERROR, "an arrangement has no dataflow");
-    let dataflow = catalog.dataflow(path.arrangement).ok_or_else(missing)?;
-    let place = dataflow.fragments.iter().position(|fragment| fragment.identity == path.identity);
+    let dataflow = catalog.dataflow(item).ok_or_else(missing)?;
+    let place = dataflow.fragments.iter().position(|fragment| fragment.identity == arrangement.identity);
     let fragment = FragmentIndex(place.ok_or_else(missing)?);
-    let mfp = compiler::scalar::Mfp::new(path.layout.typ.arity());
+    let mfp = compiler::scalar::Mfp::new(arrangement.layout.typ.arity());
     let node = Node { id: NodeId(u32::MAX), op: Op::Arranged { fragment, lookup: None, mfp } };
     Ok(Dataflow { fragments: dataflow.fragments.clone(), body: Body::Stream(node) })
 }

@@ -1,7 +1,7 @@
 //! A dataflow as one transaction sees it: where a changed collection's rows enter, the changes enter too.
 //!
 //! Fragments that read a changed collection are not those that others share any more, so they are built for this dataflow
-//! alone.
+//! alone; so are those over an altered one, which others do not know as it is here.
 
 use compiler::lir::{Body, Dataflow, Node, Op};
 use compiler::repr::Row;
@@ -13,7 +13,8 @@ pub fn with_changes(dataflow: &Dataflow, transaction: &Transaction) -> Dataflow 
     let changed = transaction.changed();
     for fragment in &mut dataflow.fragments {
         let created = fragment.shards.iter().any(|shard| transaction.created(*shard));
-        if created || !fragment.shards.is_disjoint(&changed) {
+        let altered = fragment.shards.iter().any(|shard| transaction.altered(*shard));
+        if created || altered || !fragment.shards.is_disjoint(&changed) {
             fragment.shareable = false;
             fragment.shards.retain(|shard| !transaction.created(*shard));
             rewrite(&mut fragment.node, transaction);

@@ -11,9 +11,9 @@ use compiler::plan::Subscribe;
 use compiler::repr::{Datum, RowBuf, row};
 use compiler::scalar::ScalarExpr;
 use compiler::{Error, SqlState};
-use dataflow::Running;
 use dataflow::output::Event;
 use dataflow::storage::Timestamp;
+use dataflow::{Reads, Running};
 
 use super::{Executor, Transaction};
 use crate::session::{Interrupt, RowSet};
@@ -49,10 +49,11 @@ impl Executor {
             return Err(Error::unsupported(message).hint("Commit first."));
         }
         let dataflow = subscribe.dataflow.clone();
+        let reads = Reads { relations: subscribe.depends_on.clone(), columns: subscribe.reads.clone() };
         let running = tokio::select! {
             biased;
             error = interrupt.stopped_or_gone() => return Err(error),
-            running = self.engine.subscribe(dataflow, &subscribe.depends_on, as_of, up_to) => running?,
+            running = self.engine.subscribe(dataflow, reads, as_of, up_to) => running?,
         };
         let known = (!subscribe.snapshot).then(|| running.as_of());
         Ok(Subscription {

@@ -76,7 +76,7 @@ impl<'c> Target<'c> {
     /// A row's values, or those of some columns, as PostgreSQL lists them in details.
     fn texts(&self, row: &[u8], columns: Option<&[usize]>, settings: &TextSettings) -> String {
         let datums: Vec<Datum<'_>> = Datums::new(row).collect();
-        let all: Vec<usize> = (0..datums.len()).collect();
+        let all: Vec<usize> = self.item.present_columns().map(|(at, _)| at).collect();
         let texts = columns.unwrap_or(&all).iter().map(|column| match datums[*column] {
             Datum::Null => "null".to_owned(),
             datum => {

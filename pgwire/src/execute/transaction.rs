@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use compiler::ast::Statement;
-use compiler::catalog::{Catalog, Change};
+use compiler::catalog::{Catalog, Change, Kind};
 use compiler::lir::{Dataflow, Identity, Node, Op};
 use compiler::mir::CollectionId;
-use compiler::repr::RowBuf;
+use compiler::repr::{RowBuf, row};
 use compiler::scalar::{Mfp, MfpPlan, Scratch};
 use compiler::{Error, SqlState};
 use dataflow::WriteLock;
@@ -160,6 +160,13 @@ impl Transaction {
         self.ddl.as_ref().is_some_and(|ddl| ddl.base.item(collection).is_none())
     }
 
+    /// Whether something else runs for the collection in the transaction's catalog than for everybody: it was altered here.
+    pub(super) fn altered(&self, collection: CollectionId) -> bool {
+        let Some(ddl) = &self.ddl else { return false };
+        let generation = |catalog: &Catalog| catalog.item(collection).map(|item| item.bound.generation);
+        generation(&ddl.base).is_some_and(|before| Some(before) != generation(&ddl.catalog))
+    }
+
     /// Its updates of a collection, those that cancel each other left out.
     pub(super) fn updates(&self, collection: CollectionId) -> Updates {
         let mut updates = self.changes.get(&collection).map(|c| c.updates.clone()).unwrap_or_default();
@@ -171,13 +178,14 @@ impl Transaction {
         self.changes.is_empty() && self.ddl.is_none()
     }
 
-    /// What is to be written, collection by collection.
-    pub(super) fn take_writes(&mut self) -> Vec<Write> {
+    /// What is to be written, collection by collection, as it is stored.
+    pub(super) fn take_writes(&mut self, catalog: &Catalog) -> Vec<Write> {
         let changes = std::mem::take(&mut self.changes);
         self.bytes = 0;
-        let writes = changes.into_iter().map(|(collection, mut changes)| {
-            changes.updates.consolidate();
-            Write { collection, updates: changes.updates }
+        let writes = changes.into_iter().map(|(collection, changes)| {
+            let mut updates = as_stored(changes.updates, collection, catalog);
+            updates.consolidate();
+            Write { collection, updates }
         });
         writes.filter(|write| !write.updates.is_empty()).collect()
     }
@@ -231,6 +239,21 @@ impl Transaction {
         }
         Ok(())
     }
+}
+
+/// Rows of a table whose last columns were added lose those that hold what older rows have there: so a row is the same bytes
+/// whenever it was written.
+fn as_stored(updates: Updates, collection: CollectionId, catalog: &Catalog) -> Updates {
+    let Some(Kind::Table(table)) = catalog.item(collection).map(|item| &item.kind) else { return updates };
+    let missing = table.missing();
+    if missing.bytes().is_empty() {
+        return updates;
+    }
+    let mut stored = Updates::default();
+    for (row, time, diff) in updates.iter() {
+        stored.push(row::trim(row, table.columns.len(), missing.bytes()), time, diff);
+    }
+    stored
 }
 
 /// How a row of the collection becomes a record of a node that only rearranges its rows: an index does so with the table's records.
@@ -318,7 +341,7 @@ mod tests {
         transaction.undo();
         assert!(transaction.check_room(1, TRANSACTION_BYTES_MAX - CHANGE_BYTES - 1000).is_ok());
         transaction.change(CollectionId(1), &[0; 1000], 1);
-        transaction.take_writes();
+        transaction.take_writes(&compiler::empty_catalog());
         assert!(transaction.check_room(1, TRANSACTION_BYTES_MAX - CHANGE_BYTES - 1000).is_ok());
     }
 }

@@ -85,7 +85,7 @@ impl Executor {
     }
 
     /// Makes what others have sequenced on the locked tables readable, if the query reads one of them.
-    async fn settle(&self, query: &Query, transaction: &Transaction) {
+    pub(super) async fn settle(&self, query: &Query, transaction: &Transaction) {
         let Some(lock) = &transaction.lock else { return };
         if matches!(query.source, Source::Dataflow(_) | Source::FastPath(_)) {
             lock.settle().await;
@@ -343,6 +343,16 @@ impl Executor {
         transaction: &mut Transaction,
         visit: Visit<'_>,
     ) -> Result<(), Error> {
+        if transaction.altered(table) {
+            if let Some(lock) = &transaction.lock {
+                lock.settle().await;
+            }
+            let missing = || Error::new(SqlState::INTERNAL_ERROR, "an arrangement belongs to no item");
+            let mut of_table = catalog.arrangements_of(table);
+            let item = of_table.find(|(_, known)| known.identity == arrangement.identity);
+            let (item, _) = item.ok_or_else(missing)?;
+            return self.computed(catalog, item, arrangement, range, transaction, visit).await;
+        }
         let own = transaction.has_changed(table);
         let mut stored = Vec::new();
         if let Some(lock) = transaction.lock.as_ref().filter(|lock| lock.holds(table)) {

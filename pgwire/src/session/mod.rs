@@ -399,11 +399,18 @@ impl Session {
 
     /// Carries out what reads or changes collections.
     async fn start_compiled(&mut self, prepared: &Arc<Prepared>, values: &Row) -> Result<Answer, Error> {
-        // Between Bind and Execute others may have changed the catalog.
-        let prepared = match self.executor.sees(prepared, &self.transaction) {
-            true => Arc::clone(prepared),
-            false => self.refresh(prepared)?,
-        };
+        // Between Bind and Execute, and while locks are waited for, others may have changed the catalog.
+        let mut prepared = Arc::clone(prepared);
+        loop {
+            if !self.executor.sees(&prepared, &self.transaction) {
+                prepared = self.refresh(&prepared)?;
+            }
+            let (plan, transaction) = (&prepared.compiled.plan, &mut self.transaction);
+            self.executor.lock_targets(plan, transaction, &self.interrupt).await?;
+            if self.executor.sees(&prepared, &self.transaction) {
+                break;
+            }
+        }
         if self.parameters.is_on(parameters::TRANSACTION_READ_ONLY)
             && let Some(words) = self.executor.writes(&prepared.compiled.plan)
         {

@@ -153,17 +153,19 @@ pub fn attributes(catalog: &Catalog, sheet: &mut Sheet<'_>) {
         "attstorage",
         "attnotnull",
         "atthasdef",
+        "atthasmissing",
+        "attisdropped",
         "attislocal",
         "attcollation",
     ];
     sheet.fill(columns, |sheet| {
-        let mut write = |relation: u64, number: usize, name: &str, typ: &ColumnType, default: bool| {
+        let mut write = |relation: u64, number: usize, column: &Column, typ: &ColumnType| {
             let of = &typ.typ;
             let storage = types::Storage::of(of);
             sheet.row([
                 oid(relation),
-                Datum::Text(name),
-                Datum::Int(of.oid().into()),
+                Datum::Text(&column.name),
+                Datum::Int(if column.dropped { 0 } else { of.oid().into() }),
                 Datum::Int(-1),
                 Datum::Int(of.typlen().into()),
                 Datum::Int(number as i64),
@@ -174,7 +176,9 @@ pub fn attributes(catalog: &Catalog, sheet: &mut Sheet<'_>) {
                 Datum::Text(storage.align),
                 Datum::Text(storage.strategy),
                 Datum::Bool(!typ.nullable),
-                Datum::Bool(default),
+                Datum::Bool(column.default.is_some()),
+                Datum::Bool(column.missing.is_some()),
+                Datum::Bool(column.dropped),
                 Datum::Bool(true),
                 Datum::Int(types::collation(of)),
             ]);
@@ -184,13 +188,13 @@ pub fn attributes(catalog: &Catalog, sheet: &mut Sheet<'_>) {
             let declared = matches!(item.kind, Kind::Table(_) | Kind::Stream(_) | Kind::System(_));
             for (at, column) in item.columns().iter().enumerate() {
                 let typ = ColumnType::new(column.typ.typ.clone(), column.typ.nullable || !declared);
-                write(item.id.0, at + 1, &column.name, &typ, column.default.is_some());
+                write(item.id.0, at + 1, column, &typ);
             }
         }
         for index in all_indexes(catalog) {
             for (at, column) in index.columns().enumerate() {
                 let typ = ColumnType::new(column.typ.typ.clone(), true);
-                write(index.id, at + 1, &column.name, &typ, false);
+                write(index.id, at + 1, &Column::new(&column.name, typ.clone()), &typ);
             }
         }
     });
@@ -351,10 +355,13 @@ pub fn dependencies(catalog: &Catalog, sheet: &mut Sheet<'_>) {
                 Kind::View(_) | Kind::MaterializedView(_) | Kind::Stream(Stream { derived: Some(_), .. }) => {
                     write(PG_REWRITE, item.id.0, (PG_CLASS, oid(item.id.0), 0), "i");
                     for on in &item.depends_on {
-                        let columns = catalog.item(*on).map_or(0, |on| on.columns().len());
-                        // Which columns a query reads is not kept: it depends on all.
-                        for column in 1..=columns {
-                            write(PG_REWRITE, item.id.0, (PG_CLASS, oid(on.0), column as i64), "n");
+                        let read = item.bound.reads.iter().filter(|(relation, _)| relation == on);
+                        let mut columns: Vec<i64> = read.map(|(_, column)| *column as i64 + 1).collect();
+                        if columns.is_empty() {
+                            columns.push(0);
+                        }
+                        for column in columns {
+                            write(PG_REWRITE, item.id.0, (PG_CLASS, oid(on.0), column), "n");
                         }
                     }
                 }

@@ -144,6 +144,16 @@ fn the_compiled_form_means_what_the_plain_one_does() {
             check(plan.evaluate_parts(&[left, right], &mut scratch, &mut out), out, "parts");
             let mut out = RowBuf::default();
             check(plan.evaluate(&input, &mut scratch, &mut out), out, "datums");
+            // As a row is stored from before its last columns were there, and from after others came.
+            let known = random.below(input.len() + 1);
+            let missing = Some(Row::pack(input[known..].iter().copied()));
+            let stored = Mfp { missing, ..mfp.clone() }.plan();
+            let mut out = RowBuf::default();
+            let narrow = Row::pack(input[..known].iter().copied());
+            check(stored.evaluate_packed(narrow.bytes(), &mut scratch, &mut out), out, "narrow");
+            let mut out = RowBuf::default();
+            let wide = Row::pack(input.iter().copied().chain([Datum::Int(7)]));
+            check(stored.evaluate_packed(wide.bytes(), &mut scratch, &mut out), out, "wide");
         }
     }
 }
