@@ -11,7 +11,7 @@ use super::{Binder, Purpose};
 use crate::ast::{self, ColumnConstraintKind, ExprKind, StreamBody, TableBody, TableConstraintKind};
 use crate::catalog::{
     Change, Column, Definition, Index, Item, Key, Kind, MaterializedView, SYSTEM_SCHEMAS, Schema, Stream,
-    Table, View, nearest,
+    Table, nearest,
 };
 use crate::error::{Error, SqlState};
 use crate::hir::{Expr, Query, Rel};
@@ -33,7 +33,7 @@ impl Binder<'_> {
     }
 
     /// What exists already is an error, or with IF NOT EXISTS a notice.
-    fn exists(
+    pub(super) fn exists(
         &mut self,
         skip: bool,
         code: SqlState,
@@ -48,7 +48,7 @@ impl Binder<'_> {
     }
 
     /// The schema and the name of something that is to be created; None when it is there already.
-    fn new_name(&mut self, name: &ast::Name) -> Result<Result<(String, String), String>, Error> {
+    pub(super) fn new_name(&mut self, name: &ast::Name) -> Result<Result<(String, String), String>, Error> {
         let schema = match self.schema_of(name)? {
             Some(schema) => match self.catalog.schema(schema) {
                 Some(schema) => schema.name.clone(),
@@ -139,7 +139,10 @@ impl Binder<'_> {
     }
 
     /// Column definitions of a table or a stream: types, NOT NULL and defaults; keys are the caller's.
-    pub(super) fn bind_columns(&mut self, definitions: &mut [ast::ColumnDefinition]) -> Result<Vec<Column>, Error> {
+    pub(super) fn bind_columns(
+        &mut self,
+        definitions: &mut [ast::ColumnDefinition],
+    ) -> Result<Vec<Column>, Error> {
         let mut columns: Vec<Column> = Vec::with_capacity(definitions.len());
         for definition in definitions {
             let name = &definition.name;
@@ -384,31 +387,8 @@ impl Binder<'_> {
         }
     }
 
-    pub(super) fn bind_create_view(&mut self, create: &mut ast::CreateView) -> Result<Bound, Error> {
-        let (tag, what) = match create.materialized {
-            true => ("CREATE MATERIALIZED VIEW", "materialized view"),
-            false => ("CREATE VIEW", "view"),
-        };
-        refuse_view_clauses(create, tag)?;
-        let (schema, name) = match self.new_name(&create.name)? {
-            Ok(name) => name,
-            Err(message) => {
-                return self.exists(create.if_not_exists, SqlState::DUPLICATE_TABLE, message, tag);
-            }
-        };
-        let position = create.query.position;
-        let (definition, bound) = self.bind_definition(&mut create.query, what)?;
-        let columns = output_columns(&bound, &create.columns, position)?;
-        let kind = match create.materialized {
-            true => Kind::MaterializedView(MaterializedView { columns, definition, table: false }),
-            false => Kind::View(View { columns, definition }),
-        };
-        let item = self.new_item(schema, name, kind);
-        Ok(change(tag, vec![Step::Create(Box::new(item))]))
-    }
-
     /// A query that is kept: its canonical text and what it means.
-    fn bind_definition(
+    pub(super) fn bind_definition(
         &mut self,
         query: &mut ast::Query,
         what: &'static str,
@@ -430,7 +410,7 @@ impl Binder<'_> {
         Ok((definition, bound))
     }
 
-    fn new_item(&self, schema: String, name: String, kind: Kind) -> Item {
+    pub(super) fn new_item(&self, schema: String, name: String, kind: Kind) -> Item {
         Item {
             id: CollectionId(self.catalog.next_id()),
             schema,
@@ -502,7 +482,7 @@ pub(super) fn check_schema_name(name: &str) -> Result<(), Error> {
     }
 }
 
-fn change(tag: &'static str, steps: Vec<Step>) -> Bound {
+pub(super) fn change(tag: &'static str, steps: Vec<Step>) -> Bound {
     Bound::Change(Ddl::new(tag, steps))
 }
 
@@ -647,7 +627,11 @@ fn key_columns(columns: &[Column], names: &[ast::Ident]) -> Result<Vec<usize>, E
 }
 
 /// The columns of a query's result as those of an item; `names` replace the first ones.
-fn output_columns(query: &Query, names: &[ast::Ident], position: u32) -> Result<Vec<Column>, Error> {
+pub(super) fn output_columns(
+    query: &Query,
+    names: &[ast::Ident],
+    position: u32,
+) -> Result<Vec<Column>, Error> {
     if names.len() > query.names.len() {
         return Err(Error::new(
             SqlState::SYNTAX_ERROR,
@@ -747,7 +731,7 @@ fn timestamp_column(columns: &[Column], option: &ast::Opt) -> Result<usize, Erro
     }
 }
 
-fn refuse_options(options: &[ast::Opt]) -> Result<(), Error> {
+pub(super) fn refuse_options(options: &[ast::Opt]) -> Result<(), Error> {
     match options.first() {
         Some(option) => {
             let message = format!("option \"{}\" is not supported", option.name.name);
@@ -764,29 +748,6 @@ fn refuse_table_clauses(create: &ast::CreateTable) -> Result<(), Error> {
     }
     if let Some(like) = create.like.first() {
         return Err(Error::unsupported("LIKE in CREATE TABLE is not supported").at(like.position()));
-    }
-    refuse_options(&create.options)
-}
-
-fn refuse_view_clauses(create: &ast::CreateView, tag: &str) -> Result<(), Error> {
-    let refuse =
-        |what: &str, position: u32| Err(Error::unsupported(format!("{what} is not supported")).at(position));
-    if create.or_replace {
-        return Err(Error::unsupported(tag.replacen("CREATE", "CREATE OR REPLACE", 1) + " is not supported")
-            .hint("Drop it and create it again.")
-            .at(create.position));
-    }
-    if create.temporary {
-        return refuse("a temporary view", create.position);
-    }
-    if create.recursive {
-        return refuse("a recursive view", create.position);
-    }
-    if let Some(option) = &create.check_option {
-        return refuse("WITH CHECK OPTION", option.position);
-    }
-    if !create.with_data {
-        return refuse("WITH NO DATA", create.position);
     }
     refuse_options(&create.options)
 }

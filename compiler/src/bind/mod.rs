@@ -44,6 +44,7 @@ mod session;
 mod sets;
 mod subquery;
 mod types;
+mod view;
 mod window;
 
 pub use bound::Bound;

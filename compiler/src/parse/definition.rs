@@ -14,11 +14,12 @@ impl Parser<'_> {
         let recursive = self.eat("recursive");
         let unique = self.eat("unique");
         match self.word() {
+            Some("schema" | "table" | "index") if or_replace => self.unexpected(),
             Some("schema") => self.create_schema(position),
             Some("table") => self.create_table(persistence, position),
             Some("stream") => self.create_stream(or_replace, position),
             Some("view") => self.create_view(or_replace, persistence.is_some(), recursive, position),
-            Some("materialized") => self.create_materialized_view(position),
+            Some("materialized") => self.create_materialized_view(or_replace, position),
             Some("index") => self.create_index(unique, position),
             Some(_) => {
                 self.rewind(start);
@@ -474,7 +475,7 @@ impl Parser<'_> {
         Ok(Some(kind))
     }
 
-    fn create_materialized_view(&mut self, position: u32) -> Result<Statement> {
+    fn create_materialized_view(&mut self, or_replace: bool, position: u32) -> Result<Statement> {
         self.expect("materialized view")?;
         let if_not_exists = self.if_not_exists()?;
         let name = self.name()?;
@@ -488,7 +489,7 @@ impl Parser<'_> {
         let create = CreateView {
             name,
             materialized: true,
-            or_replace: false,
+            or_replace,
             if_not_exists,
             temporary: false,
             recursive: false,
