@@ -265,7 +265,10 @@ impl Engine {
                         former.extend(self.restart_item(item, &catalog).await);
                     }
                 }
-                Change::CreateSchema(_) | Change::DropSchema { .. } | Change::RenameSchema { .. } => {}
+                Change::CreateSchema(_)
+                | Change::DropSchema { .. }
+                | Change::RenameSchema { .. }
+                | Change::Comment { .. } => {}
             }
         }
         for dataflow in former {

@@ -26,6 +26,7 @@ mod alter_columns;
 mod arrival;
 pub mod bound;
 mod coerce;
+mod comment;
 mod copy;
 mod ddl;
 mod definition;

@@ -35,6 +35,7 @@ impl Binder<'_> {
             Statement::CreateIndex(create) => self.bind_create_index(create),
             Statement::Drop(drop) => self.bind_drop(drop),
             Statement::Alter(alter) => self.bind_alter(alter),
+            Statement::Comment(comment) => self.bind_comment(comment),
             Statement::Subscribe(subscribe) => Ok(Bound::Subscribe(self.bind_subscribe(subscribe)?)),
             Statement::Explain(explain) => self.bind_explain(explain),
             Statement::Declare(declare) => self.bind_declare(declare),
@@ -209,9 +210,6 @@ fn bind_session(statement: &Statement) -> Result<Plan, Error> {
         Statement::Fetch(fetch) => Plan::Fetch(fetch.clone()),
         Statement::Close(cursor) => Plan::Close { name: name(cursor) },
         Statement::Discard(what) => Plan::Discard(*what),
-        Statement::Comment(comment) => {
-            return Err(Error::unsupported("COMMENT ON is not supported").at(comment.position));
-        }
         Statement::Unsupported { what, position } => {
             return Err(Error::unsupported(format!("{what} is not supported")).at(*position));
         }

@@ -25,6 +25,12 @@ pub enum Change {
         to: String,
     },
     AlterItem(Alteration),
+    /// What is said of the thing with this oid, or of one of its columns, counted from 1; nothing takes it back.
+    Comment {
+        on: u64,
+        column: u32,
+        text: Option<String>,
+    },
 }
 
 /// An item takes the place of the one with its id: its name, its columns, its constraints or its query are others.

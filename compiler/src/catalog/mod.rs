@@ -43,6 +43,8 @@ pub struct Catalog {
     schemas: Arc<BTreeMap<String, Schema>>,
     items: Arc<BTreeMap<CollectionId, Arc<Item>>>,
     names: Arc<BTreeMap<String, BTreeMap<String, CollectionId>>>,
+    /// By the oid of what they are about, and the number of a column or 0.
+    comments: Arc<BTreeMap<(u64, u32), String>>,
     /// Functions over the catalog itself.
     functions: Arc<[builtin::Function]>,
 }
@@ -61,6 +63,7 @@ impl Catalog {
             schemas: Arc::new(BTreeMap::from(schemas)),
             items: Arc::default(),
             names: Arc::default(),
+            comments: Arc::default(),
             functions: functions.into_iter().collect(),
         };
         for item in system {
@@ -87,6 +90,7 @@ impl Catalog {
             Change::DropItem { id } => next.drop_item(*id)?,
             Change::RenameSchema { name, to } => next.rename_schema(name, to)?,
             Change::AlterItem(alteration) => next.alter_item(alteration)?,
+            Change::Comment { on, column, text } => next.comment((*on, *column), text.as_deref()),
         }
         Ok(next)
     }
@@ -119,8 +123,25 @@ impl Catalog {
             return Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message));
         }
         match Arc::make_mut(&mut self.schemas).remove(name) {
-            Some(_) => Ok(()),
+            Some(schema) => {
+                self.forget_comments(schema.oid);
+                Ok(())
+            }
             None => Err(undefined_schema(name)),
+        }
+    }
+
+    fn comment(&mut self, on: (u64, u32), text: Option<&str>) {
+        let comments = Arc::make_mut(&mut self.comments);
+        match text {
+            Some(text) => drop(comments.insert(on, text.to_owned())),
+            None => drop(comments.remove(&on)),
+        }
+    }
+
+    fn forget_comments(&mut self, oid: u64) {
+        if self.comments.keys().any(|(on, _)| *on == oid) {
+            Arc::make_mut(&mut self.comments).retain(|(on, _), _| *on != oid);
         }
     }
 
@@ -212,6 +233,7 @@ impl Catalog {
         if let Some(names) = Arc::make_mut(&mut self.names).get_mut(&item.schema) {
             names.remove(&item.name);
         }
+        self.forget_comments(id.0);
         Ok(())
     }
 }
@@ -274,6 +296,16 @@ impl Catalog {
     /// The functions that are defined over the catalog.
     pub fn functions(&self) -> impl Iterator<Item = &builtin::Function> {
         self.functions.iter()
+    }
+
+    /// What is said of things that are there, by their oids and the numbers of columns.
+    pub fn comments(&self) -> impl Iterator<Item = ((u64, u32), &str)> {
+        let dropped = |(on, column): (u64, u32)| {
+            let item = self.items.get(&CollectionId(on));
+            let place = (column as usize).checked_sub(1);
+            item.zip(place).and_then(|(item, at)| item.columns().get(at)).is_some_and(|column| column.dropped)
+        };
+        self.comments.iter().map(|(on, text)| (*on, text.as_str())).filter(move |(on, _)| !dropped(*on))
     }
 
     pub fn schemas(&self) -> impl Iterator<Item = &Schema> {

@@ -333,6 +333,20 @@ pub fn rules(catalog: &Catalog, sheet: &mut Sheet<'_>) {
     });
 }
 
+/// What functions are documented with, and COMMENT ON.
+pub fn descriptions(catalog: &Catalog, sheet: &mut Sheet<'_>) {
+    sheet.fill(["objoid", "classoid", "objsubid", "description"], |sheet| {
+        for (function, class, doc) in super::functions::docs() {
+            sheet.row([Datum::Int(function), Datum::Int(class), Datum::Int(0), Datum::Text(doc)]);
+        }
+        for ((on, column), text) in catalog.comments() {
+            let is_schema = catalog.schemas().any(|schema| schema.oid == on);
+            let class = if is_schema { PG_NAMESPACE } else { PG_CLASS };
+            sheet.row([oid(on), Datum::Int(class), Datum::Int(column.into()), Datum::Text(text)]);
+        }
+    });
+}
+
 pub fn dependencies(catalog: &Catalog, sheet: &mut Sheet<'_>) {
     let columns = ["classid", "objid", "objsubid", "refclassid", "refobjid", "refobjsubid", "deptype"];
     sheet.fill(columns, |sheet| {
