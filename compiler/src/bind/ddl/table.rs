@@ -1,0 +1,287 @@
+//! Tables: their columns and constraints, and those that are made of a query.
+
+use std::sync::Arc;
+
+use super::key::{Keys, check_key_type, key_columns, position_of};
+use super::{change, output_columns, refuse_options};
+use crate::ast::{self, ColumnConstraintKind, ExprKind, TableBody, TableConstraintKind};
+use crate::bind::Binder;
+use crate::bind::bound::{Bound, Ddl, Insert, Step, scalar};
+use crate::bind::coerce::Typed;
+use crate::bind::scope::{Clause, Scope};
+use crate::catalog::{Column, Kind, MaterializedView};
+use crate::error::{Error, SqlState};
+use crate::hir::Expr;
+use crate::mir::CollectionId;
+use crate::plan::Notice;
+use crate::repr::text::{self, TextSettings};
+use crate::repr::{ColumnType, Type};
+
+/// `CREATE TABLE name [(names)] AS query`.
+struct TableAs<'a> {
+    schema: String,
+    name: String,
+    names: &'a [ast::Ident],
+    query: &'a mut ast::Query,
+    with_data: bool,
+}
+
+impl Binder<'_> {
+    pub(in crate::bind) fn bind_create_table(
+        &mut self,
+        create: &mut ast::CreateTable,
+    ) -> Result<Bound, Error> {
+        refuse_table_clauses(create)?;
+        let (schema, name) = match self.new_name(&create.name)? {
+            Ok(name) => name,
+            Err(message) => {
+                return self.exists(create.if_not_exists, SqlState::DUPLICATE_TABLE, message, "CREATE TABLE");
+            }
+        };
+        match &mut create.body {
+            TableBody::Declared => {}
+            TableBody::As { columns, query, with_data } => {
+                let with_data = *with_data;
+                return self.bind_table_as(TableAs { schema, name, names: columns, query, with_data });
+            }
+            TableBody::LatestOf { stream, .. } => {
+                return Err(Error::unsupported("CREATE TABLE … FROM LATEST OF is not supported")
+                    .at(stream.position()));
+            }
+        }
+        let mut columns = self.bind_columns(&mut create.columns)?;
+        let mut keys = Keys::new(self.catalog, &schema, &name);
+        for definition in &create.columns {
+            let column = position_of(&columns, &definition.name)?;
+            for constraint in &definition.constraints {
+                match &constraint.kind {
+                    ColumnConstraintKind::PrimaryKey => {
+                        keys.set_primary(constraint.name.as_ref(), vec![column], constraint.position)?;
+                    }
+                    ColumnConstraintKind::Unique { nulls_not_distinct } => {
+                        refuse_nulls_not_distinct(*nulls_not_distinct, constraint.position)?;
+                        keys.add_unique(constraint.name.as_ref(), vec![column], &columns);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for constraint in &create.constraints {
+            let position = constraint.position;
+            match &constraint.kind {
+                TableConstraintKind::PrimaryKey(names) => {
+                    keys.set_primary(constraint.name.as_ref(), key_columns(&columns, names)?, position)?;
+                }
+                TableConstraintKind::Unique { columns: names, nulls_not_distinct } => {
+                    refuse_nulls_not_distinct(*nulls_not_distinct, position)?;
+                    keys.add_unique(constraint.name.as_ref(), key_columns(&columns, names)?, &columns);
+                }
+                TableConstraintKind::Check(_) => return Err(unsupported_check(position)),
+                TableConstraintKind::ForeignKey { .. } => return Err(unsupported_reference(position)),
+            }
+        }
+        for column in keys.primary.iter().chain(&keys.uniques).flat_map(|key| &key.columns) {
+            check_key_type(&columns[*column].typ.typ)?;
+        }
+        for column in keys.primary.iter().flat_map(|key| &key.columns) {
+            columns[*column].typ.nullable = false;
+        }
+        Ok(change("CREATE TABLE", keys.into_steps(schema, name, columns)))
+    }
+
+    /// Column definitions of a table or a stream: types, NOT NULL and defaults; keys are the caller's.
+    pub(in crate::bind) fn bind_columns(
+        &mut self,
+        definitions: &mut [ast::ColumnDefinition],
+    ) -> Result<Vec<Column>, Error> {
+        let mut columns: Vec<Column> = Vec::with_capacity(definitions.len());
+        for definition in definitions {
+            let name = &definition.name;
+            if columns.iter().any(|column| column.name == name.name) {
+                let message = format!("column \"{}\" specified more than once", name.name);
+                return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(name.position));
+            }
+            if let Some(collation) = &definition.collation
+                && !matches!(collation.last().name.as_str(), "C" | "POSIX" | "default")
+            {
+                return Err(Error::unsupported("collations are not supported")
+                    .hint("Text is compared by its bytes: COLLATE \"C\".")
+                    .at(collation.position()));
+            }
+            let typ = match serial(&definition.data_type) {
+                true => {
+                    return Err(Error::unsupported("serial columns are not supported")
+                        .hint("Use an integer column and give its values.")
+                        .at(definition.data_type.position));
+                }
+                false => self.bind_type(&definition.data_type)?,
+            };
+            columns.push(self.bind_column_constraints(
+                name.name.clone(),
+                typ,
+                &mut definition.constraints,
+            )?);
+        }
+        Ok(columns)
+    }
+
+    fn bind_column_constraints(
+        &mut self,
+        name: String,
+        typ: Type,
+        constraints: &mut [ast::ColumnConstraint],
+    ) -> Result<Column, Error> {
+        let mut column = Column::new(name, ColumnType::new(typ, true));
+        for constraint in constraints {
+            let position = constraint.position;
+            match &mut constraint.kind {
+                ColumnConstraintKind::NotNull => column.typ.nullable = false,
+                ColumnConstraintKind::Null
+                | ColumnConstraintKind::PrimaryKey
+                | ColumnConstraintKind::Unique { .. } => {}
+                ColumnConstraintKind::Default(expr) => {
+                    if column.default.is_some() {
+                        let message =
+                            format!("multiple default values specified for column \"{}\"", column.name);
+                        return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(position));
+                    }
+                    column.default = Some(self.bind_default_definition(&column, expr)?);
+                }
+                ColumnConstraintKind::Check(_) => return Err(unsupported_check(position)),
+                ColumnConstraintKind::References(_) => return Err(unsupported_reference(position)),
+                ColumnConstraintKind::Generated(_) | ColumnConstraintKind::Identity { .. } => {
+                    return Err(Error::unsupported("generated columns are not supported").at(position));
+                }
+            }
+        }
+        Ok(column)
+    }
+
+    pub(in crate::bind) fn bind_default_definition(
+        &mut self,
+        column: &Column,
+        expr: &mut ast::Expr,
+    ) -> Result<crate::catalog::Default, Error> {
+        let position = expr.start();
+        let (bound, _) = self
+            .with_frame(Scope::default(), Clause::Default, |binder| binder.bind_expr(expr))
+            .map_err(|error| match error.code {
+                SqlState::UNDEFINED_COLUMN => {
+                    Error::unsupported("cannot use column reference in DEFAULT expression").at(position)
+                }
+                _ => error,
+            })?;
+        if bound.has_subquery() {
+            return Err(Error::unsupported("cannot use subquery in DEFAULT expression").at(position));
+        }
+        let value = self.assign(Typed { expr: bound, position }, &column.typ.typ, &column.name)?;
+        if let Some(text) = frozen_literal(expr, &value, &column.typ.typ)? {
+            expr.kind = ExprKind::Literal(ast::Literal::String(text));
+        }
+        Ok(crate::catalog::Default { sql: ast::print::expr(expr), expr: Some(Arc::new(expr.clone())) })
+    }
+
+    /// PostgreSQL's one-time copy of a query's rows; over a stream, or with EMIT CHANGES, a table that is kept up to date.
+    fn bind_table_as(&mut self, table: TableAs<'_>) -> Result<Bound, Error> {
+        if table.query.emit == Some(ast::Emit::Changes) {
+            return self.bind_maintained_table(table);
+        }
+        let as_written = table.query.clone();
+        let mut bound = self.bind_query(table.query)?;
+        self.settle_columns(&mut bound)?;
+        if self.facts.depends_on.iter().any(|id| self.is_over_stream(*id)) {
+            *table.query = as_written;
+            return self.bind_maintained_table(table);
+        }
+        let columns = output_columns(&bound, table.names, table.query.position)?;
+        let columns =
+            columns.into_iter().map(|column| Column { typ: ColumnType::new(column.typ.typ, true), ..column });
+        let keys = Keys::new(self.catalog, &table.schema, &table.name);
+        let id = keys.table;
+        let steps = keys.into_steps(table.schema, table.name, columns.collect());
+        let fill = Insert { table: id, source: bound, on_conflict: None, returning: None };
+        let fill = table.with_data.then(|| Box::new(fill));
+        Ok(Bound::Change(Ddl { fill, ..Ddl::new("SELECT", steps) }))
+    }
+
+    /// Whether it is a stream, or a view that stands for a query over one.
+    fn is_over_stream(&self, id: CollectionId) -> bool {
+        self.catalog.item(id).is_some_and(|item| match item.kind {
+            Kind::Stream(_) => true,
+            Kind::View(_) => item.depends_on.iter().any(|on| self.is_over_stream(*on)),
+            _ => false,
+        })
+    }
+
+    /// A materialized view that is told as a table.
+    fn bind_maintained_table(&mut self, table: TableAs<'_>) -> Result<Bound, Error> {
+        let TableAs { schema, name, names, query, with_data } = table;
+        let position = query.position;
+        if !with_data {
+            return Err(Error::unsupported(
+                "WITH NO DATA is not supported for a table that is kept up to date",
+            )
+            .at(position));
+        }
+        let (definition, bound) = self.bind_definition(query, "table")?;
+        let columns = output_columns(&bound, names, position)?;
+        let message = format!("table \"{name}\" is kept up to date with its query and cannot be written to");
+        self.notice(
+            Notice::new(SqlState::SUCCESSFUL_COMPLETION, message)
+                .hint("CREATE TABLE … AS over tables alone copies once, unless it ends in EMIT CHANGES.")
+                .once(),
+        );
+        let kind = Kind::MaterializedView(MaterializedView { columns, definition, table: true });
+        let item = self.new_item(schema, name, kind);
+        Ok(change("CREATE TABLE", vec![Step::Create(Box::new(item))]))
+    }
+}
+
+/// The text by which every session reads the value of a literal, where the settings of this one say what its own text means.
+fn frozen_literal(expr: &ast::Expr, value: &Expr, typ: &Type) -> Result<Option<String>, Error> {
+    let is_literal = match &expr.kind {
+        ExprKind::Literal(ast::Literal::String(_)) => true,
+        ExprKind::Cast { operand, .. } => matches!(operand.kind, ExprKind::Literal(ast::Literal::String(_))),
+        _ => false,
+    };
+    let dated = typ.is_datetime() || matches!(typ, Type::Interval(_));
+    let Some(value) = scalar(value).filter(|_| is_literal && dated) else { return Ok(None) };
+    let mut out = String::new();
+    text::format(value.eval(&[], &bumpalo::Bump::new())?, typ, &TextSettings::default(), &mut out);
+    Ok(Some(out))
+}
+
+fn serial(typ: &ast::TypeName) -> bool {
+    matches!(
+        typ.name.last().name.as_str(),
+        "serial" | "serial2" | "serial4" | "serial8" | "bigserial" | "smallserial"
+    )
+}
+
+fn unsupported_check(position: u32) -> Error {
+    Error::unsupported("CHECK constraints are not supported").at(position)
+}
+
+fn unsupported_reference(position: u32) -> Error {
+    Error::unsupported("foreign keys are not supported")
+        .hint("Leave REFERENCES out; join on the columns.")
+        .at(position)
+}
+
+fn refuse_nulls_not_distinct(nulls_not_distinct: bool, position: u32) -> Result<(), Error> {
+    match nulls_not_distinct {
+        true => Err(Error::unsupported("NULLS NOT DISTINCT is not supported").at(position)),
+        false => Ok(()),
+    }
+}
+
+fn refuse_table_clauses(create: &ast::CreateTable) -> Result<(), Error> {
+    if let Some(persistence) = &create.persistence {
+        let message = format!("{} tables are not supported", persistence.name.to_uppercase());
+        return Err(Error::unsupported(message).at(persistence.position));
+    }
+    if let Some(like) = create.like.first() {
+        return Err(Error::unsupported("LIKE in CREATE TABLE is not supported").at(like.position()));
+    }
+    refuse_options(&create.options)
+}
