@@ -306,9 +306,10 @@ impl<'a> Case<'a> {
         let script = self.script.join(";\n");
         panic!("SEED={} CASES=1: {way} at {time}\n{sql}\n{what}\n{script}", self.seed)
     }
+}
 
-    // ---- talking ----
-
+/// Talking.
+impl<'a> Case<'a> {
     fn both(&mut self, ours: &str, postgres: &str) {
         self.ours(ours);
         self.postgres(postgres);

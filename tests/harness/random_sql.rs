@@ -158,9 +158,10 @@ impl Generator {
             transactions: 0,
         }
     }
+}
 
-    // ---- transactions ----
-
+/// Transactions.
+impl Generator {
     /// The statements of one transaction.
     pub fn transaction(&mut self) -> Vec<String> {
         self.transactions += 1;
@@ -235,9 +236,10 @@ impl Generator {
             _ => format!("{column} = {}", self.literal(typ)),
         }
     }
+}
 
-    // ---- queries ----
-
+/// Queries.
+impl Generator {
     /// A view for later queries to read, of few rows: its name, its columns' names and its query.
     pub fn view(&mut self, name: &str) -> (Vec<String>, String) {
         self.begin(Failing::Never);
@@ -467,9 +469,10 @@ impl Generator {
         let sql = format!("SELECT {} FROM {from}{filter}{group}{having}", exprs.join(", "));
         Query { sql, types, fails }
     }
+}
 
-    // ---- windows ----
-
+/// Windows.
+impl Generator {
     /// Functions over windows; sometimes only the first rows of each partition.
     fn windowed(&mut self, from: &str, scope: &Scope, filter: &str) -> Query {
         let before = self.failures;
@@ -641,9 +644,10 @@ impl Generator {
             (_, _) => (call("max"), typ),
         }
     }
+}
 
-    // ---- FROM ----
-
+/// FROM.
+impl Generator {
     fn from(&mut self, depth: usize) -> (String, Scope) {
         if depth > 0 && self.rng.one_in(6) {
             return self.three_tables();
@@ -745,9 +749,10 @@ impl Generator {
         }
         (format!("{left} {kind} {right} ON {}", conditions.join(" AND ")), scope)
     }
+}
 
-    // ---- expressions ----
-
+/// Expressions.
+impl Generator {
     fn literal(&mut self, typ: Ty) -> String {
         match typ {
             Int => format!("{}::int8", self.rng.below(4)),

@@ -97,9 +97,10 @@ impl Parser<'_> {
         }
         Ok(())
     }
+}
 
-    // ---- windows ----
-
+/// Windows.
+impl Parser<'_> {
     /// `([base] [PARTITION BY ..] [ORDER BY ..] [frame])`.
     pub fn window(&mut self) -> Result<Window> {
         let position = self.position();
@@ -181,9 +182,10 @@ impl Parser<'_> {
             None => self.unexpected(),
         }
     }
+}
 
-    // ---- expressions with keywords of their own ----
-
+/// Expressions with keywords of their own.
+impl Parser<'_> {
     /// The expression that the word here begins, if the word is not just a name.
     pub fn special_expr(&mut self) -> Result<Option<Expr>> {
         let position = self.position();

@@ -66,9 +66,10 @@ impl<'a> Parser<'a> {
     pub fn is_canonical(&self) -> bool {
         self.limits.printed
     }
+}
 
-    // ---- looking ----
-
+/// Looking.
+impl<'a> Parser<'a> {
     /// The token after `ahead` others; the last one stands for all that would follow it.
     fn token(&self, ahead: usize) -> &Token<'a> {
         self.tokens
@@ -159,9 +160,10 @@ impl<'a> Parser<'a> {
             _ => None,
         }
     }
+}
 
-    // ---- taking ----
-
+/// Taking.
+impl<'a> Parser<'a> {
     pub fn advance(&mut self) {
         if self.next + 1 < self.tokens.len() {
             self.next += 1;
@@ -217,9 +219,10 @@ impl<'a> Parser<'a> {
         self.expect_symbol(")")?;
         Ok(items)
     }
+}
 
-    // ---- names ----
-
+/// Names.
+impl<'a> Parser<'a> {
     fn ident_if(&mut self, allowed: impl FnOnce(Category) -> bool) -> Option<Ident> {
         let position = self.position();
         let name = match self.kind() {
@@ -289,9 +292,10 @@ impl<'a> Parser<'a> {
     pub fn optional_column_list(&mut self) -> Result<Vec<Ident>> {
         if self.is_symbol("(") { self.column_list() } else { Ok(Vec::new()) }
     }
+}
 
-    // ---- literals ----
-
+/// Literals.
+impl<'a> Parser<'a> {
     pub fn string(&mut self) -> Result<String> {
         match self.kind() {
             TokenKind::String(text) => {
@@ -330,9 +334,10 @@ impl<'a> Parser<'a> {
                 .at(position)
         })
     }
+}
 
-    // ---- errors ----
-
+/// Errors.
+impl<'a> Parser<'a> {
     /// The error that PostgreSQL's grammar gives when it cannot go on with the next token.
     pub fn unexpected<T>(&self) -> Result<T> {
         let ahead = match self.partial.get() {
@@ -349,9 +354,10 @@ impl<'a> Parser<'a> {
             }
         })
     }
+}
 
-    // ---- recursion ----
-
+/// Recursion.
+impl<'a> Parser<'a> {
     /// Parses what may hold itself.
     pub fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= self.limits.depth {

@@ -121,9 +121,10 @@ impl Parser<'_> {
         }
         Ok(Statement::CreateSchema(CreateSchema { name, if_not_exists, position }))
     }
+}
 
-    // ---- tables and streams ----
-
+/// Tables and streams.
+impl Parser<'_> {
     fn create_table(&mut self, persistence: Option<Ident>, position: u32) -> Result<Statement> {
         self.expect("table")?;
         let if_not_exists = self.if_not_exists()?;
@@ -428,9 +429,10 @@ impl Parser<'_> {
             CreateStream { name, or_replace, if_not_exists, columns, constraints, options, body, position };
         Ok(Statement::CreateStream(Box::new(create)))
     }
+}
 
-    // ---- views and indexes ----
-
+/// Views and indexes.
+impl Parser<'_> {
     fn create_view(
         &mut self,
         or_replace: bool,
@@ -562,9 +564,10 @@ impl Parser<'_> {
         let nulls = self.nulls()?;
         Ok(IndexKey { expr, collation, operator_class, direction, nulls })
     }
+}
 
-    // ---- DROP and COMMENT ----
-
+/// DROP and COMMENT.
+impl Parser<'_> {
     pub fn object_kind(&mut self) -> Option<ObjectKind> {
         let kinds = [
             ObjectKind::Schema,

@@ -292,9 +292,10 @@ impl Parser<'_> {
         };
         Ok(Expr::new(kind, position))
     }
+}
 
-    // ---- operands ----
-
+/// Operands.
+impl Parser<'_> {
     fn prefix(&mut self, operators: Operators) -> Result<Expr> {
         let position = self.position();
         if self.is("not") && operators == Operators::All {
@@ -472,9 +473,10 @@ impl Parser<'_> {
         }
         Ok(Parenthesized::List(vec![first]))
     }
+}
 
-    // ---- steps into a value ----
-
+/// Steps into a value.
+impl Parser<'_> {
     fn path(&mut self, operand: Expr) -> Result<Expr> {
         if !self.is_symbol("[") && !self.is_symbol(".") {
             return Ok(operand);

@@ -172,9 +172,10 @@ impl Parser<'_> {
         let name = names.into_iter().find(|words| self.eat(words)).unwrap_or("");
         Ok(TimeWindowArg { name: name.to_owned(), value: self.span()?, position })
     }
+}
 
-    // ---- sources ----
-
+/// Sources.
+impl Parser<'_> {
     fn source_with_alias(&mut self) -> Result<Source> {
         let source = self.from_source()?;
         match &source {

@@ -122,9 +122,10 @@ impl Parser<'_> {
         self.expect("using")?;
         Ok(Some(Cycle { columns, set, values, using: self.column_ident()?, position }))
     }
+}
 
-    // ---- set operations ----
-
+/// Set operations.
+impl Parser<'_> {
     /// A chain of UNION and EXCEPT after its first operand.
     fn union(&mut self, first: Operand) -> Result<Operand> {
         let mut left = first;
@@ -216,9 +217,10 @@ impl Parser<'_> {
         let rows = self.comma_separated(|p| p.parenthesized(Self::expr))?;
         Ok(Values { rows, position })
     }
+}
 
-    // ---- clauses of a query ----
-
+/// Clauses of a query.
+impl Parser<'_> {
     fn query_clauses(&mut self, query: &mut Query) -> Result<()> {
         let order_by = self.order_by()?;
         if let Some(first) = order_by.first() {
@@ -388,9 +390,10 @@ impl Parser<'_> {
             Ok(None)
         }
     }
+}
 
-    // ---- SELECT ----
-
+/// SELECT.
+impl Parser<'_> {
     fn select(&mut self) -> Result<Select> {
         let position = self.position();
         self.expect("select")?;

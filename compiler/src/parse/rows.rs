@@ -181,9 +181,10 @@ impl Parser<'_> {
         }
         cascade
     }
+}
 
-    // ---- COPY ----
-
+/// COPY.
+impl Parser<'_> {
     pub fn copy(&mut self) -> Result<Statement> {
         let position = self.position();
         self.expect("copy")?;
@@ -326,9 +327,10 @@ impl Parser<'_> {
         let position = self.position();
         Ok(OptValue::String(self.string()?, position))
     }
+}
 
-    // ---- options ----
-
+/// Options.
+impl Parser<'_> {
     /// `WITH (name = value, ..)` if it is there.
     pub fn with_options(&mut self) -> Result<Vec<Opt>> {
         if self.is("with") && self.is_symbol_at(1, "(") {

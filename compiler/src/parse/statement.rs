@@ -86,9 +86,10 @@ impl Parser<'_> {
         }
         Ok(Statement::Unsupported { what: words.join(" "), position })
     }
+}
 
-    // ---- parameters ----
-
+/// Parameters.
+impl Parser<'_> {
     fn show(&mut self) -> Result<Statement> {
         self.expect("show")?;
         let position = self.position();
@@ -250,9 +251,10 @@ impl Parser<'_> {
             _ => self.unexpected(),
         }
     }
+}
 
-    // ---- transactions ----
-
+/// Transactions.
+impl Parser<'_> {
     fn transaction(&mut self) -> Result<Statement> {
         let position = self.position();
         if (self.is("commit") || self.is("rollback")) && self.is_at(1, "prepared") {
@@ -345,9 +347,10 @@ impl Parser<'_> {
         }
         Ok(true)
     }
+}
 
-    // ---- prepared statements and cursors ----
-
+/// Prepared statements and cursors.
+impl Parser<'_> {
     fn prepare(&mut self) -> Result<Statement> {
         let position = self.position();
         if self.is_at(1, "transaction") {

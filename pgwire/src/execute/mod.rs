@@ -107,9 +107,10 @@ impl Executor {
     ) -> Result<Row, Error> {
         compiler::compile_arguments(args, types, catalog, context)
     }
+}
 
-    // ---- transactions ----
-
+/// Transactions.
+impl Executor {
     /// A transaction that begins now.
     pub fn begin(&self) -> Transaction {
         Transaction::beginning(self.engine.wall_clock() as i64 - EPOCH_2000)
@@ -170,9 +171,10 @@ impl Executor {
             _ => None,
         }
     }
+}
 
-    // ---- statements ----
-
+/// Statements.
+impl Executor {
     /// Waits for the right to change what a plan changes. Others may have altered it meanwhile.
     pub async fn lock_targets(
         &self,

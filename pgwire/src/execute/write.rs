@@ -45,9 +45,8 @@ impl Written {
     }
 }
 
+/// Locks.
 impl Executor {
-    // ---- locks ----
-
     /// Locks a table for the transaction and makes its present what the statement decides by.
     pub(super) async fn lock(
         &self,
@@ -91,9 +90,10 @@ impl Executor {
             lock.settle().await;
         }
     }
+}
 
-    // ---- statements ----
-
+/// Statements.
+impl Executor {
     pub(super) async fn insert(
         &self,
         insert: &Insert,
@@ -217,9 +217,10 @@ impl Executor {
         }
         Ok(())
     }
+}
 
-    // ---- what is there ----
-
+/// What is there.
+impl Executor {
     /// The rows that an UPDATE or DELETE is about, each as often as the table has it.
     async fn selected(
         &self,

@@ -219,9 +219,10 @@ impl Session {
             PortalState::Bound | PortalState::Done => self.columns(portal.prepared.as_ref()?),
         }
     }
+}
 
-    // ---- statements and portals ----
-
+/// Statements and portals.
+impl Session {
     /// Keeps a statement under a name. The unnamed one gives way to the next; others must be new.
     pub fn keep(&mut self, name: String, prepared: Option<Prepared>) -> Result<(), Error> {
         if !name.is_empty() && self.statements.contains_key(&name) {
@@ -282,9 +283,10 @@ impl Session {
     pub fn close_portal(&mut self, name: &str) {
         self.portals.remove(name);
     }
+}
 
-    // ---- transactions ----
-
+/// Transactions.
+impl Session {
     /// A statement outside a block begins a transaction of its own.
     pub fn begin_implicit(&mut self) {
         if self.state == TransactionState::Idle {
@@ -359,9 +361,10 @@ impl Session {
             TransactionState::Idle | TransactionState::Failed => {}
         }
     }
+}
 
-    // ---- carrying out ----
-
+/// Carrying out.
+impl Session {
     /// Carries out a compiled statement up to its first row.
     pub async fn start(&mut self, prepared: &Arc<Prepared>, values: &Row) -> Result<Answer, Error> {
         self.check_not_failed(&prepared.statement)?;

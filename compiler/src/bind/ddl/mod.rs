@@ -124,7 +124,11 @@ pub(super) fn change(tag: &'static str, steps: Vec<Step>) -> Bound {
 }
 
 /// The columns of a query's result as those of an item; `names` replace the first ones.
-pub(super) fn output_columns(query: &Query, names: &[ast::Ident], position: u32) -> Result<Vec<Column>, Error> {
+pub(super) fn output_columns(
+    query: &Query,
+    names: &[ast::Ident],
+    position: u32,
+) -> Result<Vec<Column>, Error> {
     if names.len() > query.names.len() {
         return Err(Error::new(
             SqlState::SYNTAX_ERROR,
