@@ -11,9 +11,10 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use bytes::BytesMut;
+use harness::scripts;
 use harness::server::{Options, Server};
 use postgres::Client;
 use postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
@@ -144,11 +145,7 @@ fn recordings() -> Vec<PathBuf> {
 
 /// What psql prints for these lines of input, each line echoed before its output.
 fn psql(port: u16, commands: &[&str]) -> String {
-    let mut child = Command::new("psql")
-        .args(["-X", "-q", "-h", "127.0.0.1", "-p", &port.to_string(), "-U", "ann", "-d", "shop"])
-        .args(["-P", "pager=off"])
-        .env("LC_ALL", "C.UTF-8")
-        .env_remove("PGOPTIONS")
+    let mut child = scripts::psql(port)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -132,6 +132,7 @@ impl<'a> Case<'a> {
         }
         let until = self.now() + 1;
         let histories = self.histories(from, until);
+        self.transactions_have_one_time_each(&histories, from);
         for index in 0..self.queries.len() {
             self.check(index, &histories, from, until);
         }
@@ -214,6 +215,18 @@ impl<'a> Case<'a> {
             histories.insert(id, Updates { oks: updates.collect(), errs: vec![] });
         }
         histories
+    }
+
+    /// A block's writes appear at one time, whatever tables they go to.
+    fn transactions_have_one_time_each(&self, histories: &BTreeMap<CollectionId, Updates>, from: u64) {
+        let times: BTreeSet<u64> =
+            histories.values().flat_map(|h| h.oks.iter().map(|(_, time, _)| *time)).collect();
+        let mut before = from;
+        for (now, _) in &self.answers {
+            let of_it: Vec<_> = times.iter().filter(|time| (before + 1..=*now).contains(time)).collect();
+            assert!(of_it.len() <= 1, "SEED={} CASES=1: {of_it:?} are of one block", self.seed);
+            before = *now;
+        }
     }
 
     /// One query's ways against what it means.

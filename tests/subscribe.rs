@@ -5,10 +5,11 @@
 
 mod harness;
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use harness::Scratch;
 use harness::in_process::InProcess;
 use harness::random_mir::Rng;
 use harness::server::{Options, Server};
@@ -77,11 +78,11 @@ fn parsed(rows: &[String]) -> Vec<Update> {
         .collect()
 }
 
-/// In the order of times, each row at most once for each, and never by nothing.
+/// In the order of times, of one time what goes before what comes; each row at most once for each, and never by nothing.
 fn is_consolidated(updates: &[Update]) {
     let mut seen = BTreeMap::new();
     for pair in updates.windows(2) {
-        assert!(pair[0].0 <= pair[1].0, "out of order: {pair:?}");
+        assert!((pair[0].0, pair[0].1 > 0) <= (pair[1].0, pair[1].1 > 0), "out of order: {pair:?}");
     }
     for (time, diff, row) in updates {
         assert_ne!(*diff, 0, "{row} at {time}");
@@ -509,9 +510,8 @@ fn the_ledger_shows_each_change_once_among_concurrent_writers() {
     let mine: Vec<&Update> = updates.iter().filter(|(.., row)| row.starts_with("12345\t")).collect();
     let said: Vec<(i64, &str)> =
         mine.iter().map(|(_, diff, row)| (*diff, row.trim_start_matches("12345\t"))).collect();
-    let mut pairs: Vec<Vec<(i64, &str)>> = vec![said[..1].to_vec(), said[1..3].to_vec(), said[3..].to_vec()];
-    pairs.iter_mut().for_each(|pair| pair.sort_unstable());
-    assert_eq!(pairs, [vec![(1, "50")], vec![(-1, "50"), (1, "75")], vec![(-1, "75"), (1, "15")]]);
+    // What goes before what takes its place, though 15 sorts before 75.
+    assert_eq!(said, [(1, "50"), (-1, "50"), (1, "75"), (-1, "75"), (1, "15")]);
     let times: Vec<u64> = mine.iter().map(|(time, ..)| *time).collect();
     assert!(
         times[0] < times[1] && times[1] == times[2] && times[2] < times[3] && times[3] == times[4],
@@ -535,6 +535,144 @@ fn no_increment_is_lost() {
         }
     });
     assert_eq!(done(&mut client, "SELECT x FROM t"), ["2000"]);
+}
+
+/// A group commit shares the fsync, never the timestamp; and a session's commits are in its order.
+#[test]
+fn every_commit_has_a_time_of_its_own() {
+    const COMMITS: u64 = 50;
+    let data = Scratch::new("times");
+    let server = Server::start(Options { data_dir: Some(data.path()), ..Options::default() });
+    let mut client = server.connect();
+    done(&mut client, "CREATE STREAM s (number int8, writer int8)");
+    let from = now(&mut client);
+    std::thread::scope(|scope| {
+        for writer in 0..16 {
+            let mut client = server.connect();
+            let insert =
+                move |number| done(&mut client, &format!("INSERT INTO s VALUES ({number}, {writer})"));
+            scope.spawn(move || (0..COMMITS).map(insert).for_each(drop));
+        }
+    });
+    let until = now(&mut client) + 1;
+    let updates = parsed(&done(&mut client, &format!("SUBSCRIBE s AS OF {from} UP TO {until}")));
+    assert_eq!(updates.len(), 800);
+    let times: BTreeSet<u64> = updates.iter().map(|(time, ..)| *time).collect();
+    assert_eq!(times.len(), 800);
+    let mut next = BTreeMap::<&str, u64>::new();
+    for (.., row) in &updates {
+        let (number, writer) = row.split_once('\t').expect("two columns");
+        let expected = next.entry(writer).or_default();
+        assert_eq!(number, expected.to_string(), "of writer {writer}");
+        *expected += 1;
+    }
+}
+
+/// What is moved from one table to another in blocks is always somewhere, once.
+fn one_select_sees_one_time(options: Options<'_>) {
+    const MOVES: usize = 40;
+    /// Scalars, a join, a union; of tables, of views, of both.
+    const SUMS: &[&str] = &[
+        "SELECT (SELECT sum(n) FROM a) + (SELECT sum(n) FROM b)",
+        "SELECT in_a.total + in_b.total FROM in_a, in_b",
+        "SELECT (SELECT total FROM in_a) + (SELECT total FROM in_b)",
+        "SELECT sum(n) FROM (SELECT n FROM a UNION ALL SELECT n FROM b) AS everywhere",
+        "SELECT total + (SELECT sum(n) FROM b) FROM in_a",
+        "SELECT sum(total) FROM everything",
+        "SELECT sum(a.n + b.n) FROM a JOIN b USING (id)",
+    ];
+    let server = Server::start(options);
+    let mut client = server.connect();
+    for sql in [
+        "CREATE TABLE a (id int8 PRIMARY KEY, n int8)",
+        "CREATE TABLE b (id int8 PRIMARY KEY, n int8)",
+        "CREATE MATERIALIZED VIEW in_a AS SELECT sum(n) AS total FROM a",
+        "CREATE MATERIALIZED VIEW in_b AS SELECT sum(n) AS total FROM b",
+        "CREATE VIEW everything AS SELECT total FROM in_a UNION ALL SELECT n FROM b",
+        "INSERT INTO a SELECT i, 100 FROM generate_series(0, 9) AS i",
+        "INSERT INTO b SELECT i, 0 FROM generate_series(0, 9) AS i",
+    ] {
+        done(&mut client, sql);
+    }
+    let seed = harness::seed();
+    let moving = AtomicUsize::new(3);
+    let reads = std::thread::scope(|scope| {
+        for mover in 0..3 {
+            let (mut client, moving) = (server.connect(), &moving);
+            scope.spawn(move || {
+                let mut rng = Rng::new(seed ^ mover);
+                for _ in 0..MOVES {
+                    let (from, to) = (rng.below(10), rng.below(10));
+                    let units = 1 + rng.below(9);
+                    done(
+                        &mut client,
+                        &format!(
+                            "BEGIN; UPDATE a SET n = n - {units} WHERE id = {from}; \
+                             UPDATE b SET n = n + {units} WHERE id = {to}; COMMIT"
+                        ),
+                    );
+                }
+                moving.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        let mut reads = 0;
+        while moving.load(Ordering::Relaxed) > 0 {
+            for sql in SUMS {
+                assert_eq!(done(&mut client, sql), ["1000"], "{options:?}: {sql}");
+                reads += 1;
+            }
+        }
+        reads
+    });
+    assert!(reads >= SUMS.len(), "nothing was read while units moved");
+    assert_ne!(done(&mut client, "SELECT total FROM in_b"), ["0"], "nothing has moved");
+}
+
+#[test]
+fn one_select_sees_all_relations_at_one_time() {
+    one_select_sees_one_time(Options { workers: 2, ..Options::default() });
+}
+
+#[test]
+fn one_select_sees_all_relations_at_one_time_over_two_processes() {
+    one_select_sees_one_time(Options { processes: 2, ..Options::default() });
+}
+
+/// Of those who insert a key at once one succeeds, and the row is hers.
+#[test]
+fn racing_inserts_of_a_key_succeed_once() {
+    const IDS: usize = 200;
+    let server = Server::start(Options { workers: 2, ..Options::default() });
+    let mut client = server.connect();
+    done(&mut client, "CREATE TABLE t (id int8 PRIMARY KEY, owner int8)");
+    let seed = harness::seed();
+    let inserted: Vec<Rows> = std::thread::scope(|scope| {
+        let race = |owner: u64| {
+            let mut client = server.connect();
+            move || {
+                let mut rng = Rng::new(seed ^ owner);
+                let mut ids: Vec<usize> = (0..IDS).collect();
+                (1..IDS).rev().for_each(|last| ids.swap(last, rng.below(last + 1)));
+                let mut insert = |id| {
+                    let sql = format!("INSERT INTO t VALUES ({id}, {owner})");
+                    match ask(&mut client, &sql) {
+                        Ok(_) => Some(format!("{id}\t{owner}")),
+                        Err(code) => {
+                            assert_eq!(code, "23505", "{sql}");
+                            None
+                        }
+                    }
+                };
+                ids.into_iter().filter_map(&mut insert).collect::<Rows>()
+            }
+        };
+        let racing: Vec<_> = (0..8).map(|owner| scope.spawn(race(owner))).collect();
+        racing.into_iter().map(|racer| racer.join().expect("it inserts")).collect()
+    });
+    let inserted = sorted(inserted.concat());
+    assert_eq!(inserted.len(), IDS);
+    assert_eq!(sorted(done(&mut client, "SELECT id, owner FROM t")), inserted);
+    assert_eq!(done(&mut client, "SELECT count(DISTINCT id) FROM t"), [IDS.to_string()]);
 }
 
 /// Readers of their own, of views of every kind, while others write and define.

@@ -12,6 +12,7 @@ pub mod random_sql;
 pub mod scripts;
 pub mod server;
 pub mod slt;
+pub mod user;
 pub mod wire;
 
 use std::path::{Path, PathBuf};

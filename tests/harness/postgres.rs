@@ -1,12 +1,12 @@
 //! PostgreSQL 15, the oracle: one cluster a test binary, C locale, UTC, thrown away at the end.
 
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use postgres::Client;
 
+use super::user::{run_as, unless_root};
 use super::{Scratch, server};
 
 /// A running PostgreSQL; ended when it is dropped.
@@ -20,12 +20,12 @@ impl Postgres {
     pub fn start() -> Postgres {
         let bin = bin();
         let data = Scratch::new("postgres");
-        let user = unprivileged();
+        let user = unless_root("postgres");
         if let Some((uid, gid)) = user {
             std::os::unix::fs::chown(data.path(), Some(uid), Some(gid)).expect("root can give a folder away");
         }
         let cluster = data.path().join("cluster");
-        let mut initdb = as_user(&bin.join("initdb"), user);
+        let mut initdb = run_as(&bin.join("initdb"), user);
         initdb.args([
             "--no-sync",
             "--locale=C",
@@ -37,7 +37,7 @@ impl Postgres {
         let made = initdb.arg(&cluster).stdout(Stdio::null()).status().expect("initdb runs");
         assert!(made.success(), "initdb failed");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-        let mut postgres = as_user(&bin.join("postgres"), user);
+        let mut postgres = run_as(&bin.join("postgres"), user);
         postgres.arg("-D").arg(&cluster).args(["-p", &port.to_string(), "-k", "", "-h", "127.0.0.1"]);
         for setting in [
             "fsync=off",
@@ -74,24 +74,4 @@ fn bin() -> PathBuf {
     let debian = Path::new("/usr/lib/postgresql/15/bin");
     assert!(debian.join("postgres").exists(), "PostgreSQL 15 is not installed: run .ci/install");
     debian.to_owned()
-}
-
-/// PostgreSQL refuses to run as root: the ids of its own user, when we are root.
-fn unprivileged() -> Option<(u32, u32)> {
-    let output = |args: &[&str]| Command::new("id").args(args).output().expect("id runs").stdout;
-    let number = |args: &[&str]| String::from_utf8_lossy(&output(args)).trim().parse::<u32>().ok();
-    (number(&["-u"]) == Some(0)).then(|| {
-        (
-            number(&["-u", "postgres"]).expect("Debian's package made it"),
-            number(&["-g", "postgres"]).expect("likewise"),
-        )
-    })
-}
-
-fn as_user(program: &Path, user: Option<(u32, u32)>) -> Command {
-    let mut command = Command::new(program);
-    if let Some((uid, gid)) = user {
-        command.uid(uid).gid(gid).current_dir("/");
-    }
-    command
 }

@@ -1,4 +1,4 @@
-//! Scripts in other languages, run by interpreters and with packages that `.ci/install` has put into a cache folder.
+//! Programs that are not ours, which `.ci/install` has installed: psql, and interpreters with their packages in a cache folder.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,6 +11,14 @@ pub fn installed(path: &str, what: &str) -> PathBuf {
     let path = cache.unwrap_or_default().join("tidewater").join(path);
     assert!(path.exists(), "{what} is not installed ({} is missing): run `bash .ci/install`", path.display());
     path
+}
+
+/// psql, with nobody's settings and in no terminal.
+pub fn psql(port: u16) -> Command {
+    let mut command = Command::new("psql");
+    command.args(["-X", "-q", "-h", "127.0.0.1", "-p", &port.to_string(), "-U", "ann", "-d", "shop"]);
+    command.args(["-P", "pager=off"]).env("LC_ALL", "C.UTF-8").env_remove("PGOPTIONS");
+    command
 }
 
 /// What a script prints; that it fails fails the test.

@@ -183,7 +183,13 @@ impl Subscription {
             Ok(Event::Updates { at, rows }) if self.known.is_none_or(|known| at > known) => {
                 match rows.iter().find_map(|(row, ..)| row::first_error(row)) {
                     Some(error) => self.fail(error.into()),
-                    None => rows.iter().for_each(|(row, _, diff)| self.push(at, Some((row, diff)))),
+                    // What goes before what takes its place: who applies them one by one never has two rows of a key.
+                    None => {
+                        for goes in [true, false] {
+                            let updates = rows.iter().filter(|(.., diff)| (*diff < 0) == goes);
+                            updates.for_each(|(row, _, diff)| self.push(at, Some((row, diff))));
+                        }
+                    }
                 }
             }
             Ok(Event::Updates { .. }) => {}
