@@ -6,7 +6,7 @@
 //!
 //! **Errors.** An expression of a map, a group key or an aggregate that fails gives an error cell, which is a value like
 //! others until an expression reads it. One that fails in a filter, a join's equivalences or a table function is an error
-//! of the whole collection. Errors pass through every operator, whatever its other rows are.
+//! of the whole collection, and so is a cell of a row that a threshold compares with others. Errors pass through every operator, whatever its other rows are.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -365,7 +365,7 @@ impl<'a> Evaluator<'a> {
                 negated
             }
             Rel::Threshold { input } => {
-                let mut kept = self.eval(input)?;
+                let mut kept = self.eval_known(input)?;
                 kept.rows.retain(|(_, diff)| *diff > 0);
                 kept
             }
@@ -403,6 +403,40 @@ impl<'a> Evaluator<'a> {
             }
         }
         Ok(output)
+    }
+
+    /// What a difference is made of: an error cell in either part is the collection's, since nobody knows what it takes away or leaves.
+    fn eval_known(&mut self, rel: &Rel) -> Result<Collection, Error> {
+        deep(|| {
+            let mut known = match rel {
+                Rel::Negate { input } => {
+                    let mut known = self.eval_known(input)?;
+                    known.rows.iter_mut().for_each(|(_, diff)| *diff = -*diff);
+                    return Ok(known);
+                }
+                Rel::Union { inputs } => {
+                    let mut known = Collection::default();
+                    for input in inputs {
+                        let input = self.eval_known(input)?;
+                        known.rows.extend(input.rows);
+                        known.errs.extend(input.errs);
+                    }
+                    consolidate(&mut known.rows);
+                    return Ok(known);
+                }
+                rel => self.eval(rel)?,
+            };
+            let Collection { rows, errs } = &mut known;
+            rows.retain(|(row, _)| {
+                let error = row.iter().find_map(|datum| match datum {
+                    Datum::Error(error) => Some(error.to_owned()),
+                    _ => None,
+                });
+                errs.extend(error.clone());
+                error.is_none()
+            });
+            Ok(known)
+        })
     }
 
     /// The inputs joined one after the other: each row meets the rows whose expressions, in the classes that both sides have

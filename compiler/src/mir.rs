@@ -67,7 +67,8 @@ pub enum Rel {
     Lookup(Lookup),
     /// Multiplicities negated. Not append-only.
     Negate { input: Box<Rel> },
-    /// Rows whose multiplicity is positive, with it; the others vanish. Memory: the input, by whole row.
+    /// Rows whose multiplicity is positive, with it; the others vanish. An error cell is the collection's error: it says not which row
+    /// is there. Memory: the input, by whole row.
     Threshold { input: Box<Rel> },
     /// Multiplicities added. At least one input; their types agree but for typmods. Memory: none.
     Union { inputs: Vec<Rel> },

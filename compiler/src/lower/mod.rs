@@ -161,6 +161,13 @@ fn peel(rel: &Rel) -> (&Rel, Mfp) {
     }
 }
 
+/// All columns, where those that can hold an error cell hold none. Below a sign: an error has no sign, and must not be taken away by one.
+fn known(fallible: &[bool]) -> Mfp {
+    let columns = (0..fallible.len()).filter(|column| fallible[*column]).map(ScalarExpr::Column);
+    // True of every value, and of an error that error.
+    Mfp::new(fallible.len()).filter(columns.map(|column| column.is_null().is_not_null()))
+}
+
 struct Lowerer<'a> {
     sources: &'a dyn Sources,
     lifetime: Lifetime,
@@ -226,7 +233,7 @@ impl<'a> Lowerer<'a> {
             // A function of each row is the same before and after the sign.
             Rel::Negate { input } => Node::new(Op::Negate { input: Box::new(self.lower(input, mfp)) }),
             Rel::Threshold { input } => {
-                let input = Box::new(self.lower_whole(input));
+                let input = Box::new(self.lower(input, known(&self.fallible.columns(input))));
                 apply(Node::new(Op::Threshold { input }), mfp)
             }
             Rel::Union { inputs } => {

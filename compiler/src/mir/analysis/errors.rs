@@ -144,6 +144,7 @@ impl<'a> Fallible<'a> {
                     let keys = lookup.keys.iter().any(|(a, b)| fails(a, &left) || fails(b, &right));
                     keys || lookup.on.iter().any(|on| fails(on, &[left.clone(), right.clone()].concat()))
                 }
+                Rel::Threshold { input } => self.columns(input).contains(&true),
                 Rel::TopK { input, order, .. } => {
                     let fallible = self.columns(input);
                     order.iter().any(|key| fails(&key.expr, &fallible))
