@@ -38,8 +38,15 @@ use postgres::{Client, SimpleQueryMessage};
 /// Schemas with a history each, for each number of workers.
 const CASES: u64 = 10;
 /// Queries for each history, by whether they can fail.
-const QUERIES: [Failing; 6] =
-    [Failing::Never, Failing::Never, Failing::Never, Failing::Never, Failing::Somewhere, Failing::Exactly];
+const QUERIES: [Failing; 7] = [
+    Failing::Never,
+    Failing::Never,
+    Failing::Never,
+    Failing::Never,
+    Failing::Somewhere,
+    Failing::Exactly,
+    Failing::Exactly,
+];
 const TRANSACTIONS: usize = 8;
 /// The views of the second kind are created after so many transactions.
 const LATE: usize = 4;
