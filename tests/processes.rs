@@ -85,7 +85,10 @@ fn processes_of_different_groups_refuse_each_other() {
 
 #[test]
 fn a_server_with_subscribers_ends_within_a_second() {
-    for options in [Options::default(), Options { processes: 2, ..Options::default() }] {
+    for (processes, told) in [(1, "INT"), (1, "TERM"), (2, "INT"), (2, "TERM")] {
+        let logs = Scratch::new("logs");
+        let stderr = logs.path().join("stderr");
+        let options = Options { processes, stderr: Some(&stderr), ..Options::default() };
         let mut server = Server::start(options);
         let mut writer = Wire::connect(server.port);
         writer.ask("CREATE TABLE t (a int PRIMARY KEY)");
@@ -96,9 +99,12 @@ fn a_server_with_subscribers_ends_within_a_second() {
             assert_eq!(subscriber.listen(0).len(), 2);
         }
         let asked = Instant::now();
-        signal(server.process(), "INT");
-        assert_eq!(server.process().wait().expect("it ends").code(), Some(0));
+        signal(server.process(), told);
+        for process in 0..processes {
+            assert_eq!(server.process_at(process).wait().expect("it ends").code(), Some(0), "{options:?}");
+        }
         assert!(asked.elapsed() < END, "{options:?}: {:?}", asked.elapsed());
+        assert_eq!(std::fs::read_to_string(&stderr).expect("it is there"), "", "{options:?}: {told}");
         for mut subscriber in subscribers {
             assert!(subscriber.listen(1)[0].starts_with("Error FATAL 57P01 "), "{options:?}");
         }

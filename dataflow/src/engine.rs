@@ -530,6 +530,7 @@ impl Engine {
     /// Ends the coordinator and the workers and closes storage. Later calls answer that the engine is closed. Workers are told, not
     /// waited for: what they are computing can be computed again.
     pub fn close(&self) {
+        worker::group_ends();
         let (done, ended) = channel();
         if self.inner.events.send(Event::Close(done)).is_ok() {
             let _ = ended.recv();
@@ -542,6 +543,7 @@ impl Engine {
         if let Err(error) = self.inner.storage.close() {
             tracing::warn!(%error, "storage did not close cleanly");
         }
+        worker::wait_for_others(self.inner.remote_workers / self.inner.local_workers);
     }
 }
 

@@ -1,12 +1,14 @@
 //! The loss of a thread or of a process of the group: whatever remains cannot complete what was shared, and storage has everything
 //! that was acknowledged, so this process ends; the group starts anew. One way for all of it: the thread panics.
 //!
+//! When the group ends because it was told to, its processes leave one another in no order: that is no loss.
+//!
 //! A peer that is gone is the peer's affair, a shard that cannot be read the disk's: each is one line. A thread of ours that panics
 //! otherwise is a defect, and says where.
 
 use std::any::Any;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, LazyLock, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,6 +19,12 @@ const GOODBYE: Duration = Duration::from_millis(500);
 /// The threads without which the engine cannot go on begin with these names.
 const OURS: [&str; 3] = ["timely", "coordinator", "storage"];
 
+/// The group was told to end.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// How many other processes have left since then.
+static LEFT: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
 static LOST: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
 
 /// Resolves when this process is about to end, so that clients can be told.
@@ -24,6 +32,29 @@ pub async fn lost() {
     let mut lost = LOST.subscribe();
     // The sender is never dropped.
     let _ = lost.wait_for(|lost| *lost).await;
+}
+
+/// From here on, other processes may leave.
+pub fn group_ends() {
+    ENDING.store(true, Ordering::Release);
+}
+
+/// Waits until the other processes have left, though not for long: whoever leaves first may take along what they are told.
+pub fn wait_for_others(others: usize) {
+    let left = LEFT.0.lock().expect("invariant: nothing panics while it counts");
+    let _ = LEFT.1.wait_timeout_while(left, GOODBYE, |left| *left < others);
+}
+
+/// Takes note that a peer has left a group that ends.
+fn peer_left(thread: &str) -> ! {
+    // Two threads speak with each peer.
+    if thread.starts_with("timely:recv") {
+        *LEFT.0.lock().expect("invariant: nothing panics while it counts") += 1;
+        LEFT.1.notify_all();
+    }
+    loop {
+        std::thread::park();
+    }
 }
 
 /// From here on, a panic of one of our threads ends the process.
@@ -39,14 +70,18 @@ pub(super) fn end_the_process() {
         if !OURS.iter().any(|ours| name.starts_with(ours)) {
             return before(panic);
         }
-        static ENDING: AtomicBool = AtomicBool::new(false);
-        if ENDING.swap(true, Ordering::AcqRel) {
+        let no_defect = no_defect(name, panic.payload());
+        if no_defect.is_some() && ENDING.load(Ordering::Acquire) {
+            peer_left(name);
+        }
+        static FALLING: AtomicBool = AtomicBool::new(false);
+        if FALLING.swap(true, Ordering::AcqRel) {
             // Others fall with the first; there is nothing to add.
             loop {
                 std::thread::park();
             }
         }
-        match no_defect(name, panic.payload()) {
+        match no_defect {
             Some(line) => eprintln!("tidewater: {line}"),
             None => {
                 before(panic);

@@ -29,7 +29,7 @@ use commands::Commands;
 use peers::Group;
 use traces::Traces;
 
-pub use lost::lost;
+pub use lost::{group_ends, lost, wait_for_others};
 
 /// The longest that a worker sleeps when nothing wakes it.
 const PARK_MAX: Duration = Duration::from_millis(250);
@@ -147,6 +147,7 @@ impl State {
 
     /// Drops every dataflow; a process that only works for process 0 ends.
     fn shut_down(mut self, worker: &mut Worker) {
+        lost::group_ends();
         if self.respond.is_remote() {
             std::process::exit(0);
         }
