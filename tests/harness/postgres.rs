@@ -70,7 +70,8 @@ impl Drop for Postgres {
     }
 }
 
-fn bin() -> PathBuf {
+/// Where the programs of PostgreSQL 15 are, psql among them.
+pub fn bin() -> PathBuf {
     let debian = Path::new("/usr/lib/postgresql/15/bin");
     assert!(debian.join("postgres").exists(), "PostgreSQL 15 is not installed: run .ci/install");
     debian.to_owned()

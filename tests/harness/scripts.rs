@@ -15,7 +15,7 @@ pub fn installed(path: &str, what: &str) -> PathBuf {
 
 /// psql, with nobody's settings and in no terminal.
 pub fn psql(port: u16) -> Command {
-    let mut command = Command::new("psql");
+    let mut command = Command::new(super::postgres::bin().join("psql"));
     command.args(["-X", "-q", "-h", "127.0.0.1", "-p", &port.to_string(), "-U", "ann", "-d", "shop"]);
     command.args(["-P", "pager=off"]).env("LC_ALL", "C.UTF-8").env_remove("PGOPTIONS");
     command
