@@ -6,7 +6,7 @@ use crate::catalog::{Change, Item};
 use crate::error::{Error, SqlState};
 use crate::explain::{self, Names, Tree};
 use crate::mir::CollectionId;
-use crate::plan::{Access, FastPath, Finishing, Source};
+use crate::plan::{Access, FastPath, Finishing, Sorted, Source};
 use crate::{Compiler, catalog, decorrelate, hir, items};
 
 /// Collections by their qualified names.
@@ -169,7 +169,13 @@ fn fast_path_tree(path: &FastPath, names: &dyn Names) -> Tree {
             format!("range ({}){}{}", key(prefix), bound(">", lower), bound("<", upper))
         }
     };
-    let line = format!("Read: {} by {}: {access}", names.name(path.relation), names.name(path.arrangement));
+    let order = match path.sorted {
+        Some(Sorted { backwards: false, .. }) => ", the first",
+        Some(Sorted { backwards: true, .. }) => ", the last first",
+        None => "",
+    };
+    let line =
+        format!("Read: {} by {}: {access}{order}", names.name(path.relation), names.name(path.arrangement));
     let mfp = explain::mfp_text(&path.mfp);
     let children = if mfp.is_empty() { Vec::new() } else { vec![Tree::leaf(mfp.trim_start())] };
     Tree::new(line, children)

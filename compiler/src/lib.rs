@@ -179,7 +179,7 @@ impl Compiler<'_> {
         let mut rel = rel;
         put_in(&mut rel, &contents);
         let sources = items::Sources(self.catalog);
-        if let Some(path) = lower::fast_path::fast_path(&rel, &sources) {
+        if let Some(path) = lower::fast_path::fast_path(&rel, finishing, &sources) {
             return Ok(Source::FastPath(path));
         }
         let rel = limited(rel, finishing);

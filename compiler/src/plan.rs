@@ -216,8 +216,21 @@ pub struct FastPath {
     pub identity: lir::Identity,
     pub layout: lir::Layout,
     pub access: Access,
+    /// Where the query wants its first rows by the arrangement's order: no more records are read than they are of.
+    pub sorted: Option<Sorted>,
     /// Over the arrangement's record; yields the source's columns.
     pub mfp: Mfp,
+}
+
+/// An order that an arrangement's records have, as far as a query asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sorted {
+    /// By so many leading columns of the key.
+    pub columns: usize,
+    /// From the last record to the first.
+    pub backwards: bool,
+    /// Among records that are equal in these columns the query wants an order of its own.
+    pub ties: bool,
 }
 
 /// Which records of an arrangement are read.

@@ -71,6 +71,20 @@ impl Contents {
         flow
     }
 
+    /// Visits the records between two keys as of `at`, the greatest key first; those of known keys in the order of these.
+    pub fn visit_back(&self, range: &Range, at: Timestamp, visit: Visit<'_>) -> ControlFlow<()> {
+        let Range::Between { from, to } = range else { return self.visit(range, at, visit) };
+        let mut flow = ControlFlow::Continue(());
+        let _ = self.oks.scan_back(to.as_deref(), at, |key, value, diff| {
+            if key < &from[..] {
+                return ControlFlow::Break(());
+            }
+            flow = visit(key, value, diff);
+            flow
+        });
+        flow
+    }
+
     /// Err if a row that a read of the range at `at` would look at has failed.
     pub fn check(&self, range: &Range, at: Timestamp) -> Result<(), EvalError> {
         self.error(range, at).map_or(Ok(()), |error| Err(EvalError::decode(error)))

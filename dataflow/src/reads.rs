@@ -1,5 +1,6 @@
 //! Reads of published arrangements on the caller's own thread.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use compiler::scalar::EvalError;
@@ -86,17 +87,36 @@ impl Read {
         Ok(())
     }
 
+    /// How many workers of this process have a part of the index-th arrangement.
+    pub fn parts(&self, index: usize) -> usize {
+        self.relations[index].0.published.parts()
+    }
+
     /// Visits the records in the range of the index-th arrangement in this process, worker by worker, each in key order.
     pub fn visit(&self, index: usize, range: &Range, visit: Visit<'_>) -> Result<(), EvalError> {
-        let published = &self.relations[index].0.published;
-        for part in 0..published.parts() {
-            let (contents, _) = published.part(part);
-            contents.check(range, self.at)?;
-            if contents.visit(range, self.at, visit).is_break() {
+        for part in 0..self.parts(index) {
+            if self.visit_part(index, part, range, false, visit)?.is_break() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// As [`Read::visit`], of one worker, in key order or `backwards`.
+    pub fn visit_part(
+        &self,
+        index: usize,
+        part: usize,
+        range: &Range,
+        backwards: bool,
+        visit: Visit<'_>,
+    ) -> Result<ControlFlow<()>, EvalError> {
+        let (contents, _) = self.relations[index].0.published.part(part);
+        contents.check(range, self.at)?;
+        Ok(match backwards {
+            true => contents.visit_back(range, self.at, visit),
+            false => contents.visit(range, self.at, visit),
+        })
     }
 
     /// Whether part of the index-th arrangement lies in other processes: [`Read::remote`] has those records.

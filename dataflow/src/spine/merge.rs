@@ -46,6 +46,19 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// Moves behind the last key.
+    pub fn seek_end(&mut self) {
+        self.heads.iter_mut().for_each(|head| head.key = head.batch.storage.keys.len());
+    }
+
+    /// Moves back to the greatest key before where the batches stand.
+    pub fn step_back(&mut self) -> Option<&'a [u8]> {
+        let before = |head: &Head<'a>| head.batch.storage.keys.get(head.key.checked_sub(1)?);
+        let greatest = self.heads.iter().filter_map(before).max()?;
+        self.heads.iter_mut().filter(|head| before(head) == Some(greatest)).for_each(|head| head.key -= 1);
+        Some(greatest)
+    }
+
     /// The values of `key`, at or before which all batches stand.
     pub fn values(&self, key: &[u8]) -> Values<'a> {
         let found = self.heads.iter().filter(|head| head.key() == Some(key));

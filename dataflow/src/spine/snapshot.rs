@@ -117,6 +117,30 @@ impl Snapshot {
         ControlFlow::Continue(())
     }
 
+    /// All rows with keys before `to` as of `at`, the greatest key first (the values of a key in their order), until `visit` breaks.
+    pub fn scan_back<'a>(
+        &'a self,
+        to: Option<&[u8]>,
+        at: Timestamp,
+        mut visit: impl FnMut(&'a [u8], &'a [u8], Diff) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        debug_assert!(self.since <= at, "read at {at} of what begins at {}", self.since);
+        let mut keys = self.keys();
+        match to {
+            Some(to) => keys.seek(to),
+            None => keys.seek_end(),
+        }
+        while let Some(key) = keys.step_back() {
+            let mut values = keys.values(key);
+            while let Some((value, sum)) = values.next(at) {
+                if sum != 0 {
+                    visit(key, value, sum)?;
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     /// The rows whose key begins with these bytes: with a packed row of leading key columns, those with their values.
     pub fn scan_prefix<'a>(
         &'a self,

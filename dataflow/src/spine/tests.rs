@@ -23,6 +23,17 @@ fn check(snapshot: &Snapshot, at: Timestamp, model: &Model) {
     });
     let wanted: Vec<_> = model.iter().map(|(row, diff)| (row.clone(), *diff)).collect();
     assert_eq!(found, wanted, "scan at {at}");
+    for to in [None, Some(vec![2, 17]), Some(vec![2, 17, 0])] {
+        let mut found = Vec::new();
+        let _ = snapshot.scan_back(to.as_deref(), at, |key, value, diff| {
+            found.push(((key.to_vec(), value.to_vec()), diff));
+            ControlFlow::Continue(())
+        });
+        assert!(found.is_sorted_by(|((former, _), _), ((latter, _), _)| former >= latter), "{found:?}");
+        found.sort();
+        let before = |((key, _), _): &&((Vec<u8>, Vec<u8>), Diff)| to.as_ref().is_none_or(|to| key < to);
+        assert_eq!(found, wanted.iter().filter(before).cloned().collect::<Vec<_>>(), "backwards at {at}");
+    }
     for key in 0..40u8 {
         let mut found = Vec::new();
         snapshot.lookup(&[key / 8, key], at, |value, diff| found.push((value.to_vec(), diff)));

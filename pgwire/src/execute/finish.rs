@@ -34,10 +34,9 @@ impl Cut {
         Ok(Cut { offset, limit })
     }
 
-    /// How many rows need to be read when their order does not matter.
-    pub fn needed(&self, finishing: &Finishing) -> Option<usize> {
-        let needed = self.limit?.checked_add(self.offset)?;
-        finishing.order.is_empty().then_some(needed)
+    /// How many rows need to be read, if the first are.
+    pub fn needed(&self) -> Option<usize> {
+        self.limit?.checked_add(self.offset)
     }
 
     fn range(&self, len: usize) -> std::ops::Range<usize> {

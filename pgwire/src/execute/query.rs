@@ -12,13 +12,14 @@ use compiler::catalog::{Arrangement, Catalog};
 use compiler::interpret;
 use compiler::lir::{Body, Dataflow, FragmentIndex, Node, NodeId, Op};
 use compiler::mir::{CollectionId, Rel};
-use compiler::plan::{Access, FastPath, Query, Source};
+use compiler::plan::{Access, FastPath, Query, Sorted, Source};
 use compiler::repr::{Datum, Row, RowBuf, Type, encode_canonical};
 use compiler::scalar::{MfpPlan, ScalarExpr, Scratch};
 use compiler::{Error, SqlState};
 use dataflow::contents::Range;
 use dataflow::coordinator::fragments::Readable;
 use dataflow::output::answer_too_large;
+use dataflow::reads::Read;
 use dataflow::storage::{Diff, Updates};
 use dataflow::tables::key_length;
 
@@ -48,13 +49,14 @@ impl Executor {
             &bound
         };
         let cut = Cut::of(&query.finishing)?;
-        let needed = cut.needed(&query.finishing);
+        let first = cut.needed();
+        let needed = first.filter(|_| query.finishing.order.is_empty());
         let rows = match &query.source {
             Source::Constant { rel } => interpreted(rel, &BTreeMap::new(), needed, interrupt)?,
             Source::Interpret { rel, contents } => {
                 tokio::task::block_in_place(|| interpreted(rel, contents, needed, interrupt))?
             }
-            Source::FastPath(path) => self.fast_path(path, needed, transaction, interrupt).await?,
+            Source::FastPath(path) => self.fast_path(path, first, needed, transaction, interrupt).await?,
             Source::Dataflow(dataflow) => {
                 let dataflow = self.with_own_changes(dataflow, transaction)?;
                 self.run(dataflow, needed, interrupt).await?
@@ -94,6 +96,7 @@ impl Executor {
     async fn fast_path(
         &self,
         path: &FastPath,
+        first: Option<usize>,
         needed: Option<usize>,
         transaction: &mut Transaction,
         interrupt: &Interrupt,
@@ -103,7 +106,9 @@ impl Executor {
         let touched = self.touched(&catalog, &BTreeSet::from([path.relation]), transaction);
         let mut gather = Gather::new(needed, interrupt);
         let mut through = Through::new(path.mfp.plan(), &mut gather);
-        if !touched {
+        if !touched && let Some((sorted, first)) = path.sorted.zip(first) {
+            self.stored_first(path, &range, sorted, first, interrupt, &mut through).await?;
+        } else if !touched {
             self.stored(path, &range, interrupt, &mut |key, value, diff| through.push(key, value, diff))
                 .await?;
         } else if catalog.item(path.relation).is_some_and(|item| item.has_shard())
@@ -172,16 +177,70 @@ impl Executor {
         {
             return Ok(());
         }
+        let read = self.complete(readable, interrupt).await?;
+        match range {
+            Range::Keys(_) => read.visit(0, range, visit)?,
+            Range::Between { .. } => tokio::task::block_in_place(|| read.visit(0, range, visit))?,
+        }
+        self.remote(path, &read, range, visit).await
+    }
+
+    /// As [`Executor::stored`], of each worker's records in a sorted range only as many as the first rows are of: with those that are
+    /// equal to the last of them, where that leaves the order open.
+    async fn stored_first(
+        &self,
+        path: &FastPath,
+        range: &Range,
+        sorted: Sorted,
+        first: usize,
+        interrupt: &Interrupt,
+        through: &mut Through<'_, '_>,
+    ) -> Result<(), Error> {
+        let read = self.complete(self.readable(path)?, interrupt).await?;
+        tokio::task::block_in_place(|| -> Result<(), Error> {
+            for part in 0..read.parts(0) {
+                let before = through.gathered();
+                // What the record is sorted by that the last of the first rows came of.
+                let mut last: Option<Vec<u8>> = None;
+                let flow = read.visit_part(0, part, range, sorted.backwards, &mut |key, value, diff| {
+                    let by = &key[..key_length(key, sorted.columns)];
+                    if last.as_ref().is_some_and(|last| !sorted.ties || by != last) {
+                        return ControlFlow::Break(());
+                    }
+                    through.push(key, value, diff)?;
+                    if last.is_none() && through.gathered() - before >= first {
+                        last = Some(by.to_vec());
+                    }
+                    ControlFlow::Continue(())
+                })?;
+                if flow.is_break() && last.is_none() {
+                    break; // It failed, or was interrupted.
+                }
+            }
+            Ok(())
+        })?;
+        self.remote(path, &read, range, &mut |key, value, diff| through.push(key, value, diff)).await
+    }
+
+    /// A read that has all that was acknowledged.
+    async fn complete(&self, readable: Arc<Readable>, interrupt: &Interrupt) -> Result<Read, Error> {
         let read = self.engine.read(vec![readable]);
         tokio::select! {
             biased;
             error = interrupt.stopped() => return Err(error),
             complete = read.complete() => complete?,
         }
-        match range {
-            Range::Keys(_) => read.visit(0, range, visit)?,
-            Range::Between { .. } => tokio::task::block_in_place(|| read.visit(0, range, visit))?,
-        }
+        Ok(read)
+    }
+
+    /// Visits the records in a range that other processes have.
+    async fn remote(
+        &self,
+        path: &FastPath,
+        read: &Read,
+        range: &Range,
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
         for (record, diff) in read.remote(0, range).await? {
             let (key, value) = record.split_at(key_length(&record, path.layout.key));
             if visit(key, value, diff).is_break() {
@@ -345,6 +404,11 @@ pub(super) struct Through<'g, 'i> {
 impl<'g, 'i> Through<'g, 'i> {
     pub(super) fn new(plan: MfpPlan, gather: &'g mut Gather<'i>) -> Through<'g, 'i> {
         Through { plan, scratch: Scratch::default(), row: RowBuf::default(), gather, failed: None }
+    }
+
+    /// How many rows there are already.
+    fn gathered(&self) -> usize {
+        self.gather.rows.len()
     }
 
     pub(super) fn push(&mut self, key: &[u8], value: &[u8], diff: Diff) -> ControlFlow<()> {

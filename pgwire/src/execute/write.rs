@@ -285,7 +285,7 @@ impl Executor {
         let Some(range) = query::range(&path.access)? else { return Ok(RowSet::default()) };
         let cut = Cut::of(&selection.finishing)?;
         let records = self.present_records(table, path, &range, transaction).await?;
-        let mut gather = Gather::new(cut.needed(&selection.finishing), interrupt);
+        let mut gather = Gather::new(cut.needed(), interrupt);
         let mut through = Through::new(path.mfp.plan(), &mut gather);
         for record in &records {
             if through.push(&record.key, &record.value, record.diff).is_break() {
