@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::mir::{CollectionId, LocalId};
-use crate::repr::{RelationType, Row};
+use crate::repr::{Datum, RelationType, Row, encode_canonical, row};
 use crate::scalar::{AggregateExpr, EvalError, Mfp, ScalarExpr, Slice, SortKey, TableFunc, WindowExpr};
 
 /// What a statement asks the engine to run. `fragments` are in topological order: each refers only to earlier ones.
@@ -66,6 +66,17 @@ pub struct Layout {
     pub key_columns: Vec<usize>,
     /// True when the key determines the row: a lookup finds at most one.
     pub unique: bool,
+}
+
+impl Layout {
+    /// Appends a value of the key's column at `place` as the records have it: canonical only where equal values can differ. Whoever looks
+    /// a key up must encode it by this.
+    pub fn encode_key(&self, place: usize, datum: Datum<'_>, out: &mut Vec<u8>) {
+        match self.typ.columns[place].typ.has_lossy_equality() {
+            true => encode_canonical(datum, out),
+            false => row::encode(datum, out),
+        }
+    }
 }
 
 /// Identifies a node within its dataflow; the renderer records under it the operators that it became.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Source;
 use crate::lir::{Body, Dataflow, Fragment, Layout};
 use crate::mir::predicate::{self, as_equality, is_constant, same_key_encoding, without_widening};
-use crate::repr::{ColumnType, Row, RowBuf, Type};
+use crate::repr::{ColumnType, Row, Type};
 use crate::scalar::{Mfp, ScalarExpr};
 
 /// More keys than this are not looked up one by one.
@@ -147,7 +147,7 @@ pub(super) fn literal_lookup<'s>(
     for dataflow in candidates {
         let Some(fragment) = published(dataflow) else { continue };
         let Some(keys) = facts.keys(&fragment.layout) else { continue };
-        if let Some(keys) = pack_keys(&keys, &fragment.layout, columns) {
+        if let Some(keys) = pack_keys(&keys, &fragment.layout) {
             found.push((!fragment.layout.unique, dataflow, keys));
         }
     }
@@ -156,21 +156,18 @@ pub(super) fn literal_lookup<'s>(
 }
 
 /// Keys of literals, packed as the arrangement packs them; a NULL finds nothing. Nothing if one is not a literal.
-fn pack_keys(keys: &[Vec<ScalarExpr>], layout: &Layout, columns: &[ColumnType]) -> Option<Vec<Row>> {
+fn pack_keys(keys: &[Vec<ScalarExpr>], layout: &Layout) -> Option<Vec<Row>> {
     let mut packed = BTreeSet::new();
     for key in keys {
-        let mut row = RowBuf::default();
+        let mut bytes = Vec::new();
         let mut null = false;
-        for (constant, column) in key.iter().zip(&layout.key_columns) {
+        for (place, constant) in key.iter().enumerate() {
             let datum = constant.as_literal()?.ok()?;
             null |= datum.is_null();
-            match columns[*column].typ.has_lossy_equality() {
-                true => row.push_canonical(datum),
-                false => row.push(datum),
-            }
+            layout.encode_key(place, datum, &mut bytes);
         }
         if !null {
-            packed.insert(row.into_row());
+            packed.insert(Row::from_bytes(bytes));
         }
     }
     Some(packed.into_iter().collect())

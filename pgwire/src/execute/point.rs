@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use bumpalo::Bump;
 use compiler::Error;
+use compiler::lir::Layout;
 use compiler::mir::predicate::as_equality;
 use compiler::plan::{Access, FastPath, Plan, Query, Source};
-use compiler::repr::{Datum, Row, RowBuf, Type, encode_canonical};
+use compiler::repr::{Datum, Row, RowBuf, Type};
 use compiler::scalar::{Mfp, MfpPlan, ScalarExpr, Scratch};
 use dataflow::Engine;
 use dataflow::coordinator::fragments::Readable;
@@ -20,6 +21,7 @@ use crate::session::RowSet;
 /// A lookup that is ready to be made.
 pub struct Point {
     readable: Arc<Readable>,
+    layout: Layout,
     key: Vec<ScalarExpr>,
     plan: MfpPlan,
 }
@@ -28,7 +30,8 @@ impl Point {
     /// The plan as a lookup, if it is one.
     pub fn of(plan: &Plan, engine: &Engine) -> Option<Point> {
         let (path, key, mfp) = Point::shape(plan)?;
-        Some(Point { readable: engine.readable(&path.identity)?, key: key.to_vec(), plan: mfp.plan() })
+        let (readable, layout) = (engine.readable(&path.identity)?, path.layout.clone());
+        Some(Point { readable, layout, key: key.to_vec(), plan: mfp.plan() })
     }
 
     /// What is read, the key, and what is done to the records under it, which no parameter has a part in.
@@ -73,7 +76,7 @@ impl Point {
         let datums = values.unpack();
         let arena = Bump::new();
         let mut bytes = Vec::with_capacity(16);
-        for expr in &self.key {
+        for (place, expr) in self.key.iter().enumerate() {
             let substituted;
             let datum = match expr {
                 ScalarExpr::Parameter(index, _) => datums[*index],
@@ -84,7 +87,7 @@ impl Point {
             };
             match datum {
                 Datum::Null => return Ok(None),
-                datum => encode_canonical(datum, &mut bytes),
+                datum => self.layout.encode_key(place, datum, &mut bytes),
             }
         }
         Ok(Some(bytes))

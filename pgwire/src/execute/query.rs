@@ -10,10 +10,10 @@ use std::sync::Arc;
 use bumpalo::Bump;
 use compiler::catalog::{Arrangement, Catalog};
 use compiler::interpret;
-use compiler::lir::{Body, Dataflow, FragmentIndex, Node, NodeId, Op};
+use compiler::lir::{Body, Dataflow, FragmentIndex, Layout, Node, NodeId, Op};
 use compiler::mir::{CollectionId, Rel};
 use compiler::plan::{Access, FastPath, Query, Sorted, Source};
-use compiler::repr::{Datum, Row, RowBuf, Type, encode_canonical};
+use compiler::repr::{Datum, Row, RowBuf, Type};
 use compiler::scalar::{MfpPlan, ScalarExpr, Scratch};
 use compiler::{Error, SqlState};
 use dataflow::contents::Range;
@@ -101,7 +101,7 @@ impl Executor {
         transaction: &mut Transaction,
         interrupt: &Interrupt,
     ) -> Result<RowSet, Error> {
-        let Some(range) = range(&path.access)? else { return Ok(RowSet::default()) };
+        let Some(range) = range(path)? else { return Ok(RowSet::default()) };
         let catalog = self.catalog(transaction);
         let touched = self.touched(&catalog, &BTreeSet::from([path.relation]), transaction);
         let mut gather = Gather::new(needed, interrupt);
@@ -330,17 +330,18 @@ fn arranged(catalog: &Catalog, item: CollectionId, arrangement: &Arrangement) ->
 }
 
 /// Which keys are read; `None` when no key can be found.
-pub(super) fn range(access: &Access) -> Result<Option<Range>, Error> {
-    Ok(match access {
+pub(super) fn range(path: &FastPath) -> Result<Option<Range>, Error> {
+    let layout = &path.layout;
+    Ok(match &path.access {
         Access::Scan => Some(Range::ALL),
         Access::Lookup(keys) => {
             let mut found = BTreeSet::new();
             for key in keys {
-                found.extend(key_bytes(key)?);
+                found.extend(key_bytes(key, layout, 0)?);
             }
             (!found.is_empty()).then(|| Range::Keys(found.into_iter().collect()))
         }
-        Access::Range { prefix, lower, upper } => between(prefix, lower.as_ref(), upper.as_ref())?,
+        Access::Range { prefix, lower, upper } => between(layout, prefix, lower.as_ref(), upper.as_ref())?,
     })
 }
 
@@ -351,13 +352,15 @@ const AFTER_ALL: u8 = 0xff;
 const NULL_KEY: u8 = 0xfe;
 
 fn between(
+    layout: &Layout,
     prefix: &[ScalarExpr],
     lower: Option<&(ScalarExpr, bool)>,
     upper: Option<&(ScalarExpr, bool)>,
 ) -> Result<Option<Range>, Error> {
-    let Some(prefix) = key_bytes(prefix)? else { return Ok(None) };
+    let place = prefix.len();
+    let Some(prefix) = key_bytes(prefix, layout, 0)? else { return Ok(None) };
     let bound = |expr: &ScalarExpr| -> Result<Option<Vec<u8>>, Error> {
-        let Some(value) = key_bytes(std::slice::from_ref(expr))? else { return Ok(None) };
+        let Some(value) = key_bytes(std::slice::from_ref(expr), layout, place)? else { return Ok(None) };
         Ok(Some([&prefix[..], &value].concat()))
     };
     let mut from = prefix.clone();
@@ -379,14 +382,14 @@ fn between(
     Ok(Some(Range::Between { from, to: Some(to) }))
 }
 
-/// The canonical encodings of these values; `None` if one is NULL, which equals nothing.
-fn key_bytes(exprs: &[ScalarExpr]) -> Result<Option<Vec<u8>>, Error> {
+/// These values as a key has them from `place` on; `None` if one is NULL, which equals nothing.
+fn key_bytes(exprs: &[ScalarExpr], layout: &Layout, place: usize) -> Result<Option<Vec<u8>>, Error> {
     let arena = Bump::new();
     let mut bytes = Vec::new();
-    for expr in exprs {
+    for (offset, expr) in exprs.iter().enumerate() {
         match expr.eval(&[], &arena)? {
             Datum::Null => return Ok(None),
-            datum => encode_canonical(datum, &mut bytes),
+            datum => layout.encode_key(place + offset, datum, &mut bytes),
         }
     }
     Ok(Some(bytes))

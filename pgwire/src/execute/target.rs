@@ -6,9 +6,9 @@ use std::sync::Arc;
 use compiler::catalog::{Arrangement, Catalog, Column, Item, Kind};
 use compiler::error::About;
 use compiler::mir::CollectionId;
+use compiler::repr::Datum;
 use compiler::repr::row::{Datums, ROW_BYTES_MAX};
 use compiler::repr::text::{self, TextSettings};
-use compiler::repr::{Datum, encode_canonical};
 use compiler::scalar::EvalError;
 use compiler::{Error, SqlState};
 
@@ -156,7 +156,8 @@ impl Keys {
 impl Check {
     /// The row's key in the arrangement's order; `None` if a part is NULL, which conflicts with nothing.
     pub fn key(&self, row: &[u8]) -> Option<Vec<u8>> {
-        let key = &self.arrangement.layout.key_columns;
+        let layout = &self.arrangement.layout;
+        let key = &layout.key_columns;
         let mut parts = vec![None; key.len()];
         for (column, datum) in Datums::new(row).enumerate() {
             for (place, _) in key.iter().enumerate().filter(|(_, wanted)| **wanted == column) {
@@ -164,10 +165,10 @@ impl Check {
             }
         }
         let mut bytes = Vec::new();
-        for part in parts {
+        for (place, part) in parts.into_iter().enumerate() {
             match part? {
                 Datum::Null => return None,
-                datum => encode_canonical(datum, &mut bytes),
+                datum => layout.encode_key(place, datum, &mut bytes),
             }
         }
         Some(bytes)

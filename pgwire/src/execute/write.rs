@@ -15,7 +15,7 @@ use compiler::plan::{
 };
 use compiler::repr::row::{self, Datums};
 use compiler::repr::text::TextSettings;
-use compiler::repr::{Datum, Row, RowBuf, encode_canonical};
+use compiler::repr::{Datum, Row, RowBuf};
 use compiler::scalar::{Mfp, ScalarExpr, Scratch};
 use compiler::{Error, SqlState};
 use dataflow::contents::Range;
@@ -282,7 +282,7 @@ impl Executor {
         let Source::FastPath(path) = &selection.source else {
             unreachable!("invariant: the caller matched the fast path");
         };
-        let Some(range) = query::range(&path.access)? else { return Ok(RowSet::default()) };
+        let Some(range) = query::range(path)? else { return Ok(RowSet::default()) };
         let cut = Cut::of(&selection.finishing)?;
         let records = self.present_records(table, path, &range, transaction).await?;
         let mut gather = Gather::new(cut.needed(), interrupt);
@@ -527,9 +527,9 @@ fn split_columns(row: &[u8], columns: usize) -> (&[u8], &[u8]) {
 /// The key under which an arrangement has a row, NULLs and all.
 fn arrangement_key(row: &[u8], arrangement: &Arrangement) -> Vec<u8> {
     let datums: Vec<Datum<'_>> = Datums::new(row).collect();
-    let mut key = Vec::new();
-    for column in &arrangement.layout.key_columns {
-        encode_canonical(datums[*column], &mut key);
+    let (mut key, layout) = (Vec::new(), &arrangement.layout);
+    for (place, column) in layout.key_columns.iter().enumerate() {
+        layout.encode_key(place, datums[*column], &mut key);
     }
     key
 }
