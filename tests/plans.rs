@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! # Why this query is here.
-//! optimized            or: physical
-//! SELECT ..
+//! optimized            or: physical, raw, decorrelated, explain (which chooses)
+//! SELECT ..            or: VIEW v, MATERIALIZED VIEW v
 //! ----
 //! Stream ..
 //! ```
@@ -15,6 +15,8 @@ mod harness;
 
 use std::fmt::Write as _;
 use std::path::Path;
+
+use std::time::{Duration, Instant};
 
 use harness::in_process::InProcess;
 use harness::repository;
@@ -63,8 +65,8 @@ fn carry_out(client: &mut Client, record: &str, path: &Path) -> String {
             ask(client, &sql).unwrap_or_else(|code| panic!("{}: {code}: {sql}", path.display()));
             return record.to_owned();
         }
-        "optimized" => "OPTIMIZED",
-        "physical" => "PHYSICAL",
+        "explain" => "",
+        stage @ ("raw" | "decorrelated" | "optimized" | "physical") => stage,
         other => panic!("{}: unknown directive {other:?}", path.display()),
     };
     assert!(directive > 0, "{}: {sql}: why is it here?", path.display());
@@ -122,10 +124,10 @@ fn the_second_view_over_a_join_adds_no_second_join() {
     for name in ["second", "third", "fourth", "again"] {
         done(&mut client, &format!("DROP MATERIALIZED VIEW {name}"));
     }
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(10);
     while arrangements() != tables {
-        assert!(std::time::Instant::now() < deadline, "{} arrangements are left", arrangements() - tables);
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        assert!(Instant::now() < deadline, "{} arrangements are left", arrangements() - tables);
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -84,6 +84,44 @@ fn whoever_waits_for_a_view_that_is_dropped_is_told() {
     assert!(lines.iter().any(|line| line.starts_with("Error ERROR 42P01 ")), "{lines:?}");
 }
 
+/// What is arranged is read where it lies: by its key, by an index, by another view's key, whatever else the workers do.
+#[test]
+fn a_point_read_does_not_wait_for_a_view_that_hydrates() {
+    for options in [Options::default(), Options { workers: 2, ..Options::default() }] {
+        let server = Server::start(options);
+        let mut wire = Wire::connect(server.port);
+        for sql in [
+            "CREATE TABLE t (id int PRIMARY KEY, g int, v int)",
+            "CREATE INDEX t_v ON t (v)",
+            "CREATE MATERIALIZED VIEW sums AS SELECT g, sum(v) AS total FROM t GROUP BY g",
+            "INSERT INTO t SELECT i, i % 2, i FROM generate_series(1, 2000) AS i",
+            "SELECT total FROM sums WHERE g = 1",
+        ] {
+            wire.ask(sql);
+        }
+        let big = "CREATE MATERIALIZED VIEW big AS SELECT a.g, max(a.v * b.v + c.v) AS m
+                   FROM t a JOIN t b ON a.g = b.g JOIN t c ON c.g = b.g GROUP BY a.g";
+        is_answered_soon(&mut wire, big, "nothing");
+        for round in 1..=20 {
+            for (sql, row) in [
+                (format!("SELECT v FROM t WHERE id = {round}"), format!("DataRow '{round}'")),
+                (format!("SELECT id FROM t WHERE v = {round}"), format!("DataRow '{round}'")),
+                ("SELECT total FROM sums WHERE g = 1".to_owned(), "DataRow '1000000'".to_owned()),
+            ] {
+                let asked = Instant::now();
+                let lines = wire.ask(&sql);
+                assert_eq!(lines[1], row, "{sql}: {lines:?}");
+                let waited = asked.elapsed();
+                assert!(waited < Duration::from_secs(2), "{options:?}: {sql} waited {waited:?}");
+            }
+        }
+        // It is still on its way: thousands of millions of rows are joined.
+        wire.ask("SET statement_timeout = '300ms'");
+        let lines = wire.ask("SELECT m FROM big WHERE g = 1");
+        assert!(lines.iter().any(|line| line.starts_with("Error ERROR 57014 ")), "{lines:?}");
+    }
+}
+
 #[test]
 fn a_statement_without_end_ends_with_the_server() {
     let mut server = Server::start(Options { workers: 2, ..Options::default() });

@@ -6,6 +6,7 @@ mod harness;
 use std::path::{Path, PathBuf};
 
 use harness::repository;
+use harness::slt::{self, File, Kind};
 
 /// Files below the first may not say any of the second, unless they are below one of the third.
 struct Absence {
@@ -463,4 +464,20 @@ fn codes_of_errors_are_constants() {
         }
     }
     report(found);
+}
+
+/// PostgreSQL is the oracle: of the many queries it answers at least nine in ten.
+#[test]
+fn queries_are_many_and_postgresql_answers_most() {
+    const QUERIES_MIN: usize = 600;
+    let (mut queries, mut alone) = (0, 0);
+    for path in slt::files() {
+        let file = File::read(&path);
+        let asks = |kind: &Kind| matches!(kind, Kind::Query { .. } | Kind::QueryError(_));
+        let of_file = file.records.iter().filter(|record| asks(&record.kind));
+        queries += of_file.clone().count();
+        alone += of_file.filter(|record| record.only_tidewater).count();
+    }
+    assert!(queries >= QUERIES_MIN, "{queries} queries");
+    assert!(alone * 10 <= queries, "{alone} of {queries} queries have no oracle");
 }
