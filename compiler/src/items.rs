@@ -1,6 +1,6 @@
 //! Catalog items: from canonical text to what runs for them, at creation, when what they read is altered, and at every start.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::ast::{self, Statement};
@@ -12,8 +12,7 @@ use crate::error::{Error, SqlState};
 use crate::lir::{Body, Dataflow};
 use crate::mir::{self, CollectionId};
 use crate::plan::Context;
-use crate::repr::datetime::TimeZone;
-use crate::repr::text::{DateStyle, IntervalStyle, TextSettings};
+use crate::scalar::ScalarExpr;
 use crate::{decorrelate, hir, lower, optimize, parse};
 
 /// The change with everything derived that is not stored: a created item's text is parsed, bound and lowered against the catalog
@@ -83,12 +82,18 @@ fn compiled(item: &Item, generation: u32, catalog: &Catalog) -> Result<Item, Err
     {
         parse_defaults(columns)?;
     }
+    if let Kind::Table(table) = &mut item.kind {
+        for check in &mut table.checks {
+            check.expr = Some(Arc::new(parse::parse_canonical_expression(&check.condition.sql)?));
+        }
+    }
     let definition = match item.definition() {
         Some(definition) => Some(compile_definition(definition, &item, catalog)?),
         None => None,
     };
     let Some(Compiled { query, rel, reads }) = definition else {
-        item.bound = Bound { generation, ..bound(&item, None, generation, catalog)? };
+        let checks = compile_checks(&item, catalog)?;
+        item.bound = Bound { generation, checks, ..bound(&item, None, generation, catalog)? };
         return Ok(item);
     };
     tighten(&mut item, &rel.columns());
@@ -102,6 +107,17 @@ fn parse_defaults(columns: &mut [Column]) -> Result<(), Error> {
         default.expr = Some(Arc::new(parse::parse_canonical_expression(&default.sql)?));
     }
     Ok(())
+}
+
+/// What a table's CHECK constraints ask of a row.
+fn compile_checks(item: &Item, catalog: &Catalog) -> Result<Vec<ScalarExpr>, Error> {
+    let Kind::Table(table) = &item.kind else { return Ok(Vec::new()) };
+    let compiled = table.checks.iter().map(|check| {
+        let context = Context::stored(&check.condition)?;
+        let mut expr = check.expr().clone();
+        Binder::new(catalog, &context, Purpose::Once).bind_stored_check(&item.name, &table.columns, &mut expr)
+    });
+    compiled.collect()
 }
 
 /// A stored query, what it means, and the columns that it names.
@@ -128,31 +144,8 @@ pub(crate) fn definition_hir(
     what: &'static str,
     catalog: &Catalog,
 ) -> Result<(hir::Query, Columns), Error> {
-    let context = Context {
-        settings: definition_settings(definition)?,
-        parameters: BTreeMap::from([
-            ("timezone".to_owned(), definition.time_zone.clone()),
-            ("datestyle".to_owned(), definition.date_style.clone()),
-            ("intervalstyle".to_owned(), definition.interval_style.clone()),
-        ]),
-        ..Context::default()
-    };
+    let context = Context::stored(definition)?;
     Binder::new(catalog, &context, Purpose::Maintained(what)).bind_stored(&mut query.clone())
-}
-
-fn definition_settings(definition: &Definition) -> Result<TextSettings, Error> {
-    let Definition { time_zone, date_style, interval_style, .. } = definition;
-    let unknown = |what: &str, value: &str| {
-        let message = format!("the {what} \"{value}\" of a stored query is not known");
-        Error::new(SqlState::DATA_CORRUPTED, message)
-    };
-    Ok(TextSettings {
-        timezone: TimeZone::setting(time_zone).ok_or_else(|| unknown("time zone", time_zone))?,
-        date_style: DateStyle::default().set(date_style).map_err(|_| unknown("date style", date_style))?,
-        interval_style: IntervalStyle::named(interval_style)
-            .ok_or_else(|| unknown("interval style", interval_style))?,
-        ..TextSettings::default()
-    })
 }
 
 fn parse_definition(sql: &str) -> Result<ast::Query, Error> {

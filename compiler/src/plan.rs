@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ast;
-use crate::catalog::Change;
+use crate::catalog::{Change, Definition};
 use crate::error::{Error, SqlState};
 use crate::lir;
 use crate::mir::{self, CollectionId};
-use crate::repr::text::TextSettings;
+use crate::repr::datetime::TimeZone;
+use crate::repr::text::{DateStyle, IntervalStyle, TextSettings};
 use crate::repr::{ColumnType, Row, Type};
 use crate::scalar::{Mfp, ScalarExpr, SortKey};
 
@@ -34,6 +35,37 @@ pub struct Context {
     pub seed: u64,
     /// The types that the client declared for `$1`, `$2`, …; the others are inferred.
     pub parameter_types: Vec<Option<Type>>,
+}
+
+impl Context {
+    /// What the text of a definition was written under.
+    pub fn stored(definition: &Definition) -> Result<Context, Error> {
+        let parameters = [
+            ("timezone", &definition.time_zone),
+            ("datestyle", &definition.date_style),
+            ("intervalstyle", &definition.interval_style),
+        ];
+        Ok(Context {
+            settings: definition_settings(definition)?,
+            parameters: parameters.map(|(name, value)| (name.to_owned(), value.clone())).into(),
+            ..Context::default()
+        })
+    }
+}
+
+fn definition_settings(definition: &Definition) -> Result<TextSettings, Error> {
+    let Definition { time_zone, date_style, interval_style, .. } = definition;
+    let unknown = |what: &str, value: &str| {
+        let message = format!("the {what} \"{value}\" of a stored query is not known");
+        Error::new(SqlState::DATA_CORRUPTED, message)
+    };
+    Ok(TextSettings {
+        timezone: TimeZone::setting(time_zone).ok_or_else(|| unknown("time zone", time_zone))?,
+        date_style: DateStyle::default().set(date_style).map_err(|_| unknown("date style", date_style))?,
+        interval_style: IntervalStyle::named(interval_style)
+            .ok_or_else(|| unknown("interval style", interval_style))?,
+        ..TextSettings::default()
+    })
 }
 
 /// A plan and what is known of it.

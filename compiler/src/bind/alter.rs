@@ -72,7 +72,7 @@ impl Binder<'_> {
     fn bind_alter_whole(&self, item: &Arc<Item>, action: &AlterAction) -> Result<Option<Vec<Step>>, Error> {
         match action {
             AlterAction::RenameTo(to) => self.rename_item(item, &to.name).map(Some),
-            AlterAction::RenameColumn { column, to } => Ok(Some(vec![rename_column(item, column, to)?])),
+            AlterAction::RenameColumn { column, to } => Ok(Some(vec![self.rename_column(item, column, to)?])),
             AlterAction::RenameConstraint { constraint, to } => {
                 self.rename_constraint(item, constraint, &to.name).map(Some)
             }
@@ -108,7 +108,27 @@ impl Binder<'_> {
         if is_key {
             return self.rename_key(item, &constraint.name, to);
         }
-        Err(undefined_constraint(&constraint.name, item))
+        let mut renamed = item.clone();
+        let Kind::Table(table) = &mut renamed.kind else {
+            return Err(undefined_constraint(&constraint.name, item));
+        };
+        if table.checks.iter().any(|check| check.name == to) || table.keys().any(|key| key.name == to) {
+            return Err(super::ddl::duplicate_constraint(to, &item.name));
+        }
+        match table.checks.iter_mut().find(|check| check.name == constraint.name) {
+            Some(check) => to.clone_into(&mut check.name),
+            None => return Err(undefined_constraint(&constraint.name, item)),
+        }
+        Ok(vec![altered(renamed)])
+    }
+
+    /// A column's new name; what the table's own conditions say of it is written again.
+    fn rename_column(&self, item: &Item, column: &ast::Ident, to: &ast::Ident) -> Result<Step, Error> {
+        let mut renamed = renamed_column(item, column, to)?;
+        if let Kind::Table(Table { columns, checks, .. }) = &mut renamed.kind {
+            self.rename_in_checks(&item.name, item.columns(), columns, checks)?;
+        }
+        Ok(altered(renamed))
     }
 
     /// A key has the name of the index that serves it.
@@ -182,7 +202,7 @@ fn altered(item: Item) -> Step {
     Step::Alter(Box::new(item))
 }
 
-fn rename_column(item: &Item, column: &ast::Ident, to: &ast::Ident) -> Result<Step, Error> {
+fn renamed_column(item: &Item, column: &ast::Ident, to: &ast::Ident) -> Result<Item, Error> {
     let mut renamed = item.clone();
     let columns = match &mut renamed.kind {
         Kind::Table(Table { columns, .. })
@@ -204,7 +224,7 @@ fn rename_column(item: &Item, column: &ast::Ident, to: &ast::Ident) -> Result<St
     }
     check_column_name(&to.name)?;
     columns[at].name.clone_from(&to.name);
-    Ok(altered(renamed))
+    Ok(renamed)
 }
 
 /// Refuses the names of system columns.

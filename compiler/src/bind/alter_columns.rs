@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::bound::{Check, Ddl, Step, scalar, whole};
 use super::{Binder, literal};
-use crate::ast::{self, AlterAction, ColumnConstraintKind};
-use crate::catalog::{Change, Column, Item, Kind, Stream, Table};
+use crate::ast::{self, AlterAction, ColumnConstraintKind, TableConstraintKind};
+use crate::catalog::{Change, CheckConstraint, Column, Item, Kind, Stream, Table};
 use crate::error::{About, Error, SqlState};
 use crate::hir::{Expr, Query, Rel};
 use crate::mir::CollectionId;
@@ -83,11 +83,12 @@ impl Binder<'_> {
                     .hint("Add a column of the type, fill it by UPDATE, drop the old one and rename.")
                     .at(*position))
             }
-            AlterAction::AddConstraint(constraint) => {
-                Err(Error::unsupported("adding a constraint to a table is not supported")
+            AlterAction::AddConstraint(constraint) => match &mut constraint.kind {
+                TableConstraintKind::Check(expr) => self.add_check(altered, constraint.name.as_ref(), expr),
+                _ => Err(Error::unsupported("adding a key or a reference to a table is not supported")
                     .hint("Declare it when the table is created.")
-                    .at(constraint.position))
-            }
+                    .at(constraint.position)),
+            },
             _ => unreachable!("invariant: bind_alter binds the other actions"),
         }
     }
@@ -109,11 +110,16 @@ impl Binder<'_> {
         }
         super::alter::check_column_name(&name)?;
         let is_key = |constraint: &&ast::ColumnConstraint| {
-            matches!(constraint.kind, ColumnConstraintKind::PrimaryKey | ColumnConstraintKind::Unique { .. })
+            matches!(
+                constraint.kind,
+                ColumnConstraintKind::PrimaryKey
+                    | ColumnConstraintKind::Unique { .. }
+                    | ColumnConstraintKind::Check(_)
+            )
         };
         if let Some(key) = definition.constraints.iter().find(is_key) {
-            return Err(Error::unsupported("adding a PRIMARY KEY or UNIQUE column is not supported")
-                .hint("Declare the key when the table is created.")
+            return Err(Error::unsupported("adding a column with a key or a CHECK is not supported")
+                .hint("Declare a key when the table is created; ADD CONSTRAINT … CHECK after the column.")
                 .at(key.position));
         }
         let position = definition.name.position;
@@ -168,6 +174,7 @@ impl Binder<'_> {
         let keys: Vec<String> =
             own.keys().filter(|key| key.columns.contains(&at)).map(|key| key.name.clone()).collect();
         keys.iter().for_each(|key| self.remove_key(altered, key));
+        altered.table().checks.retain(|check| !check.columns.contains(&at));
         let indexes = self.catalog.indexes_on(table.id).filter(|(_, index)| index.key.contains(&at));
         altered.gone.extend(indexes.map(|(index, _)| index.id));
         let column = &mut altered.columns()[at];
@@ -185,7 +192,12 @@ impl Binder<'_> {
         name: &str,
         if_exists: bool,
     ) -> Result<(), Error> {
-        let Kind::Table(table) = &altered.item.kind else { unreachable!("invariant: check_kind asked") };
+        let table = altered.table();
+        let checks = table.checks.len();
+        table.checks.retain(|check| check.name != name);
+        if table.checks.len() < checks {
+            return Ok(());
+        }
         if !table.keys().any(|key| key.name == name) {
             let message =
                 format!("constraint \"{name}\" of relation \"{}\" does not exist", altered.item.name);
@@ -196,6 +208,43 @@ impl Binder<'_> {
             return Ok(());
         }
         self.remove_key(altered, name);
+        Ok(())
+    }
+
+    fn add_check(
+        &mut self,
+        altered: &mut Altered<'_>,
+        name: Option<&ast::Ident>,
+        expr: &mut ast::Expr,
+    ) -> Result<(), Error> {
+        let position = expr.start();
+        let table = altered.table().clone();
+        let named = |name: &str| {
+            table.keys().any(|key| key.name == name) || table.checks.iter().any(|check| check.name == name)
+        };
+        let (relation, columns) = (altered.item.name.clone(), &table.columns);
+        let (check, condition) = self.bind_check_constraint(&relation, columns, name, expr, &named)?;
+        if named(&check.name) {
+            return Err(super::ddl::duplicate_constraint(&check.name, &relation));
+        }
+        if check.columns.iter().any(|column| *column >= altered.before.columns().len()) {
+            return Err(Error::unsupported("a CHECK over a column that is added beside it is not supported")
+                .hint("Add the column first, by a statement of its own.")
+                .at(position));
+        }
+        let message =
+            format!("check constraint \"{}\" of relation \"{relation}\" is violated by some row", check.name);
+        let violated = Error::new(SqlState::CHECK_VIOLATION, message).about(About {
+            schema: Some(altered.item.schema.clone()),
+            table: Some(relation),
+            constraint: Some(check.name.clone()),
+            ..About::default()
+        });
+        altered.check(vec![Expr::not(condition)], violated);
+        // The oid that the next thing takes: nothing else of the statement takes one.
+        let others = table.checks.iter().map(|check| check.oid + 1);
+        let oid = others.max().unwrap_or(0).max(self.catalog.next_id());
+        altered.table().checks.push(CheckConstraint { oid, ..check });
         Ok(())
     }
 
@@ -216,6 +265,13 @@ impl Altered<'_> {
     fn columns(&mut self) -> &mut Vec<Column> {
         match &mut self.item.kind {
             Kind::Table(Table { columns, .. }) | Kind::Stream(Stream { columns, .. }) => columns,
+            _ => unreachable!("invariant: check_kind asked"),
+        }
+    }
+
+    fn table(&mut self) -> &mut Table {
+        match &mut self.item.kind {
+            Kind::Table(table) => table,
             _ => unreachable!("invariant: check_kind asked"),
         }
     }

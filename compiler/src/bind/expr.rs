@@ -1,7 +1,7 @@
 //! Expressions: what each form of syntax means.
 
 use super::coerce::{Cast, Typed};
-use super::scope::{Found, Scope, ambiguous_column, missing_from_entry, undefined_column};
+use super::scope::{Clause, Found, Scope, ambiguous_column, missing_from_entry, undefined_column};
 use super::{Binder, literal};
 use crate::ast::{self, ExprKind, LikeKind, Literal, Truth};
 use crate::error::{Error, SqlState};
@@ -182,7 +182,10 @@ impl Binder<'_> {
     /// A column of the nearest row that has one of this name.
     fn bind_column(&mut self, name: &mut ast::Name) -> Result<Expr, Error> {
         match self.find_column(name)? {
-            Some(found) => Ok(found),
+            Some(found) => {
+                self.call_in_check(&found, name);
+                Ok(found)
+            }
             None => {
                 if let Some(found) = self.find_by_initial(name)? {
                     return Ok(found);
@@ -192,6 +195,16 @@ impl Binder<'_> {
                 }
                 Err(self.column_error(name))
             }
+        }
+    }
+
+    /// A CHECK's text calls a column by nothing but its name.
+    fn call_in_check(&mut self, found: &Expr, name: &mut ast::Name) {
+        if let Some(frame) = self.frames.last().filter(|frame| frame.clause == Clause::Check)
+            && let Expr::Column(ColumnRef { column, .. }, _) = found
+        {
+            let called = frame.scope.columns[*column].canonical().to_owned();
+            name.parts = vec![ast::Ident { name: called, position: name.position() }];
         }
     }
 

@@ -25,6 +25,7 @@ mod alter;
 mod alter_columns;
 mod arrival;
 pub mod bound;
+mod check;
 mod coerce;
 mod comment;
 mod copy;

@@ -12,6 +12,7 @@ use crate::ast;
 use crate::lir;
 use crate::mir::{self, CollectionId};
 use crate::repr::{ColumnType, RelationType, Row};
+use crate::scalar::ScalarExpr;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Item {
@@ -39,6 +40,8 @@ pub struct Bound {
     pub arrangement: Option<Arrangement>,
     /// For each column, whether it can hold error cells.
     pub fallible: Vec<bool>,
+    /// For each CHECK constraint, what it asks of a row.
+    pub checks: Vec<ScalarExpr>,
     /// The columns that its definition names, each by its relation and its place there.
     pub reads: BTreeSet<(CollectionId, usize)>,
     /// How often something else came to run for it since the server started: part of the identity of what reads it, so that nobody who
@@ -110,6 +113,28 @@ pub struct Table {
     pub primary_key: Option<Key>,
     /// Each has an index of the same name, by which it is checked.
     pub uniques: Vec<Key>,
+    #[serde(default)]
+    pub checks: Vec<CheckConstraint>,
+}
+
+/// A condition that is false of no row.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckConstraint {
+    pub oid: u64,
+    pub name: String,
+    /// Its text, in which the table's columns have the names that they have.
+    pub condition: Definition,
+    /// The columns that it names.
+    pub columns: Vec<usize>,
+    /// The text's tree.
+    #[serde(skip)]
+    pub expr: Option<Arc<ast::Expr>>,
+}
+
+impl CheckConstraint {
+    pub fn expr(&self) -> &ast::Expr {
+        self.expr.as_deref().expect("invariant: an item of a snapshot is compiled")
+    }
 }
 
 /// An append-only relation.
@@ -291,7 +316,10 @@ impl Item {
     /// Every oid that it takes: its own and its constraints'.
     pub fn oids(&self) -> impl Iterator<Item = u64> {
         let keys = match &self.kind {
-            Kind::Table(table) => table.primary_key.iter().chain(&table.uniques).map(|key| key.oid).collect(),
+            Kind::Table(table) => {
+                let checks = table.checks.iter().map(|check| check.oid);
+                table.keys().map(|key| key.oid).chain(checks).collect()
+            }
             _ => Vec::new(),
         };
         std::iter::once(self.id.0).chain(keys)

@@ -18,8 +18,8 @@ mod item;
 
 pub use change::{Alteration, Change, StoredChange};
 pub use item::{
-    Arrangement, Bound, Column, Default, Definition, Index, Item, Key, Kind, MaterializedView, Stream,
-    System, Table, View,
+    Arrangement, Bound, CheckConstraint, Column, Default, Definition, Index, Item, Key, Kind,
+    MaterializedView, Stream, System, Table, View,
 };
 
 /// Ids below this one are builtin relations; user items, schemas and constraints count from here in one number space.

@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use bumpalo::Bump;
 use compiler::catalog::{Arrangement, Catalog, Column, Item, Kind};
 use compiler::error::About;
 use compiler::mir::CollectionId;
 use compiler::repr::Datum;
 use compiler::repr::row::{Datums, ROW_BYTES_MAX};
 use compiler::repr::text::{self, TextSettings};
-use compiler::scalar::EvalError;
+use compiler::scalar::{EvalError, ScalarExpr};
 use compiler::{Error, SqlState};
 
 /// A table or stream that is written to.
@@ -41,6 +42,31 @@ impl<'c> Target<'c> {
                 Datum::Error(error) => return Err(error.to_owned().into()),
                 Datum::Null if !column.typ.nullable => return Err(self.null(row, column, settings)),
                 _ => {}
+            }
+        }
+        match &self.item.bound.checks[..] {
+            [] => Ok(()),
+            checks => self.check_conditions(checks, row, settings),
+        }
+    }
+
+    /// Refuses a row of which a CHECK's condition is false.
+    fn check_conditions(
+        &self,
+        conditions: &[ScalarExpr],
+        row: &[u8],
+        settings: &TextSettings,
+    ) -> Result<(), Error> {
+        let Kind::Table(table) = &self.item.kind else { return Ok(()) };
+        let (arena, datums) = (Bump::new(), Datums::new(row).collect::<Vec<_>>());
+        for (check, condition) in table.checks.iter().zip(conditions) {
+            if condition.eval(&datums, &arena)? == Datum::Bool(false) {
+                let (table, constraint) = (&self.item.name, &check.name);
+                let message =
+                    format!("new row for relation \"{table}\" violates check constraint \"{constraint}\"");
+                return Err(Error::new(SqlState::CHECK_VIOLATION, message)
+                    .detail(format!("Failing row contains ({}).", self.texts(row, None, settings)))
+                    .about(About { constraint: Some(constraint.clone()), ..self.about() }));
             }
         }
         Ok(())

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{change, refuse_options};
+use super::{change, duplicate_constraint, refuse_options};
 use crate::ast;
 use crate::bind::Binder;
 use crate::bind::bound::{Bound, Step};
 use crate::bind::dml::item_column;
-use crate::catalog::{Catalog, Column, Index, Item, Key, Kind, Table};
+use crate::catalog::{Catalog, CheckConstraint, Column, Index, Item, Key, Kind, Table};
 use crate::error::{Error, SqlState};
 use crate::mir::CollectionId;
 use crate::repr::Type;
@@ -100,6 +100,7 @@ pub(super) struct Keys<'a> {
     next: u64,
     pub(super) primary: Option<Key>,
     pub(super) uniques: Vec<Key>,
+    checks: Vec<CheckConstraint>,
 }
 
 impl<'a> Keys<'a> {
@@ -113,12 +114,32 @@ impl<'a> Keys<'a> {
             next: id + 1,
             primary: None,
             uniques: Vec::new(),
+            checks: Vec::new(),
         }
     }
 
     fn oid(&mut self) -> u64 {
         self.next += 1;
         self.next - 1
+    }
+
+    /// The constraints' names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let keys = self.primary.iter().chain(&self.uniques).map(|key| key.name.as_str());
+        keys.chain(self.checks.iter().map(|check| check.name.as_str()))
+    }
+
+    pub(super) fn add_check(&mut self, check: CheckConstraint) -> Result<(), Error> {
+        if self.checks.iter().any(|known| known.name == check.name) {
+            let message = format!("check constraint \"{}\" already exists", check.name);
+            return Err(Error::new(SqlState::DUPLICATE_OBJECT, message));
+        }
+        if self.names().any(|name| name == check.name) {
+            return Err(duplicate_constraint(&check.name, &self.table_name));
+        }
+        let oid = self.oid();
+        self.checks.push(CheckConstraint { oid, ..check });
+        Ok(())
     }
 
     fn taken(&self) -> Vec<String> {
@@ -159,7 +180,8 @@ impl<'a> Keys<'a> {
     pub(super) fn into_steps(mut self, schema: String, name: String, columns: Vec<Column>) -> Vec<Step> {
         let create = |item: Item| Step::Create(Box::new(item));
         let uniques = std::mem::take(&mut self.uniques);
-        let table = Table { columns, primary_key: self.primary.take(), uniques: uniques.clone() };
+        let checks = std::mem::take(&mut self.checks);
+        let table = Table { columns, primary_key: self.primary.take(), uniques: uniques.clone(), checks };
         let mut steps = vec![create(Item {
             id: self.table,
             schema: schema.clone(),

@@ -88,14 +88,18 @@ impl Binder<'_> {
         self.purpose = before;
         let mut bound = bound?;
         self.settle_columns(&mut bound)?;
+        Ok((self.definition(ast::print::query(query)), bound))
+    }
+
+    /// A text with the settings that it is written under.
+    pub(super) fn definition(&self, sql: String) -> Definition {
         let settings = &self.context.settings;
-        let definition = Definition {
-            sql: ast::print::query(query),
+        Definition {
+            sql,
             time_zone: settings.timezone.name().to_owned(),
             date_style: settings.date_style.to_string(),
             interval_style: settings.interval_style.to_string(),
-        };
-        Ok((definition, bound))
+        }
     }
 
     pub(super) fn new_item(&self, schema: String, name: String, kind: Kind) -> Item {
@@ -147,6 +151,12 @@ pub(super) fn output_columns(
         columns.push(Column::new(name.clone(), types[query.project[at]].clone()));
     }
     Ok(columns)
+}
+
+/// `42710`.
+pub(super) fn duplicate_constraint(name: &str, table: &str) -> Error {
+    let message = format!("constraint \"{name}\" for relation \"{table}\" already exists");
+    Error::new(SqlState::DUPLICATE_OBJECT, message)
 }
 
 pub(super) fn refuse_options(options: &[ast::Opt]) -> Result<(), Error> {

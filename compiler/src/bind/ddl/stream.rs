@@ -30,7 +30,12 @@ impl Binder<'_> {
             }
         };
         let key = |constraint: &&ast::ColumnConstraint| {
-            matches!(constraint.kind, ColumnConstraintKind::PrimaryKey | ColumnConstraintKind::Unique { .. })
+            matches!(
+                constraint.kind,
+                ColumnConstraintKind::PrimaryKey
+                    | ColumnConstraintKind::Unique { .. }
+                    | ColumnConstraintKind::Check(_)
+            )
         };
         let key = create.columns.iter().flat_map(|column| &column.constraints).find(key).map(|c| c.position);
         if let Some(position) = key.or(create.constraints.first().map(|c| c.position)) {

@@ -76,7 +76,7 @@ impl Binder<'_> {
                     refuse_nulls_not_distinct(*nulls_not_distinct, position)?;
                     keys.add_unique(constraint.name.as_ref(), key_columns(&columns, names)?, &columns);
                 }
-                TableConstraintKind::Check(_) => return Err(unsupported_check(position)),
+                TableConstraintKind::Check(_) => {}
                 TableConstraintKind::ForeignKey { .. } => return Err(unsupported_reference(position)),
             }
         }
@@ -86,7 +86,33 @@ impl Binder<'_> {
         for column in keys.primary.iter().flat_map(|key| &key.columns) {
             columns[*column].typ.nullable = false;
         }
+        self.bind_checks(create, &columns, &mut keys)?;
         Ok(change("CREATE TABLE", keys.into_steps(schema, name, columns)))
+    }
+
+    /// The CHECK constraints of columns, then those of the table.
+    fn bind_checks(
+        &mut self,
+        create: &mut ast::CreateTable,
+        columns: &[Column],
+        keys: &mut Keys<'_>,
+    ) -> Result<(), Error> {
+        let table = create.name.last().name.clone();
+        let of_columns = create.columns.iter_mut().flat_map(|column| &mut column.constraints);
+        let of_columns = of_columns.filter_map(|constraint| match &mut constraint.kind {
+            ColumnConstraintKind::Check(expr) => Some((constraint.name.as_ref(), expr)),
+            _ => None,
+        });
+        let of_table = create.constraints.iter_mut().filter_map(|constraint| match &mut constraint.kind {
+            TableConstraintKind::Check(expr) => Some((constraint.name.as_ref(), expr)),
+            _ => None,
+        });
+        for (name, expr) in of_columns.chain(of_table) {
+            let taken = |name: &str| keys.names().any(|known| known == name);
+            let (check, _) = self.bind_check_constraint(&table, columns, name, expr, &taken)?;
+            keys.add_check(check)?;
+        }
+        Ok(())
     }
 
     /// Column definitions of a table or a stream: types, NOT NULL and defaults; keys are the caller's.
@@ -137,6 +163,7 @@ impl Binder<'_> {
             match &mut constraint.kind {
                 ColumnConstraintKind::NotNull => column.typ.nullable = false,
                 ColumnConstraintKind::Null
+                | ColumnConstraintKind::Check(_)
                 | ColumnConstraintKind::PrimaryKey
                 | ColumnConstraintKind::Unique { .. } => {}
                 ColumnConstraintKind::Default(expr) => {
@@ -147,7 +174,6 @@ impl Binder<'_> {
                     }
                     column.default = Some(self.bind_default_definition(&column, expr)?);
                 }
-                ColumnConstraintKind::Check(_) => return Err(unsupported_check(position)),
                 ColumnConstraintKind::References(_) => return Err(unsupported_reference(position)),
                 ColumnConstraintKind::Generated(_) | ColumnConstraintKind::Identity { .. } => {
                     return Err(Error::unsupported("generated columns are not supported").at(position));
@@ -256,10 +282,6 @@ fn serial(typ: &ast::TypeName) -> bool {
         typ.name.last().name.as_str(),
         "serial" | "serial2" | "serial4" | "serial8" | "bigserial" | "smallserial"
     )
-}
-
-fn unsupported_check(position: u32) -> Error {
-    Error::unsupported("CHECK constraints are not supported").at(position)
 }
 
 fn unsupported_reference(position: u32) -> Error {

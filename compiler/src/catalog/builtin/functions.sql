@@ -95,9 +95,14 @@ pg_get_indexdef(oid, int4, bool) text AS
          ELSE (SELECT quote_ident(a.attname) FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum = $2) END;
 pg_index_column_has_property(regclass, int4, text) bool AS $3 IN ('asc', 'nulls_last', 'orderable', 'returnable', 'search_array');
 pg_get_constraintdef(oid) text AS
-    (SELECT CASE c.contype WHEN 'p' THEN 'PRIMARY KEY (' ELSE 'UNIQUE (' END || tw_index_columns(c.conindid) || ')'
+    (SELECT CASE c.contype WHEN 'c' THEN 'CHECK ((' || pg_get_expr(c.conbin, c.conrelid) || '))'
+                           WHEN 'p' THEN 'PRIMARY KEY (' || tw_index_columns(c.conindid) || ')'
+                           ELSE 'UNIQUE (' || tw_index_columns(c.conindid) || ')' END
      FROM pg_constraint c WHERE c.oid = $1);
-pg_get_constraintdef(oid, bool) text AS pg_get_constraintdef($1);
+pg_get_constraintdef(oid, bool) text AS
+    (SELECT CASE WHEN $2 AND c.contype = 'c' THEN 'CHECK (' || pg_get_expr(c.conbin, c.conrelid) || ')'
+                 ELSE pg_get_constraintdef($1) END
+     FROM pg_constraint c WHERE c.oid = $1);
 pg_get_partkeydef(oid) text AS NULL;
 pg_get_partition_constraintdef(oid) text AS NULL;
 pg_get_serial_sequence(text, text) text AS NULL;

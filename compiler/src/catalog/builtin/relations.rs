@@ -87,6 +87,7 @@ pub fn classes(catalog: &Catalog, sheet: &mut Sheet<'_>) {
         "relpersistence",
         "relkind",
         "relnatts",
+        "relchecks",
         "relhasrules",
         "relispopulated",
         "relreplident",
@@ -111,6 +112,10 @@ pub fn classes(catalog: &Catalog, sheet: &mut Sheet<'_>) {
                 Datum::Text("p"),
                 Datum::Text(kind),
                 Datum::Int(item.columns().len() as i64),
+                Datum::Int(match &item.kind {
+                    Kind::Table(table) => table.checks.len() as i64,
+                    _ => 0,
+                }),
                 Datum::Bool(kind == "v"),
                 Datum::Bool(true),
                 // How replication tells old rows: by the primary key, or not at all.
@@ -129,6 +134,7 @@ pub fn classes(catalog: &Catalog, sheet: &mut Sheet<'_>) {
                 Datum::Text("p"),
                 Datum::Text("i"),
                 Datum::Int(index.key.len() as i64),
+                Datum::Int(0),
                 Datum::Bool(false),
                 Datum::Bool(true),
                 Datum::Text("n"),
@@ -302,6 +308,46 @@ pub fn constraints(catalog: &Catalog, sheet: &mut Sheet<'_>) {
             for key in &table.uniques {
                 let index = catalog.indexes_on(item.id).find(|(index, _)| index.name == key.name);
                 write(item, key, "u", index.map_or(0, |(index, _)| index.id.0));
+            }
+        }
+    });
+    check_constraints(catalog, sheet);
+}
+
+fn check_constraints(catalog: &Catalog, sheet: &mut Sheet<'_>) {
+    let columns = [
+        "oid",
+        "conname",
+        "connamespace",
+        "contype",
+        "convalidated",
+        "conrelid",
+        "conislocal",
+        "confupdtype",
+        "confdeltype",
+        "confmatchtype",
+        "conkey",
+        "conbin",
+    ];
+    let arena = sheet.arena;
+    sheet.fill(columns, |sheet| {
+        for item in catalog.items() {
+            let Kind::Table(table) = &item.kind else { continue };
+            for check in &table.checks {
+                sheet.row([
+                    oid(check.oid),
+                    Datum::Text(&check.name),
+                    namespace(catalog, &item.schema),
+                    Datum::Text("c"),
+                    Datum::Bool(true),
+                    oid(item.id.0),
+                    Datum::Bool(true),
+                    Datum::Text(" "),
+                    Datum::Text(" "),
+                    Datum::Text(" "),
+                    numbers(&check.columns, arena),
+                    Datum::Text(&check.condition.sql),
+                ]);
             }
         }
     });
