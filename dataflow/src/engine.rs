@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use compiler::catalog::{Alteration, Catalog, Change, Item, Kind};
@@ -107,6 +108,9 @@ impl From<Error> for CommitError {
         CommitError::Failed(error)
     }
 }
+
+/// How long storage may take to end.
+const CLOSING: Duration = Duration::from_millis(400);
 
 /// What starts an item.
 struct Beginning {
@@ -540,10 +544,20 @@ impl Engine {
         if let Some(control) = control {
             let _ = control.join();
         }
-        if let Err(error) = self.inner.storage.close() {
-            tracing::warn!(%error, "storage did not close cleanly");
-        }
+        self.close_storage();
         worker::wait_for_others(self.inner.remote_workers / self.inner.local_workers);
+    }
+
+    /// Lets storage finish what it is about, though not for long: all that was acknowledged is durable, and the next start does the rest.
+    fn close_storage(&self) {
+        let (done, closed) = channel();
+        let storage = self.inner.storage.clone();
+        std::thread::spawn(move || done.send(storage.close()));
+        match closed.recv_timeout(CLOSING) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "storage did not close cleanly"),
+            Err(_) => tracing::info!("storage was left with work to do"),
+        }
     }
 }
 
