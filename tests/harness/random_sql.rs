@@ -544,15 +544,26 @@ impl Generator {
         // Streams have no arrangement that a delta join could read.
         let arranged = !self.rng.one_in(4);
         let (mut sql, mut scope) = self.table(arranged);
-        for _ in 0..2 {
+        for number in 0..2 {
             let (other, columns) = self.table(arranged);
+            let outer = match number == 1 && self.rng.one_in(2) {
+                // It says which rows have partners, not which rows there are.
+                true => {
+                    let side = if self.rng.one_in(3) { &columns } else { &scope };
+                    Some(self.simple_predicate(side))
+                }
+                false => None,
+            };
             let pairs = pairs(&scope, &columns);
             sql = match pairs.is_empty() {
                 // A view, whose columns are of any types.
                 true => format!("{sql} CROSS JOIN {other}"),
                 false => {
                     let (l, r) = self.rng.pick(&pairs);
-                    format!("{sql} JOIN {other} ON {l} = {r}")
+                    match outer {
+                        Some(on) => format!("{sql} LEFT JOIN {other} ON {l} = {r} AND {on}"),
+                        None => format!("{sql} JOIN {other} ON {l} = {r}"),
+                    }
                 }
             };
             scope.extend(columns);

@@ -78,12 +78,15 @@ impl Script {
             for _ in 0..rng.random_range(1..24) {
                 match rng.random_range(0..4) {
                     0 => {
-                        let gone = (0..rng.random_range(0..48)).map_while(|_| present.pop_first());
+                        let most = if rng.random() { 3 } else { 48 };
+                        let gone = (0..rng.random_range(1..=most)).map_while(|_| present.pop_first());
                         made.extend(gone.map(|row| (packed(row), time, -1)));
                     }
                     1 => {
-                        let row = (rng.random_range(0..back + 1), rng.random_range(0..2));
-                        made.extend(present.insert(row).then(|| (packed(row), time, 1)));
+                        for _ in 0..rng.random_range(1..4) {
+                            let row = (rng.random_range(0..back + 1), rng.random_range(0..2));
+                            made.extend(present.insert(row).then(|| (packed(row), time, 1)));
+                        }
                     }
                     _ => {
                         let places = back..back + rng.random_range(0..24);
