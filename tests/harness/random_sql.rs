@@ -290,6 +290,9 @@ impl Generator {
         if failing == Failing::Exactly {
             return self.exact();
         }
+        if failing == Failing::Somewhere && self.rng.one_in(3) {
+            return self.joined();
+        }
         let depth = 1 + self.rng.below(3);
         loop {
             let before = self.failures;
@@ -353,6 +356,20 @@ impl Generator {
                 )
             }
         }
+    }
+
+    /// What can fail, asked of the rows of a join: those without a partner must not fail.
+    fn joined(&mut self) -> String {
+        let (mut from, mut scope) = self.three_tables();
+        let failing = loop {
+            // They may all be views.
+            match self.failing(Int, &scope) {
+                Some(failing) => break failing,
+                None => (from, scope) = self.three_tables(),
+            }
+        };
+        let (column, other) = (self.rng.pick(&scope).0.clone(), self.rng.pick(&scope).0.clone());
+        format!("SELECT {column}, {other} FROM {from} WHERE {failing} < {}", self.literal(Int))
     }
 
     fn alias(&mut self) -> String {
