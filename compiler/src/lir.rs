@@ -77,6 +77,15 @@ impl Layout {
             false => row::encode(datum, out),
         }
     }
+
+    /// The key under which the arrangement has a row of the relation, NULLs and all; its parts must be columns.
+    pub fn key_of(&self, row: &[Datum<'_>]) -> Vec<u8> {
+        let mut key = Vec::new();
+        for (place, column) in self.key_columns.iter().enumerate() {
+            self.encode_key(place, row[*column], &mut key);
+        }
+        key
+    }
 }
 
 /// Identifies a node within its dataflow; the renderer records under it the operators that it became.

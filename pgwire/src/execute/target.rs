@@ -183,21 +183,9 @@ impl Check {
     /// The row's key in the arrangement's order; `None` if a part is NULL, which conflicts with nothing.
     pub fn key(&self, row: &[u8]) -> Option<Vec<u8>> {
         let layout = &self.arrangement.layout;
-        let key = &layout.key_columns;
-        let mut parts = vec![None; key.len()];
-        for (column, datum) in Datums::new(row).enumerate() {
-            for (place, _) in key.iter().enumerate().filter(|(_, wanted)| **wanted == column) {
-                parts[place] = Some(datum);
-            }
-        }
-        let mut bytes = Vec::new();
-        for (place, part) in parts.into_iter().enumerate() {
-            match part? {
-                Datum::Null => return None,
-                datum => layout.encode_key(place, datum, &mut bytes),
-            }
-        }
-        Some(bytes)
+        let datums: Vec<Datum<'_>> = Datums::new(row).collect();
+        let null = layout.key_columns.iter().any(|column| datums.get(*column).is_none_or(Datum::is_null));
+        (!null).then(|| layout.key_of(&datums))
     }
 
     pub fn add(&mut self, row: &[u8], by_this_statement: bool) {

@@ -527,9 +527,5 @@ fn split_columns(row: &[u8], columns: usize) -> (&[u8], &[u8]) {
 /// The key under which an arrangement has a row, NULLs and all.
 fn arrangement_key(row: &[u8], arrangement: &Arrangement) -> Vec<u8> {
     let datums: Vec<Datum<'_>> = Datums::new(row).collect();
-    let (mut key, layout) = (Vec::new(), &arrangement.layout);
-    for (place, column) in layout.key_columns.iter().enumerate() {
-        layout.encode_key(place, datums[*column], &mut key);
-    }
-    key
+    arrangement.layout.key_of(&datums)
 }
