@@ -12,7 +12,7 @@
 //! it. Offsets are checked after, so that no row can lie outside its bytes.
 //!
 //! This is the only file with `unsafe`. What it relies on: buffers are aligned to eight bytes and fields are laid out widest
-//! first, both asserted in release builds too.
+//! first, both asserted in release builds too. `.ci/miri` runs its tests under Miri.
 #![allow(unsafe_code)] // Each block says why it is sound.
 
 use std::fmt;
