@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::Scratch;
-use harness::in_process::InProcess;
 use harness::random_mir::Rng;
 use harness::server::{Options, Server};
 use harness::slt::{Rows, ask, sorted};
@@ -424,48 +423,6 @@ fn who_does_not_read_is_cut_off_alone() {
     assert!(end[0].starts_with("Error ERROR 53400 "), "{} messages", heard.len());
     assert_eq!(end[1], "ReadyForQuery I");
     assert_eq!(deaf.ask("SELECT 1")[1], "DataRow '1'");
-}
-
-#[test]
-fn what_is_cancelled_is_freed() {
-    let server = InProcess::start(1);
-    let mut client = server.connect();
-    SCHEMA.iter().for_each(|statement| drop(done(&mut client, statement)));
-    let before = server.engine.arrangements().len();
-    let freed = |what: &str| {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while server.engine.arrangements().len() != before {
-            let kept = server.engine.arrangements().len();
-            assert!(Instant::now() < deadline, "{what}: {kept} arrangements, {before} before");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    };
-    let sql = "SUBSCRIBE (SELECT o.amount, count(*), max(v.page) FROM orders o JOIN visits v ON v.customer = o.amount GROUP BY 1)";
-    let begun = || {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while server.engine.arrangements().len() == before {
-            assert!(Instant::now() < deadline, "the subscription arranges nothing that could be freed");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    };
-    let mut wire = Wire::connect(server.port);
-    wire.say(&[&format!("Query {sql}")]);
-    begun();
-    wire.say(&["Cancel"]);
-    let lines = wire.listen(1);
-    assert!(lines.iter().any(|line| line.starts_with("Error ERROR 57014 ")), "{lines:?}");
-    freed("after a cancel");
-    // A client that goes away, without a word.
-    let mut wire = Wire::connect(server.port);
-    wire.say(&[&format!("Query {sql}")]);
-    begun();
-    drop(wire);
-    freed("after the client was gone");
-    // A cursor that is closed.
-    done(&mut client, &format!("DECLARE c CURSOR FOR {sql}"));
-    begun();
-    done(&mut client, "CLOSE c");
-    freed("after CLOSE");
 }
 
 #[test]

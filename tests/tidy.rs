@@ -159,6 +159,7 @@ const IMPORTS: &[Absence] = &[
             "dataflow/src/counters.rs",
             "dataflow/src/failures.rs",
             "dataflow/src/fuel.rs",
+            "dataflow/src/in_use.rs",
             "dataflow/src/output.rs",
             "dataflow/src/peeks.rs",
             "dataflow/src/published.rs",

@@ -12,6 +12,7 @@ use compiler::mir::CollectionId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::contents::Range;
+use crate::in_use::Count;
 use crate::output::Output;
 use crate::published::Published;
 use crate::storage::{Timestamp, Updates};
@@ -71,6 +72,8 @@ pub struct Build {
     /// Where process 0's workers publish the arrangement, and where the updates of a stream go.
     pub published: Local<Arc<Published>>,
     pub output: Local<Arc<Output>>,
+    /// Where process 0's workers count the dataflows that they run.
+    pub running: Local<Count>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -27,6 +27,7 @@ use crate::coordinator::commit::{Sequencer, Write, refused};
 use crate::coordinator::derive::{self, Derivation};
 use crate::coordinator::fragments::{Fragments, Readable, Shown};
 use crate::coordinator::{Coordinator, Event, Install, Installed, ReadTimestamp, Start, Until, boot};
+use crate::in_use::{Counts, InUse};
 use crate::output::{self, Bound, Output};
 use crate::peeks::Peeks;
 use crate::reads::Read;
@@ -65,6 +66,7 @@ struct Inner {
     tables: Arc<Tables>,
     shown: Arc<Shown>,
     peeks: Arc<Peeks>,
+    counts: Counts,
     read_ts: Arc<ReadTimestamp>,
     events: Sender<Event>,
     commands: CommandSender,
@@ -161,12 +163,19 @@ impl Engine {
         let local_workers = config.workers;
         let remote_workers = (config.processes - 1) * config.workers;
         let (shown, peeks) = (Arc::new(Shown::default()), Arc::new(Peeks::default()));
+        let counts = Counts::default();
         let coordinator = Coordinator::new(Start {
             storage: storage.clone(),
             sequencer: sequencer.clone(),
             commands: commands.clone(),
             events: events.clone(),
-            fragments: Fragments::new(local_workers, remote_workers, shown.clone(), peeks.clone()),
+            fragments: Fragments::new(
+                local_workers,
+                remote_workers,
+                shown.clone(),
+                peeks.clone(),
+                counts.clone(),
+            ),
             read_ts: read_ts.clone(),
             workers: local_workers + remote_workers,
         });
@@ -183,6 +192,7 @@ impl Engine {
             tables,
             shown,
             peeks,
+            counts,
             read_ts,
             events,
             commands,
@@ -440,6 +450,11 @@ impl Engine {
     /// Every published arrangement, for introspection and tests.
     pub fn arrangements(&self) -> Vec<(Identity, Arc<Readable>)> {
         self.inner.shown.list()
+    }
+
+    /// How much runs and is kept, for introspection and tests.
+    pub fn in_use(&self) -> InUse {
+        self.inner.counts.in_use()
     }
 
     /// Makes these arrangements readable at one time, that of the latest acknowledged commit or later.

@@ -24,6 +24,7 @@ pub mod engine;
 pub mod exchange;
 pub mod failures;
 mod fuel;
+mod in_use;
 pub mod output;
 pub mod peeks;
 pub mod published;
@@ -36,5 +37,6 @@ pub mod tables;
 pub mod worker;
 
 pub use engine::{CommitError, Config, Engine, Running, WriteLock};
+pub use in_use::InUse;
 pub use subscriptions::Reads;
 pub use worker::lost;

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::command::DataflowId;
 use crate::contents::Contents;
 use crate::counters::Counters;
+use crate::in_use::{Count, Counts, One};
 use crate::storage::Timestamp;
 
 /// The upper of what will not change any more.
@@ -36,6 +37,8 @@ pub struct Published {
     remote: Box<[Remote]>,
     /// What the operators count that this process's workers keep it up to date with.
     counters: Mutex<Vec<Counters>>,
+    held: Count,
+    _counted: One,
 }
 
 /// How far an arrangement has come, and whether it will come further.
@@ -71,10 +74,11 @@ struct Holds {
 pub struct Hold {
     published: Arc<Published>,
     at: Timestamp,
+    _counted: One,
 }
 
 impl Published {
-    pub fn new(dataflow: DataflowId, local: usize, remote: usize) -> Published {
+    pub fn new(dataflow: DataflowId, local: usize, remote: usize, counts: &Counts) -> Published {
         let part =
             |_| Part { contents: ArcSwap::from_pointee(Contents::default()), upper: AtomicU64::new(0) };
         Published {
@@ -84,6 +88,8 @@ impl Published {
             reach: watch::Sender::default(),
             remote: (0..remote).map(|_| Remote::default()).collect(),
             counters: Mutex::default(),
+            held: counts.holds.clone(),
+            _counted: counts.arrangements.one(),
         }
     }
 
@@ -112,7 +118,7 @@ impl Published {
             return None;
         }
         *holds.held.entry(at).or_default() += 1;
-        Some(Hold { published: self.clone(), at })
+        Some(Hold { published: self.clone(), at, _counted: self.held.one() })
     }
 
     /// The time to which a worker whose part is complete before `upper` may compact: `min(holds, upper - 1)`. From

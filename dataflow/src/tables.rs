@@ -258,9 +258,10 @@ mod tests {
     use super::*;
     use crate::command::DataflowId;
     use crate::contents::Contents;
+    use crate::in_use::Counts;
 
     fn published(upper: Timestamp) -> Arc<Published> {
-        let published = Arc::new(Published::new(DataflowId(1), 1, 0));
+        let published = Arc::new(Published::new(DataflowId(1), 1, 0, &Counts::default()));
         publish(&published, upper);
         published
     }

@@ -4,7 +4,7 @@
 //! dropped when nothing uses it any more, whoever built it. Imports go to older fragments only, so nothing waits in a circle.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, Weak};
 
 use compiler::lir::{self, FragmentIndex, Identity};
 use compiler::mir::CollectionId;
@@ -12,6 +12,7 @@ use compiler::scalar::Mfp;
 
 use crate::command::{Build, BuildBody, DataflowId, Local};
 use crate::coordinator::{Install, ShardClock};
+use crate::in_use::Counts;
 use crate::output::Output;
 use crate::published::{Hold, Published};
 use crate::storage::Timestamp;
@@ -63,6 +64,7 @@ pub struct Fragments {
     /// For each shard, those that some dataflow reads together with it; forgotten whenever the dataflows change.
     together: HashMap<CollectionId, BTreeSet<CollectionId>>,
     peeks: Arc<crate::peeks::Peeks>,
+    counts: Counts,
     /// Arrangements whose parts in other processes have advanced since they were last told how far to compact.
     moved: BTreeSet<DataflowId>,
 }
@@ -80,6 +82,8 @@ struct Entry {
     /// How far the workers of other processes were told to compact.
     told_since: Timestamp,
     output: Option<Arc<Output>>,
+    /// What loads of it look at: there for as long as it is.
+    wanted: Arc<()>,
 }
 
 /// What installing a dataflow takes: the builds in order, with the holds on what each imports.
@@ -110,7 +114,13 @@ struct Resolution<'a> {
 }
 
 impl Fragments {
-    pub fn new(local: usize, remote: usize, shown: Arc<Shown>, peeks: Arc<crate::peeks::Peeks>) -> Fragments {
+    pub fn new(
+        local: usize,
+        remote: usize,
+        shown: Arc<Shown>,
+        peeks: Arc<crate::peeks::Peeks>,
+        counts: Counts,
+    ) -> Fragments {
         Fragments {
             next: 1,
             local_workers: local,
@@ -122,8 +132,13 @@ impl Fragments {
             clocks: HashMap::new(),
             together: HashMap::new(),
             peeks,
+            counts,
             moved: BTreeSet::new(),
         }
+    }
+
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     pub fn local_workers(&self) -> usize {
@@ -174,7 +189,8 @@ impl Fragments {
         let id = found.unwrap_or_else(|| {
             let imports = self.imports(resolution, &fragment.node);
             let id = self.fresh();
-            let published = Arc::new(Published::new(id, self.local_workers, self.remote_workers));
+            let published = Published::new(id, self.local_workers, self.remote_workers, &self.counts);
+            let published = Arc::new(published);
             let entry = Entry {
                 identity: share.then(|| fragment.identity.clone()),
                 layout: Some(fragment.layout.clone()),
@@ -186,6 +202,7 @@ impl Fragments {
                 published: Some(published.clone()),
                 told_since: resolution.as_of,
                 output: None,
+                wanted: Arc::default(),
             };
             if share {
                 self.by_identity.insert(fragment.identity.clone(), id);
@@ -222,6 +239,7 @@ impl Fragments {
             published: None,
             told_since: resolution.as_of,
             output: output.clone(),
+            wanted: Arc::default(),
         };
         self.add(resolution, id, entry, BuildBody::Stream(node.clone()), None, output);
         id
@@ -278,6 +296,7 @@ impl Fragments {
             derived,
             published: Local(published),
             output: Local(output),
+            running: self.counts.dataflows.clone().into(),
         };
         self.together.clear();
         self.entries.insert(id, entry);
@@ -356,6 +375,11 @@ impl Fragments {
     /// Every shard that some dataflow reads.
     pub fn shards(&self) -> BTreeSet<CollectionId> {
         self.entries.values().flat_map(|entry| entry.shards.iter().copied()).collect()
+    }
+
+    /// Something that is there for as long as the dataflow is.
+    pub fn wanted(&self, dataflow: DataflowId) -> Weak<()> {
+        self.entries.get(&dataflow).map(|entry| Arc::downgrade(&entry.wanted)).unwrap_or_default()
     }
 
     pub fn output(&self, dataflow: DataflowId) -> Option<&Arc<Output>> {

@@ -4,13 +4,14 @@
 //! at a time: permits come back when the workers have taken a slice.
 
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 
 use compiler::mir::CollectionId;
 
 use crate::command::{Command, CommandSender, DataflowId, Slice};
 use crate::coordinator::Event;
 use crate::coordinator::commit::refused;
+use crate::in_use::One;
 use crate::output::Output;
 use crate::storage::{ShardId, Storage, StorageError, Timestamp, Updates};
 
@@ -28,6 +29,9 @@ pub struct Load {
     pub until: Option<Timestamp>,
     /// Of the statement for which it is loaded.
     pub output: Option<Arc<Output>>,
+    /// Gone with the dataflow: the rest is not loaded then.
+    pub wanted: Weak<()>,
+    pub counted: One,
 }
 
 /// Starts loading in the background; ends with [`Event::Loaded`].
@@ -68,17 +72,24 @@ fn feed(
         });
         worker = (worker + 1) % workers;
     };
+    let wanted = || load.wanted.strong_count() > 0;
     for slice in storage.snapshot(ShardId(load.shard.0), load.as_of.min(load.complete))? {
+        if !wanted() {
+            return Ok(());
+        }
         send(slice?);
     }
     if load.historical && load.as_of < load.complete {
         for slice in storage.updates_after(ShardId(load.shard.0), load.as_of)? {
+            if !wanted() {
+                return Ok(());
+            }
             let slice = slice?;
-            let wanted = |time| time <= load.complete && load.until.is_none_or(|until| time < until);
-            if slice.times().iter().all(|time| wanted(*time)) {
+            let needed = |time| time <= load.complete && load.until.is_none_or(|until| time < until);
+            if slice.times().iter().all(|time| needed(*time)) {
                 send(slice);
             } else {
-                send(Arc::new(slice.iter().filter(|update| wanted(update.1)).collect()));
+                send(Arc::new(slice.iter().filter(|update| needed(update.1)).collect()));
             }
         }
     }

@@ -427,7 +427,19 @@ impl Coordinator {
             for shard in sources {
                 let complete = self.shard_upper(shard).saturating_sub(1);
                 let output = install.output.clone();
-                self.load(load::Load { dataflow, shard, as_of, complete, historical, until, output });
+                let wanted = self.fragments.wanted(dataflow);
+                let counted = self.fragments.counts().loads.one();
+                self.load(load::Load {
+                    dataflow,
+                    shard,
+                    as_of,
+                    complete,
+                    historical,
+                    until,
+                    output,
+                    wanted,
+                    counted,
+                });
             }
         }
         self.catch_up(depends_on, now);

@@ -22,6 +22,7 @@ use timely::communication::{self, AllocatorBuilder, WorkerGuards};
 use timely::worker::Worker;
 
 use crate::command::{Build, Command, CommandSender, DataflowId, Response, Slice, Tick};
+use crate::in_use::{Count, One};
 use crate::render::{self, Built, ShardInput};
 use crate::storage::Timestamp;
 
@@ -108,6 +109,7 @@ struct Running {
     built: Built,
     inputs: BTreeMap<CollectionId, Input>,
     until: Option<Timestamp>,
+    _counted: Option<One>,
 }
 
 /// A shard's way into a dataflow. Live updates flow from the start; time stands still until the snapshot is loaded.
@@ -200,7 +202,8 @@ impl State {
             .into_iter()
             .map(|(id, shard)| (id, Input { shard, loaded: false, upto: build.as_of }))
             .collect();
-        self.dataflows.insert(build.id, Running { built, inputs, until: build.until });
+        let _counted = build.running.0.as_ref().map(Count::one);
+        self.dataflows.insert(build.id, Running { built, inputs, until: build.until, _counted });
         self.respond.send(Response::Built(build.id));
     }
 
