@@ -235,22 +235,27 @@ impl<'a> Run<'a> {
         if plain.as_ref() != Ok(&expected) {
             self.fail(record, "SELECT", &expected, &plain);
         }
+        if record.is_select() && !record.only_tidewater {
+            self.binary(record, ordered);
+        }
         if record.is_viewable() && !self.in_block {
-            self.columns(record);
             let expected = sorted(expected);
             self.maintained(number, record, &|answer| answer.as_ref() == Ok(&expected), &expected);
         }
     }
 
-    /// Names and types of the columns.
-    fn columns(&mut self, record: &Record) {
-        if record.only_tidewater {
-            return;
-        }
-        let oracle = slt::columns(&mut self.oracle, &record.sql);
-        let plain = slt::columns(&mut self.plain, &record.sql);
+    /// Names and types of the columns, and every value in the binary format.
+    fn binary(&mut self, record: &Record, ordered: bool) {
+        let ask = |client: &mut Client| {
+            let mut answer = slt::binary(client, &record.sql)?;
+            if !ordered {
+                answer.rows.sort_unstable();
+            }
+            Ok::<_, Failure>(answer)
+        };
+        let (oracle, plain) = (ask(&mut self.oracle), ask(&mut self.plain));
         if plain != oracle {
-            self.fail(record, "columns", oracle, plain);
+            self.fail(record, "binary", oracle, plain);
         }
     }
 

@@ -10,7 +10,7 @@
 //! The ways: a one-shot SELECT; a materialized view that was created as early as its relations were there, which therefore saw
 //! every change; one created now; SUBSCRIBE from then to now, folded; and PostgreSQL. Rows are compared as sets with
 //! multiplicities unless the query ends in ORDER BY (`query ordered`); values are separated by one tab in the file. Names and types
-//! of columns are PostgreSQL's too, as are the numbers of rows that statements report.
+//! of columns are PostgreSQL's too, as are the bytes of all values in the binary format, and the numbers of rows that statements report.
 //!
 //! `error CODE message` expects that of every way (`error CODE` the code alone): of data when it is read, of words when a view is
 //! to be created. `past fails: CODE` before a query says that its view had that error before: a subscription from then on fails,
@@ -27,6 +27,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use postgres::types::{FromSql, Kind as TypeKind, Type};
 use postgres::{Client, SimpleQueryMessage};
 
 use super::repository;
@@ -88,11 +89,14 @@ impl Expected {
 impl Record {
     /// Whether it is a query that a view can have; an INSERT with RETURNING is none.
     pub fn is_viewable(&self) -> bool {
+        self.is_select() && !self.only_select
+    }
+
+    /// Whether it is a query that changes nothing, so that it can be asked again.
+    pub fn is_select(&self) -> bool {
         let start = self.sql.trim_start_matches(['(', ' ', '\n']);
         let word = start.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-        let is_query = matches!(self.kind, Kind::Query { .. } | Kind::QueryError(_));
-        is_query
-            && !self.only_select
+        matches!(self.kind, Kind::Query { .. } | Kind::QueryError(_))
             && ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|known| word.eq_ignore_ascii_case(known))
     }
 
@@ -287,10 +291,78 @@ pub fn run(client: &mut Client, sql: &str) -> Result<Vec<u64>, Failure> {
     Ok(counts.collect())
 }
 
-/// The names and the types of a query's columns.
-pub fn columns(client: &mut Client, sql: &str) -> Result<Vec<String>, Failure> {
+/// What a query gives in the binary format: its columns' names and types, and rows whose values are in hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binary {
+    pub columns: Vec<String>,
+    pub rows: Rows,
+}
+
+/// A value as it was sent, but for what PostgreSQL itself leaves open:
+///
+/// - the sign of a NaN is the processor's, and differs between machines;
+/// - an array says that it may hold NULLs also if it is a slice without any of one that does.
+struct Raw(Vec<u8>);
+
+impl<'a> FromSql<'a> for Raw {
+    fn from_sql(typ: &Type, raw: &'a [u8]) -> Result<Raw, Box<dyn std::error::Error + Sync + Send>> {
+        let mut bytes = raw.to_vec();
+        settle(typ, &mut bytes).ok_or("the value is shorter than it says")?;
+        Ok(Raw(bytes))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// Prepares a query and runs it by the extended protocol, for results in the binary format.
+pub fn binary(client: &mut Client, sql: &str) -> Result<Binary, Failure> {
     let statement = client.prepare(sql).map_err(|error| failed(&error))?;
-    Ok(statement.columns().iter().map(|column| format!("{} {}", column.name(), column.type_())).collect())
+    let columns = statement.columns().iter().map(|column| format!("{} {}", column.name(), column.type_()));
+    let columns = columns.collect();
+    let rows = client.query(&statement, &[]).map_err(|error| failed(&error))?;
+    Ok(Binary { columns, rows: rows.iter().map(hexadecimal).collect() })
+}
+
+/// Settles what [`Raw`] leaves open. None if the bytes end too early.
+fn settle(typ: &Type, bytes: &mut [u8]) -> Option<()> {
+    match typ.kind() {
+        TypeKind::Simple if is_nan(typ, bytes) => bytes[0] &= 0x7f,
+        TypeKind::Array(element) => {
+            let number = |bytes: &[u8]| Some(i32::from_be_bytes(bytes.get(..4)?.try_into().ok()?));
+            let dimensions = usize::try_from(number(bytes)?).ok()?;
+            let (mut at, mut nulls) = (12 + 8 * dimensions, false);
+            while at < bytes.len() {
+                let length = number(bytes.get(at..)?)?;
+                at += 4;
+                nulls |= length < 0;
+                if let Ok(length) = usize::try_from(length) {
+                    settle(element, bytes.get_mut(at..at + length)?)?;
+                    at += length;
+                }
+            }
+            bytes.get_mut(4..8)?.copy_from_slice(&i32::from(nulls).to_be_bytes());
+        }
+        _ => {}
+    }
+    Some(())
+}
+
+fn is_nan(typ: &Type, bytes: &[u8]) -> bool {
+    (*typ == Type::FLOAT8 && bytes.try_into().is_ok_and(|bytes| f64::from_be_bytes(bytes).is_nan()))
+        || (*typ == Type::FLOAT4 && bytes.try_into().is_ok_and(|bytes| f32::from_be_bytes(bytes).is_nan()))
+}
+
+fn hexadecimal(row: &postgres::Row) -> String {
+    let value = |index: usize| match row.try_get::<_, Option<Raw>>(index) {
+        Ok(Some(Raw(bytes))) => {
+            bytes.iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"))
+        }
+        Ok(None) => "NULL".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    (0..row.len()).map(value).collect::<Vec<_>>().join("\t")
 }
 
 fn messages(client: &mut Client, sql: &str) -> Result<Vec<SimpleQueryMessage>, Failure> {

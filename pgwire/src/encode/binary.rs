@@ -80,6 +80,9 @@ pub(super) mod sign {
     pub const NEG_INFINITY: u16 = 0xf000;
 }
 
+/// The scale that PostgreSQL sends with an infinity, where it means nothing.
+const INFINITE_SCALE: u16 = 32;
+
 /// Digits of base 10000 with the weight of the first, sign, and the decimal digits shown after the point.
 fn put_numeric(value: Numeric<'_>, buf: &mut BytesMut) {
     let mut put = |digits: &[u16], weight: i16, sign: u16, scale: u16| {
@@ -94,7 +97,7 @@ fn put_numeric(value: Numeric<'_>, buf: &mut BytesMut) {
     }
     if value.is_infinite() {
         let sign = if value.is_negative() { sign::NEG_INFINITY } else { sign::INFINITY };
-        return put(&[], 0, sign, 0);
+        return put(&[], 0, sign, INFINITE_SCALE);
     }
     let text = value.to_string();
     let (integer, fraction) =
