@@ -301,7 +301,7 @@ impl Generator {
         let column = self.rng.below(columns.len());
         let typ = columns[column].typ.clone();
         let funcs: &[AggregateFunc] = match typ {
-            Type::Int8 => &[CountStar, Count, SumInt8, AvgInt, Min, Max],
+            Type::Int8 => &[CountStar, Count, SumInt8, AvgInt, BitXor, Min, Max],
             Type::Numeric(_) => &[Count, SumNumeric(None), AvgNumeric(None), Min, Max],
             Type::Bool => &[Count, BoolAnd, BoolOr],
             Type::Text => &[Count, Min, Max, ArrayAgg],

@@ -22,10 +22,8 @@ impl Binder<'_> {
         call: &mut ast::Call,
         position: u32,
     ) -> Result<Expr, Error> {
-        if !call.within_group.is_empty() || call.variadic {
-            return Err(
-                Error::unsupported("ordered-set and variadic aggregates are not supported").at(position)
-            );
+        if call.variadic {
+            return Err(Error::unsupported("variadic aggregates are not supported").at(position));
         }
         let around = std::mem::replace(&mut self.frame().in_aggregate, true);
         let bound = self.bind_aggregate_inputs(name, call, position);
@@ -50,8 +48,13 @@ impl Binder<'_> {
         call: &mut ast::Call,
         position: u32,
     ) -> Result<Aggregate, Error> {
-        let args = self.bind_args(call)?;
-        let order = self.bind_aggregate_order(&mut call.order_by)?;
+        let mut args = self.bind_args(call)?;
+        let direct = args.len();
+        for key in &mut call.within_group {
+            let position = key.expr.start();
+            args.push(Typed { expr: self.bind_expr(&mut key.expr)?, position });
+        }
+        let mut order = self.bind_aggregate_order(&mut call.order_by)?;
         let filter = match &mut call.filter {
             Some(filter) => Some(self.bind_condition(filter, "FILTER")?),
             None => None,
@@ -83,6 +86,7 @@ impl Binder<'_> {
                     .at(position));
             }
         };
+        check_within_group(name, found.func, call).map_err(|error| error.at(position))?;
         let args = self.coerce_args(found, args)?;
         if call.distinct {
             args.iter().try_for_each(|arg| self.check_equality(&arg.typ(), position))?;
@@ -90,6 +94,10 @@ impl Binder<'_> {
         if call.distinct && order.iter().any(|key| !args.contains(&key.expr)) {
             let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
             return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
+        }
+        if found.func.direct_args().is_some() {
+            check_direct_args(name, &args[..direct]).map_err(|error| error.at(position))?;
+            order = self.order_within_group(&call.within_group, &args[direct..])?;
         }
         let types: Vec<Type> = args.iter().map(Expr::typ).collect();
         let counts = !found.func.is_null_of_nothing();
@@ -111,6 +119,17 @@ impl Binder<'_> {
             keys.push(OrderKey { expr, descending, nulls_first });
         }
         Ok(keys)
+    }
+
+    /// The order of WITHIN GROUP, by its keys as the aggregate takes them.
+    fn order_within_group(&mut self, keys: &[ast::OrderBy], values: &[Expr]) -> Result<Vec<OrderKey>, Error> {
+        let mut order = Vec::with_capacity(keys.len());
+        for (key, value) in keys.iter().zip(values) {
+            self.check_order(&value.typ(), key.expr.start())?;
+            let (descending, nulls_first) = sort_direction(key)?;
+            order.push(OrderKey { expr: value.clone(), descending, nulls_first });
+        }
+        Ok(order)
     }
 
     /// `array_agg(argument ORDER BY …)` over rows of these types.
@@ -142,6 +161,29 @@ impl Binder<'_> {
             _ => Ok(value.expr),
         }
     }
+}
+
+/// Ordered-set aggregates, and they alone, have WITHIN GROUP.
+fn check_within_group(name: &str, func: AggregateFunc, call: &ast::Call) -> Result<(), Error> {
+    let message = match (func.direct_args().is_some(), call.within_group.is_empty()) {
+        (true, true) => format!("WITHIN GROUP is required for ordered-set aggregate {name}"),
+        (false, false) => format!("{name} is not an ordered-set aggregate, so it cannot have WITHIN GROUP"),
+        _ => return Ok(()),
+    };
+    Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
+}
+
+/// A direct argument is evaluated once for its group: it may not depend on the row.
+fn check_direct_args(name: &str, args: &[Expr]) -> Result<(), Error> {
+    let mut reads_row = false;
+    for arg in args {
+        arg.for_each_column(0, &mut |depth, reference| reads_row |= reference.level == depth);
+    }
+    if !reads_row {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!("a direct argument of {name}() that reads a column is not supported"))
+        .hint("Write the fraction as a constant, or take the column from an outer query."))
 }
 
 /// An aggregate belongs to the nearest query whose rows it reads, which may be one around; without any column, to its own.

@@ -12,9 +12,11 @@ use std::collections::BTreeMap;
 use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
+use super::bits::{self, Bitwise};
 use super::exact_sum::{self, Partials};
 use super::float4;
 use super::lanes::Lane;
+use super::variance::{Measured, Regression, VarianceOf};
 use super::{ArgType, EvalError, ScalarExpr, basic_aggregate, compare, lanes};
 use crate::repr::{ColumnType, Datum, Row, Type, canonical, row};
 
@@ -64,10 +66,21 @@ pub enum AggregateFunc {
     Max,
     BoolAnd,
     BoolOr,
+    BitAnd,
+    BitOr,
+    BitXor,
+    Variance(VarianceOf),
+    Regression(Regression),
     StringAgg,
     ArrayAgg,
+    JsonAgg,
     JsonbAgg,
+    JsonObjectAgg,
     JsonbObjectAgg,
+    /// Of a fraction, or of an array of them, and the value that the group is sorted by.
+    PercentileCont,
+    PercentileDisc,
+    Mode,
 }
 
 /// What is known of every value of a numeric expression: so many digits in all, exactly so many after the point.
@@ -95,27 +108,40 @@ impl AggregateFunc {
         use AggregateFunc::*;
         match self {
             SumFloat | SumFloat4 | AvgFloat | SumNumeric(None) | AvgNumeric(None) => Class::Bucketed,
+            BitAnd | BitOr | BitXor => Class::Bucketed,
+            Variance(VarianceOf { values: Measured::Numerics | Measured::Floats, .. }) => Class::Bucketed,
             Min | Max => Class::Hierarchical,
-            StringAgg | ArrayAgg | JsonbAgg | JsonbObjectAgg => Class::Basic,
+            StringAgg | ArrayAgg | JsonAgg | JsonbAgg | JsonObjectAgg | JsonbObjectAgg => Class::Basic,
+            Regression(_) | PercentileCont | PercentileDisc | Mode => Class::Basic,
             _ => Class::Accumulable(lanes::of(self)),
         }
     }
 
     /// Whether the aggregate of no rows is NULL; counts are 0.
     pub fn is_null_of_nothing(self) -> bool {
-        !matches!(self, AggregateFunc::CountStar | AggregateFunc::Count)
+        use AggregateFunc::*;
+        !matches!(self, CountStar | Count | Regression(super::variance::Regression::Count))
     }
 
     /// Whether NULL arguments are not seen.
     pub fn ignores_nulls(self) -> bool {
         use AggregateFunc::*;
-        !matches!(self, CountStar | ArrayAgg | JsonbAgg | JsonbObjectAgg)
+        !matches!(self, CountStar | ArrayAgg | JsonAgg | JsonbAgg | JsonObjectAgg | JsonbObjectAgg)
     }
 
     /// Whether the result is the same when equal arguments are seen once: DISTINCT changes nothing.
     pub fn ignores_duplicates(self) -> bool {
         use AggregateFunc::*;
-        matches!(self, Min | Max | BoolAnd | BoolOr)
+        matches!(self, Min | Max | BoolAnd | BoolOr | BitAnd | BitOr)
+    }
+
+    /// For an ordered-set aggregate, how many arguments are direct: after them comes what its group is sorted by.
+    pub fn direct_args(self) -> Option<usize> {
+        match self {
+            AggregateFunc::PercentileCont | AggregateFunc::PercentileDisc => Some(1),
+            AggregateFunc::Mode => Some(0),
+            _ => None,
+        }
     }
 
     /// Whether a row with these arguments counts: most aggregates look past a NULL; string_agg does so by itself, whose delimiter
@@ -137,10 +163,13 @@ impl AggregateFunc {
     /// What one value adds to a bucketed aggregate: to each bucket, a count and a sum. Multiply by the row's diff. NULL adds
     /// nothing.
     pub fn scatter(self, value: Datum<'_>, emit: impl FnMut(i64, [i128; 2])) {
-        match value {
-            Datum::Float(value) => exact_sum::scatter_float(value, emit),
-            Datum::Float4(value) => exact_sum::scatter_float(value.into(), emit),
-            Datum::Numeric(value) => exact_sum::scatter_numeric(value, emit),
+        use AggregateFunc::*;
+        match (self, value) {
+            (BitAnd | BitOr | BitXor, value) => bits::scatter(value, emit),
+            (Variance(variance), value) => variance.scatter(value, emit),
+            (_, Datum::Float(value)) => exact_sum::scatter_float(value, emit),
+            (_, Datum::Float4(value)) => exact_sum::scatter_float(value.into(), emit),
+            (_, Datum::Numeric(value)) => exact_sum::scatter_numeric(value, emit),
             _ => {}
         }
     }
@@ -159,6 +188,10 @@ impl AggregateFunc {
             },
             AggregateFunc::AvgFloat => exact_sum::gather_float(buckets, true),
             AggregateFunc::AvgNumeric(_) => exact_sum::gather_numeric(buckets, true, arena),
+            AggregateFunc::BitAnd => Ok(bits::gather(Bitwise::And, buckets)),
+            AggregateFunc::BitOr => Ok(bits::gather(Bitwise::Or, buckets)),
+            AggregateFunc::BitXor => Ok(bits::gather(Bitwise::Xor, buckets)),
+            AggregateFunc::Variance(variance) => variance.gather(buckets, arena),
             _ => exact_sum::gather_numeric(buckets, false, arena),
         }
     }
@@ -184,12 +217,22 @@ impl AggregateFunc {
             SumInterval | AvgInterval => Type::Interval(None),
             Min | Max => args[0].without_typmod(),
             BoolAnd | BoolOr => Type::Bool,
-            StringAgg => Type::Text,
+            BitAnd | BitOr | BitXor | Mode => args[0].without_typmod(),
+            Variance(VarianceOf { values: Measured::Floats, .. }) => Type::Float8,
+            Variance(_) => Type::Numeric(None),
+            Regression(super::variance::Regression::Count) => Type::Int8,
+            Regression(_) => Type::Float8,
+            PercentileCont | PercentileDisc => match &args[0] {
+                Type::Array(_) => Type::Array(Box::new(args[1].without_typmod())),
+                _ => args[1].without_typmod(),
+            },
+            StringAgg => args[0].without_typmod(),
             // The elements of an array_agg of arrays are the arrays': one dimension more of the same type.
             ArrayAgg => match &args[0] {
                 Type::Array(_) => args[0].clone(),
                 typ => Type::Array(Box::new(typ.clone())),
             },
+            JsonAgg | JsonObjectAgg => Type::Json,
             JsonbAgg | JsonbObjectAgg => Type::Jsonb,
         }
     }
@@ -337,6 +380,22 @@ pub fn all_aggregates() -> impl Iterator<Item = &'static Aggregate> {
     AGGREGATES.iter()
 }
 
+const fn variance(values: Measured) -> AggregateFunc {
+    AggregateFunc::Variance(VarianceOf { values, sample: false, root: false })
+}
+
+const fn sample_variance(values: Measured) -> AggregateFunc {
+    AggregateFunc::Variance(VarianceOf { values, sample: true, root: false })
+}
+
+const fn deviation(values: Measured) -> AggregateFunc {
+    AggregateFunc::Variance(VarianceOf { values, sample: false, root: true })
+}
+
+const fn sample_deviation(values: Measured) -> AggregateFunc {
+    AggregateFunc::Variance(VarianceOf { values, sample: true, root: true })
+}
+
 macro_rules! aggregates {
     ($(
         $(#[doc = $doc:literal])+
@@ -470,4 +529,136 @@ aggregates! {
     "max"(Oid) -> Oid = AggregateFunc::Max, ["2"] ["1"] => "2";
     /// The greatest value.
     "max"(AnyArray) -> AnyArray = AggregateFunc::Max, ["{2}"] ["{1,3}"] => "{2}";
+    /// The bits that all values have.
+    "bit_and"(Int2) -> Int2 = AggregateFunc::BitAnd, ["12"] ["10"] => "8";
+    /// The bits that all values have.
+    "bit_and"(Int4) -> Int4 = AggregateFunc::BitAnd, ["12"] ["10"] => "8";
+    /// The bits that all values have.
+    "bit_and"(Int8) -> Int8 = AggregateFunc::BitAnd, ["12"] ["10"] => "8";
+    /// The bits that some value has.
+    "bit_or"(Int2) -> Int2 = AggregateFunc::BitOr, ["12"] ["10"] => "14";
+    /// The bits that some value has.
+    "bit_or"(Int4) -> Int4 = AggregateFunc::BitOr, ["12"] ["10"] => "14";
+    /// The bits that some value has.
+    "bit_or"(Int8) -> Int8 = AggregateFunc::BitOr, ["12"] ["10"] => "14";
+    /// The bits that an odd number of the values has.
+    "bit_xor"(Int2) -> Int2 = AggregateFunc::BitXor, ["12"] ["10"] => "6";
+    /// The bits that an odd number of the values has.
+    "bit_xor"(Int4) -> Int4 = AggregateFunc::BitXor, ["12"] ["10"] => "6";
+    /// The bits that an odd number of the values has.
+    "bit_xor"(Int8) -> Int8 = AggregateFunc::BitXor, ["12"] ["10"] => "6";
+    /// The variance of a population.
+    "var_pop"(Int2) -> Numeric = variance(Measured::Integers), ["1"] ["3"] => "1.00000000000000000000";
+    /// The variance of a population.
+    "var_pop"(Int4) -> Numeric = variance(Measured::Integers), ["1"] ["3"] => "1.00000000000000000000";
+    /// The variance of a population.
+    "var_pop"(Int8) -> Numeric = variance(Measured::Integers), ["1"] ["3"] => "1.00000000000000000000";
+    /// The variance of a population.
+    "var_pop"(Numeric) -> Numeric = variance(Measured::Numerics), ["1"] ["3"] => "1.00000000000000000000";
+    /// The variance of a population.
+    "var_pop"(Float4) -> Float8 = variance(Measured::Floats), ["1"] ["3"] => "1";
+    /// The variance of a population.
+    "var_pop"(Float8) -> Float8 = variance(Measured::Floats), ["1"] ["3"] => "1";
+    /// The variance of a population, from a sample of it.
+    "var_samp"(Int2) -> Numeric = sample_variance(Measured::Integers), ["1"] ["3"] => "2.0000000000000000";
+    /// The variance of a population, from a sample of it.
+    "var_samp"(Int4) -> Numeric = sample_variance(Measured::Integers), ["1"] ["3"] => "2.0000000000000000";
+    /// The variance of a population, from a sample of it.
+    "var_samp"(Int8) -> Numeric = sample_variance(Measured::Integers), ["1"] ["3"] => "2.0000000000000000";
+    /// The variance of a population, from a sample of it.
+    "var_samp"(Numeric) -> Numeric = sample_variance(Measured::Numerics), ["1"] ["3"] => "2.0000000000000000";
+    /// The variance of a population, from a sample of it.
+    "var_samp"(Float4) -> Float8 = sample_variance(Measured::Floats), ["1"] ["3"] => "2";
+    /// The variance of a population, from a sample of it.
+    "var_samp"(Float8) -> Float8 = sample_variance(Measured::Floats), ["1"] ["3"] => "2";
+    /// As var_samp.
+    "variance"(Int2) -> Numeric = sample_variance(Measured::Integers), ["1"] ["3"] => "2.0000000000000000";
+    /// As var_samp.
+    "variance"(Int4) -> Numeric = sample_variance(Measured::Integers), ["1"] ["3"] => "2.0000000000000000";
+    /// As var_samp.
+    "variance"(Int8) -> Numeric = sample_variance(Measured::Integers), ["1"] ["3"] => "2.0000000000000000";
+    /// As var_samp.
+    "variance"(Numeric) -> Numeric = sample_variance(Measured::Numerics), ["1"] ["3"] => "2.0000000000000000";
+    /// As var_samp.
+    "variance"(Float4) -> Float8 = sample_variance(Measured::Floats), ["1"] ["3"] => "2";
+    /// As var_samp.
+    "variance"(Float8) -> Float8 = sample_variance(Measured::Floats), ["1"] ["3"] => "2";
+    /// The standard deviation of a population.
+    "stddev_pop"(Int2) -> Numeric = deviation(Measured::Integers), ["1"] ["3"] => "1.00000000000000000000";
+    /// The standard deviation of a population.
+    "stddev_pop"(Int4) -> Numeric = deviation(Measured::Integers), ["1"] ["3"] => "1.00000000000000000000";
+    /// The standard deviation of a population.
+    "stddev_pop"(Int8) -> Numeric = deviation(Measured::Integers), ["1"] ["3"] => "1.00000000000000000000";
+    /// The standard deviation of a population.
+    "stddev_pop"(Numeric) -> Numeric = deviation(Measured::Numerics), ["1"] ["3"] => "1.00000000000000000000";
+    /// The standard deviation of a population.
+    "stddev_pop"(Float4) -> Float8 = deviation(Measured::Floats), ["1"] ["3"] => "1";
+    /// The standard deviation of a population.
+    "stddev_pop"(Float8) -> Float8 = deviation(Measured::Floats), ["1"] ["3"] => "1";
+    /// The standard deviation of a population, from a sample of it.
+    "stddev_samp"(Int2) -> Numeric = sample_deviation(Measured::Integers), ["1"] ["3"] => "1.4142135623730950";
+    /// The standard deviation of a population, from a sample of it.
+    "stddev_samp"(Int4) -> Numeric = sample_deviation(Measured::Integers), ["1"] ["3"] => "1.4142135623730950";
+    /// The standard deviation of a population, from a sample of it.
+    "stddev_samp"(Int8) -> Numeric = sample_deviation(Measured::Integers), ["1"] ["3"] => "1.4142135623730950";
+    /// The standard deviation of a population, from a sample of it.
+    "stddev_samp"(Numeric) -> Numeric = sample_deviation(Measured::Numerics), ["1"] ["3"] => "1.4142135623730950";
+    /// The standard deviation of a population, from a sample of it.
+    "stddev_samp"(Float4) -> Float8 = sample_deviation(Measured::Floats), ["1"] ["3"] => "1.4142135623730951";
+    /// The standard deviation of a population, from a sample of it.
+    "stddev_samp"(Float8) -> Float8 = sample_deviation(Measured::Floats), ["1"] ["3"] => "1.4142135623730951";
+    /// As stddev_samp.
+    "stddev"(Int2) -> Numeric = sample_deviation(Measured::Integers), ["1"] ["3"] => "1.4142135623730950";
+    /// As stddev_samp.
+    "stddev"(Int4) -> Numeric = sample_deviation(Measured::Integers), ["1"] ["3"] => "1.4142135623730950";
+    /// As stddev_samp.
+    "stddev"(Int8) -> Numeric = sample_deviation(Measured::Integers), ["1"] ["3"] => "1.4142135623730950";
+    /// As stddev_samp.
+    "stddev"(Numeric) -> Numeric = sample_deviation(Measured::Numerics), ["1"] ["3"] => "1.4142135623730950";
+    /// As stddev_samp.
+    "stddev"(Float4) -> Float8 = sample_deviation(Measured::Floats), ["1"] ["3"] => "1.4142135623730951";
+    /// As stddev_samp.
+    "stddev"(Float8) -> Float8 = sample_deviation(Measured::Floats), ["1"] ["3"] => "1.4142135623730951";
+    /// The number of pairs.
+    "regr_count"(Float8, Float8) -> Int8 = AggregateFunc::Regression(Regression::Count), ["1", "1"] ["3", "2"] ["5", "3"] => "3";
+    /// The mean of the independent variable, the second.
+    "regr_avgx"(Float8, Float8) -> Float8 = AggregateFunc::Regression(Regression::AvgX), ["1", "1"] ["3", "2"] ["5", "3"] => "2";
+    /// The mean of the dependent variable, the first.
+    "regr_avgy"(Float8, Float8) -> Float8 = AggregateFunc::Regression(Regression::AvgY), ["1", "1"] ["3", "2"] ["5", "3"] => "3";
+    /// The sum of squares of the independent variable's distances from its mean.
+    "regr_sxx"(Float8, Float8) -> Float8 = AggregateFunc::Regression(Regression::Sxx), ["1", "1"] ["3", "2"] ["5", "3"] => "2";
+    /// The sum of squares of the dependent variable's distances from its mean.
+    "regr_syy"(Float8, Float8) -> Float8 = AggregateFunc::Regression(Regression::Syy), ["1", "1"] ["3", "2"] ["5", "3"] => "8";
+    /// The sum of products of both variables' distances from their means.
+    "regr_sxy"(Float8, Float8) -> Float8 = AggregateFunc::Regression(Regression::Sxy), ["1", "1"] ["3", "2"] ["5", "3"] => "4";
+    /// The slope of the line that fits best.
+    "regr_slope"(Float8, Float8) -> Float8 = AggregateFunc::Regression(Regression::Slope), ["1", "1"] ["3", "2"] ["5", "3"] => "2";
+    /// Where the line that fits best crosses x = 0.
+    "regr_intercept"(Float8, Float8) -> Float8 = AggregateFunc::Regression(Regression::Intercept), ["1", "1"] ["3", "2"] ["5", "3"] => "-1";
+    /// The square of the correlation.
+    "regr_r2"(Float8, Float8) -> Float8 = AggregateFunc::Regression(Regression::R2), ["1", "1"] ["3", "2"] ["5", "3"] => "1";
+    /// The correlation of both variables.
+    "corr"(Float8, Float8) -> Float8 = AggregateFunc::Regression(Regression::Corr), ["1", "1"] ["3", "2"] ["5", "3"] => "1";
+    /// The covariance of a population.
+    "covar_pop"(Float8, Float8) -> Float8 = AggregateFunc::Regression(Regression::CovarPop), ["1", "1"] ["3", "2"] ["5", "3"] => "1.3333333333333333";
+    /// The covariance of a population, from a sample of it.
+    "covar_samp"(Float8, Float8) -> Float8 = AggregateFunc::Regression(Regression::CovarSamp), ["1", "1"] ["3", "2"] ["5", "3"] => "2";
+    /// The values as an array, NULLs included.
+    "json_agg"(AnyElement) -> Json = AggregateFunc::JsonAgg, ["1"] ["NULL"] => "[1, null]";
+    /// The object of keys and values.
+    "json_object_agg"(Any, Any) -> Json = AggregateFunc::JsonObjectAgg, ["1", "2"] ["3", "4"] => "{ \"1\" : 2, \"3\" : 4 }";
+    /// The value at a fraction of the way through the sorted group, between two if it lies there.
+    "percentile_cont"(Float8, Float8) -> Float8 = AggregateFunc::PercentileCont, ["0.5", "1"] ["0.5", "2"] => "1.5";
+    /// The values at fractions of the way through the sorted group.
+    "percentile_cont"([Float8], Float8) -> [Float8] = AggregateFunc::PercentileCont, ["{0,0.5}", "1"] ["{0,0.5}", "2"] => "{1,1.5}";
+    /// The value at a fraction of the way through the sorted group, between two if it lies there.
+    "percentile_cont"(Float8, Interval) -> Interval = AggregateFunc::PercentileCont, ["0.5", "1 day"] ["0.5", "2 days"] => "1 day 12:00:00";
+    /// The values at fractions of the way through the sorted group.
+    "percentile_cont"([Float8], Interval) -> [Interval] = AggregateFunc::PercentileCont, ["{0,1}", "1 day"] ["{0,1}", "2 days"] => "{\"1 day\",\"2 days\"}";
+    /// The first value up to which a fraction of the sorted group lies.
+    "percentile_disc"(Float8, AnyElement) -> AnyElement = AggregateFunc::PercentileDisc, ["0.5", "1"] ["0.5", "2"] => "1";
+    /// The first values up to which fractions of the sorted group lie.
+    "percentile_disc"([Float8], AnyNonArray) -> AnyArray = AggregateFunc::PercentileDisc, ["{0.5,1}", "1"] ["{0.5,1}", "2"] => "{1,2}";
+    /// The value that occurs most often, the first of several.
+    "mode"(AnyElement) -> AnyElement = AggregateFunc::Mode, ["1"] ["2"] ["2"] => "2";
 }

@@ -1,9 +1,10 @@
-//! Aggregates that are functions of the whole group in an order: texts, arrays and jsonb built from rows.
+//! Aggregates that are functions of the whole group in an order: texts, arrays and json built from rows, and those that other
+//! files define.
 
 use bumpalo::Bump;
 
 use super::aggregate::AggregateFunc;
-use super::{EvalError, json_build, limit};
+use super::{EvalError, json_build, json_text, limit, ordered_set};
 use crate::error::SqlState;
 use crate::repr::array::Dimension;
 use crate::repr::{Array, Datum, Json};
@@ -23,7 +24,14 @@ pub(super) fn fold<'a>(
             let values: Vec<Json<'a>> = repeated.map(|args| json_build::of(args[0], arena)).collect();
             Ok(if values.is_empty() { Datum::Null } else { Datum::Json(Json::array(values, arena)) })
         }
+        AggregateFunc::JsonAgg if rows.is_empty() => Ok(Datum::Null),
+        AggregateFunc::JsonAgg => Ok(json_text::array_of_rows(repeated.map(|args| args[0]), arena)),
         AggregateFunc::JsonbObjectAgg => jsonb_object_agg(repeated, arena),
+        AggregateFunc::JsonObjectAgg => json_object_agg(rows, arena),
+        AggregateFunc::PercentileCont => ordered_set::percentile_cont(rows, arena),
+        AggregateFunc::PercentileDisc => ordered_set::percentile_disc(rows, arena),
+        AggregateFunc::Mode => Ok(ordered_set::mode(rows)),
+        AggregateFunc::Regression(regression) => regression.fold(rows),
         _ => Err(EvalError::internal("an aggregate of another class was folded as basic")),
     }
 }
@@ -32,6 +40,11 @@ pub(super) fn fold<'a>(
 fn check_size(func: AggregateFunc, rows: &[(Vec<Datum<'_>>, i64)]) -> Result<(), EvalError> {
     let taken = |args: &[Datum<'_>]| match func {
         AggregateFunc::StringAgg if args[0].is_null() => 0,
+        // What picks from its rows, or sums them, builds nothing of them.
+        AggregateFunc::PercentileCont
+        | AggregateFunc::PercentileDisc
+        | AggregateFunc::Mode
+        | AggregateFunc::Regression(_) => 0,
         _ => args.iter().map(|arg| limit::size(*arg)).sum::<usize>(),
     };
     let add = |sum: usize, (args, diff): &(Vec<Datum<'_>>, i64)| {
@@ -128,4 +141,15 @@ where
         return Ok(Datum::Null);
     }
     Ok(Datum::Json(Json::object(pairs.iter().map(|(key, value)| (key.as_str(), *value)), arena)))
+}
+
+fn json_object_agg<'a>(rows: &[(Vec<Datum<'a>>, i64)], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+    if rows.is_empty() {
+        return Ok(Datum::Null);
+    }
+    if rows.iter().any(|(args, _)| args[0].is_null()) {
+        return Err(EvalError::new(SqlState::INVALID_PARAMETER_VALUE, "field name must not be null"));
+    }
+    let repeated = rows.iter().flat_map(|(args, diff)| (0..*diff).map(move |_| (args[0], args[1])));
+    json_text::object(repeated, arena)
 }

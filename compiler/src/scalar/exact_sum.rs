@@ -27,8 +27,10 @@ const NEG_INFINITY: i64 = -3;
 
 /// The exponents of a float's bucket.
 const FLOAT_BUCKET_BITS: i64 = 32;
+/// The bits of a float's mantissa.
+const MANTISSA_BITS: i64 = 53;
 /// The least exponent of a float's last bit.
-const FLOAT_EXPONENT_MIN: i64 = -1074;
+pub(super) const FLOAT_EXPONENT_MIN: i64 = -1074;
 const NUMERIC_LIMB_BITS: u32 = 64;
 const NUMERIC_LIMBS: i64 = 1 << 16;
 
@@ -66,16 +68,37 @@ pub(super) fn scatter_float(value: f64, mut emit: impl FnMut(i64, [i128; 2])) {
     if !value.is_finite() {
         return emit(special(value.is_nan(), value < 0.0), [1, 0]);
     }
+    let (mantissa, shift) = decompose(value);
+    emit(shift / FLOAT_BUCKET_BITS, [1, mantissa << (shift % FLOAT_BUCKET_BITS)]);
+}
+
+/// Mantissa, with its sign, and exponent above the least of a finite float.
+fn decompose(value: f64) -> (i128, i64) {
     let bits = value.to_bits();
     let fraction = (bits & ((1 << 52) - 1)) as i128;
     let exponent = (bits >> 52 & 0x7ff) as i64;
     let (mantissa, shift) = if exponent == 0 { (fraction, 0) } else { (fraction | 1 << 52, exponent - 1) };
-    let piece = mantissa << (shift % FLOAT_BUCKET_BITS);
-    emit(shift / FLOAT_BUCKET_BITS, [1, if value.is_sign_negative() { -piece } else { piece }]);
+    (if value.is_sign_negative() { -mantissa } else { mantissa }, shift)
+}
+
+/// The exact product of two floats, in two halves that a bucket holds, in units of the square of a float's least; of
+/// floats that are not finite, nothing: they are told by what they add to the sums of each.
+pub(super) fn scatter_product(a: f64, b: f64, mut emit: impl FnMut(i64, [i128; 2])) {
+    if !a.is_finite() || !b.is_finite() {
+        return;
+    }
+    let ((a, a_shift), (b, b_shift)) = (decompose(a), decompose(b));
+    let product = a * b;
+    let low = product & ((1 << MANTISSA_BITS) - 1);
+    for (piece, shift) in
+        [(low, a_shift + b_shift), (product >> MANTISSA_BITS, a_shift + b_shift + MANTISSA_BITS)]
+    {
+        emit(shift / FLOAT_BUCKET_BITS, [1, piece << (shift % FLOAT_BUCKET_BITS)]);
+    }
 }
 
 /// What a group's special buckets say: none, or the special result.
-struct Specials {
+pub(super) struct Specials {
     nan: bool,
     infinity: bool,
     neg_infinity: bool,
@@ -85,10 +108,26 @@ impl Specials {
     fn is_nan(&self) -> bool {
         self.nan || (self.infinity && self.neg_infinity)
     }
+
+    pub(super) fn any(&self) -> bool {
+        self.nan || self.infinity || self.neg_infinity
+    }
+
+    /// The sum, if it is no number of digits.
+    pub(super) fn as_float(&self) -> Option<f64> {
+        match self {
+            specials if specials.is_nan() => Some(f64::NAN),
+            Specials { infinity: true, .. } => Some(f64::INFINITY),
+            Specials { neg_infinity: true, .. } => Some(f64::NEG_INFINITY),
+            _ => None,
+        }
+    }
 }
 
 /// The number of values, the special ones, and the buckets with digits.
-fn sort_out(buckets: impl IntoIterator<Item = (i64, [i128; 2])>) -> (i128, Specials, Vec<(i64, [i128; 2])>) {
+pub(super) fn sort_out(
+    buckets: impl IntoIterator<Item = (i64, [i128; 2])>,
+) -> (i128, Specials, Vec<(i64, [i128; 2])>) {
     let mut count = 0;
     let mut specials = Specials { nan: false, infinity: false, neg_infinity: false };
     let mut digits = Vec::new();
@@ -112,30 +151,26 @@ pub(super) fn gather_float<'a>(
     if count == 0 {
         return Ok(Datum::Null);
     }
-    let special = if specials.is_nan() {
-        Some(f64::NAN)
-    } else if specials.infinity || specials.neg_infinity {
-        Some(if specials.infinity { f64::INFINITY } else { f64::NEG_INFINITY })
-    } else {
-        None
-    };
-    if let Some(special) = special {
+    if let Some(special) = specials.as_float() {
         return Ok(Datum::Float(special));
     }
-    let mut sum = BigInt::zero();
-    for (bucket, [_, piece]) in digits {
-        sum += BigInt::from(piece) << (bucket * FLOAT_BUCKET_BITS) as u32;
-    }
-    let sum = round_to_float(&sum, FLOAT_EXPONENT_MIN);
+    let sum = round_to_float(&float_sum(&digits), FLOAT_EXPONENT_MIN);
     if sum.is_infinite() {
         return Err(overflow());
     }
     Ok(Datum::Float(if mean { sum / count as f64 } else { sum }))
 }
 
-/// `mantissa * 2^exponent`, rounded half to even. The exponent is the least that a float has, so nothing is subnormal that
-/// is not exact.
-fn round_to_float(mantissa: &BigInt, exponent: i64) -> f64 {
+/// The sum of pieces, in their unit.
+pub(super) fn float_sum(digits: &[(i64, [i128; 2])]) -> BigInt {
+    let pieces =
+        digits.iter().map(|(bucket, [_, piece])| BigInt::from(*piece) << (bucket * FLOAT_BUCKET_BITS) as u32);
+    pieces.sum()
+}
+
+/// `mantissa * 2^exponent`, rounded half to even: once, if the exponent is the least that a float has, so that nothing is
+/// subnormal that is not exact.
+pub(super) fn round_to_float(mantissa: &BigInt, exponent: i64) -> f64 {
     let magnitude = mantissa.magnitude();
     let bits = magnitude.bits() as i64;
     let extra = (bits - 53).max(0);
@@ -172,7 +207,17 @@ pub(super) fn scatter_numeric(value: Numeric<'_>, mut emit: impl FnMut(i64, [i12
     {
         return emit(first, [1, mantissa]);
     }
-    let NumericBuf::Finite { mantissa, .. } = value.to_owned() else { return };
+    if let NumericBuf::Finite { mantissa, scale } = value.to_owned() {
+        scatter_limbs(&mantissa, scale as i64, emit);
+    }
+}
+
+/// A whole number at a scale, by its limbs.
+pub(super) fn scatter_limbs(mantissa: &BigInt, scale: i64, mut emit: impl FnMut(i64, [i128; 2])) {
+    let first = scale * NUMERIC_LIMBS;
+    if mantissa.is_zero() {
+        return emit(first, [1, 0]);
+    }
     let negative = mantissa.is_negative();
     for (i, limb) in mantissa.magnitude().iter_u64_digits().enumerate() {
         let piece = if negative { -(limb as i128) } else { limb as i128 };
@@ -194,13 +239,14 @@ pub(super) fn gather_numeric<'a>(
     } else if specials.infinity || specials.neg_infinity {
         if specials.infinity { Numeric::INFINITY } else { Numeric::NEG_INFINITY }
     } else {
-        sum_limbs(&digits).in_arena(arena)
+        let (sum, scale) = limb_sum(&digits);
+        NumericBuf::from_big(sum, scale as u16).in_arena(arena)
     };
     if mean { lanes::mean(sum, count, arena) } else { Ok(Datum::Numeric(sum)) }
 }
 
-/// The sum of limbs at their scales, shown with the greatest scale of a value that is still counted.
-fn sum_limbs(digits: &[(i64, [i128; 2])]) -> NumericBuf {
+/// The sum of limbs at their scales, and the greatest scale of a value that is still counted, at which it stands.
+pub(super) fn limb_sum(digits: &[(i64, [i128; 2])]) -> (BigInt, i64) {
     let scale_of = |bucket: i64| bucket / NUMERIC_LIMBS;
     let counted = digits.iter().filter(|(_, sums)| sums[0] != 0).map(|(bucket, _)| scale_of(*bucket));
     let greatest = counted.max().unwrap_or(0);
@@ -216,5 +262,5 @@ fn sum_limbs(digits: &[(i64, [i128; 2])]) -> NumericBuf {
             total += sum * BigInt::from(10).pow((greatest - scale) as u32);
         }
     }
-    NumericBuf::from_big(total, greatest as u16)
+    (total, greatest)
 }

@@ -4,7 +4,7 @@ use bumpalo::Bump;
 
 use super::declare::functions;
 use super::function::{ArgType, Context};
-use super::{EvalError, json_build};
+use super::{EvalError, json_build, json_text};
 use crate::error::SqlState;
 use crate::repr::json::Value;
 use crate::repr::{Array, Datum, Json};
@@ -54,7 +54,21 @@ functions! { pub(super) FUNCTIONS;
         = { raw json_build::build_object };
     /// The object of alternating keys and values, as text.
     "json_build_object"() -> Json, errs(), never_null(), variadic(ArgType::Any): "json_build_object('a', 1, 'b', NULL)" => "{\"a\" : 1, \"b\" : null}"
-        = { raw json_build::build_object_text };
+        = { raw json_text::build_object };
+    /// The object without keys.
+    "json_build_object"() -> Json, never_null(), with_id("json_build_object of nothing"): "json_build_object()" => "{}" = { raw json_text::build_object };
+    /// The array of the values.
+    "json_build_array"() -> Json, never_null(), variadic(ArgType::Any): "json_build_array(1, 'a', NULL)" => "[1, \"a\", null]"
+        = { raw json_text::build_array };
+    /// The array without elements.
+    "json_build_array"() -> Json, never_null(), with_id("json_build_array of nothing"): "json_build_array()" => "[]" = { raw json_text::build_array };
+    /// The object of a text array of alternating keys and values.
+    "json_object"([Text]) -> Json, errs(): "json_object('{a,1,b,NULL}'::text[])" => "{\"a\" : \"1\", \"b\" : null}"
+        = { |cx, a: Array<'_>| json_text::object_of_texts(a, cx) };
+    /// The value of any type as json.
+    "to_json"(AnyElement) -> Json: "to_json('{1,2}'::int[])" => "[1,2]" = { |cx, a: Datum<'_>| json_text::of(a, cx) };
+    /// The array as json.
+    "array_to_json"(AnyArray) -> Json: "array_to_json('{{1,2},{3,4}}'::int[])" => "[[1,2],[3,4]]" = { |cx, a: Datum<'_>| json_text::of(a, cx) };
     /// The object without keys.
     "jsonb_build_object"() -> Jsonb, never_null(), with_id("jsonb_build_object of nothing"): "jsonb_build_object()" => "{}" = { raw json_build::build_object };
     /// The array of the values.

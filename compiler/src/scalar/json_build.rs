@@ -79,31 +79,24 @@ pub(super) fn build_array<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Dat
 }
 
 pub(super) fn build_object<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalError> {
-    if args.len() % 2 == 1 {
-        let hint = "The arguments of jsonb_build_object() must consist of alternating keys and values.";
-        return Err(invalid("argument list must have even number of elements").hint(hint));
-    }
+    check_pairs(args, "jsonb_build_object")?;
     let mut pairs = Vec::new();
-    for (i, pair) in args.chunks(2).enumerate() {
-        if pair[0].is_null() {
-            return Err(invalid(format!("argument {}: key must not be null", 2 * i + 1)));
-        }
+    for pair in args.chunks(2) {
         pairs.push((key_of(pair[0])?, of(pair[1], cx.arena)));
     }
     Ok(Datum::Json(Json::object(pairs.iter().map(|(key, value)| (key.as_str(), *value)), cx.arena)))
 }
 
-/// The object's text as `json` keeps it: pairs in their order, with blanks around the colon.
-pub(super) fn build_object_text<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalError> {
-    let mut text = String::from("{");
-    build_object(args, cx)?;
-    for (at, pair) in args.chunks(2).enumerate() {
-        let key = of(Datum::Text(cx.arena.alloc_str(&key_of(pair[0])?)), cx.arena);
-        let separator = if at > 0 { ", " } else { "" };
-        text += &format!("{separator}{key} : {}", of(pair[1], cx.arena));
+/// Refuses arguments that are not alternating keys and values.
+pub(super) fn check_pairs(args: &[Datum<'_>], function: &str) -> Result<(), EvalError> {
+    if args.len() % 2 == 1 {
+        let hint = format!("The arguments of {function}() must consist of alternating keys and values.");
+        return Err(invalid("argument list must have even number of elements").hint(hint));
     }
-    text.push('}');
-    Ok(Datum::JsonText(cx.arena.alloc_str(&text)))
+    match args.iter().step_by(2).position(|key| key.is_null()) {
+        Some(at) => Err(invalid(format!("argument {}: key must not be null", 2 * at + 1))),
+        None => Ok(()),
+    }
 }
 
 /// A scalar's text as an object's key.
@@ -118,6 +111,12 @@ pub(super) fn key_of(key: Datum<'_>) -> Result<String, EvalError> {
 }
 
 pub(super) fn object_of_texts<'a>(array: Array<'a>, arena: &'a Bump) -> Result<Json<'a>, EvalError> {
+    let pairs = pairs_of_texts(array)?;
+    Ok(Json::object(pairs.into_iter().map(|(key, value)| (key, of(value, arena))), arena))
+}
+
+/// Keys and values of an array in which they alternate, or of an array of pairs.
+pub(super) fn pairs_of_texts<'a>(array: Array<'a>) -> Result<Vec<(&'a str, Datum<'a>)>, EvalError> {
     let flat: Vec<Datum<'a>> = match array.dimensions().as_slice() {
         [] => Vec::new(),
         [_] if array.len() % 2 == 1 => {
@@ -139,9 +138,9 @@ pub(super) fn object_of_texts<'a>(array: Array<'a>, arena: &'a Bump) -> Result<J
                 "null value not allowed for object key",
             ));
         };
-        pairs.push((key, of(pair[1], arena)));
+        pairs.push((key, pair[1]));
     }
-    Ok(Json::object(pairs, arena))
+    Ok(pairs)
 }
 
 pub(super) fn strip_nulls<'a>(value: Json<'a>, arena: &'a Bump) -> Json<'a> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EvalError;
 use super::aggregate::{AggregateFunc, StaticNumeric};
+use super::variance::{Measured, VarianceOf};
 use crate::error::SqlState;
 use crate::repr::{Datum, Interval, Numeric, NumericBuf};
 
@@ -26,6 +27,9 @@ pub enum Lane {
     /// The low 64 bits of that number, and the rest, when it has more.
     ScaledLow(u16),
     ScaledHigh(u16),
+    /// The low 64 bits of the integer's square, and the rest.
+    SquareLow,
+    SquareHigh,
     /// 1 for NaN.
     NaN,
     /// 1 for true.
@@ -50,6 +54,8 @@ impl Lane {
             (_, Datum::Null) => 0,
             (Lane::NonNull, _) => 1,
             (Lane::Int, Datum::Int(value)) => value as i128,
+            (Lane::SquareLow, Datum::Int(value)) => square(value) & u64::MAX as i128,
+            (Lane::SquareHigh, Datum::Int(value)) => square(value) >> 64,
             (Lane::Scaled(scale), Datum::Numeric(value)) => scaled(value, scale),
             (Lane::ScaledLow(scale), Datum::Numeric(value)) => scaled(value, scale) & u64::MAX as i128,
             (Lane::ScaledHigh(scale), Datum::Numeric(value)) => scaled(value, scale) >> 64,
@@ -61,6 +67,11 @@ impl Lane {
             _ => 0,
         }
     }
+}
+
+#[inline]
+fn square(value: i64) -> i128 {
+    value as i128 * value as i128
 }
 
 /// The whole number that a value of a static scale is; nothing for NaN, which has its own lane.
@@ -86,10 +97,12 @@ pub(super) fn of(func: AggregateFunc) -> Vec<Lane> {
             }
             lanes
         }
+        Variance(VarianceOf { values: Measured::Integers, .. }) => {
+            vec![Lane::NonNull, Lane::Int, Lane::SquareLow, Lane::SquareHigh]
+        }
         SumInterval | AvgInterval => vec![Lane::NonNull, Lane::Months, Lane::Days, Lane::Micros],
         BoolAnd | BoolOr => vec![Lane::NonNull, Lane::True],
-        SumNumeric(None) | AvgNumeric(None) | SumFloat | SumFloat4 | AvgFloat | Min | Max | StringAgg
-        | ArrayAgg | JsonbAgg | JsonbObjectAgg => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
@@ -113,13 +126,14 @@ pub(super) fn finish<'a>(
         AvgNumeric(known) => mean(scaled_sum(known, sums, arena), count, arena),
         SumInterval => interval_sum(sums).map(Datum::Interval),
         AvgInterval => interval_sum(sums)?.checked_div(count as f64).map(Datum::Interval),
+        Variance(variance) => variance.of_lanes(sums, arena),
         BoolAnd => Ok(Datum::Bool(sums[1] == count)),
         BoolOr => Ok(Datum::Bool(sums[1] > 0)),
         _ => Err(EvalError::internal("an aggregate without lanes was finished as one with")),
     }
 }
 
-fn integer<'a>(value: i128) -> Result<Datum<'a>, EvalError> {
+pub(super) fn integer<'a>(value: i128) -> Result<Datum<'a>, EvalError> {
     i64::try_from(value).map(Datum::Int).map_err(|_| EvalError::out_of_range("bigint"))
 }
 

@@ -119,9 +119,10 @@ impl Generator {
             (_, 1) => (call("count"), Int),
             (Bool, _) => (call("bool_and"), Bool),
             (Int, 2) => (format!("{}::int8", call("sum")), Int),
+            (Int, 3) => (format!("{}::int8", call("bit_xor")), Int),
             (Float, 2) => (call("sum"), Float),
             (Num, 2) => (fixed(&call("sum")), Num),
-            (Num, 3) => (fixed(&call("avg")), Num),
+            (Num, 3) => (fixed(&call("stddev")), Num),
             (Num, _) => (fixed(&call("min")), Num),
             (_, 3) => (call("min"), typ),
             (_, _) => (call("max"), typ),
@@ -155,15 +156,22 @@ impl Generator {
             false => String::new(),
         };
         let call = |name: &str| format!("{name}({distinct}{arg}){filter}");
-        match (typ, self.rng.below(6)) {
+        let mean = *self.rng.pick(&["avg", "var_pop", "stddev"]);
+        let bits = *self.rng.pick(&["bit_and", "bit_or", "bit_xor"]);
+        let within = |function: &str| format!("{function} WITHIN GROUP (ORDER BY {arg}){filter}");
+        match (typ, self.rng.below(7)) {
             (_, 0) => (format!("count(*){filter}"), Int),
             (_, 1) => (call("count"), Int),
             (Int, 2) => (format!("{}::int8", call("sum")), Int),
             (Float, 2) => (call("sum"), typ),
-            (Int, 3) if self.rng.one_in(2) => (fixed(&call("avg")), Num),
+            (Int, 3) if self.rng.one_in(2) => (fixed(&call(mean)), Num),
+            (Int, 6) if self.rng.one_in(2) => (format!("{}::int8", call(bits)), Int),
             (Num, 2) => (fixed(&call("sum")), Num),
-            (Num, 3) => (fixed(&call("avg")), Num),
-            (Float, 3) => (format!("floor({})", call("avg")), Float),
+            (Num, 3) => (fixed(&call(mean)), Num),
+            (Float, 3) => (format!("floor({})", call(mean)), Float),
+            (Float, 6) => (within("percentile_cont(0.4)"), Float),
+            (Int | Text | Date, 6) => (within("percentile_disc(0.4)"), typ),
+            (Bool, 6) => (within("mode()"), Bool),
             (Bool, 2 | 3) => (call("bool_and"), Bool),
             (Bool, _) => (call("bool_or"), Bool),
             (Text, 2) => (format!("string_agg({distinct}{arg}, '-' ORDER BY {arg}){filter}"), Text),

@@ -27,8 +27,10 @@ pub fn fails(expr: &ScalarExpr, fallible: &[bool]) -> bool {
 /// Whether an aggregate's result can be an error: sums overflow.
 pub fn aggregate_fails(aggregate: &AggregateExpr, fallible: &[bool]) -> bool {
     use AggregateFunc::*;
-    !matches!(aggregate.func, CountStar | Count | Min | Max | BoolAnd | BoolOr)
-        || aggregate.exprs().any(|expr| fails(expr, fallible))
+    !matches!(
+        aggregate.func,
+        CountStar | Count | Min | Max | BoolAnd | BoolOr | BitAnd | BitOr | BitXor | Mode
+    ) || aggregate.exprs().any(|expr| fails(expr, fallible))
 }
 
 /// Whether a window function's result can be an error, where every row's place is known.

@@ -31,7 +31,15 @@ impl<'a> Numeric<'a> {
         }
         let group = if self.is_zero() { 0 } else { self.leading_exponent().div_euclid(GROUP) };
         let weight = (group + 1) * GROUP / 2 - 1;
-        let scale = chosen_scale(MIN_SIGNIFICANT_DIGITS - weight, &[self]);
+        self.sqrt_at(chosen_scale(MIN_SIGNIFICANT_DIGITS - weight, &[self]), arena)
+    }
+
+    /// The root of a number that is not negative, with as many digits after the point as the number has.
+    pub fn sqrt_at_own_scale(self, arena: &'a Bump) -> Result<Numeric<'a>> {
+        self.sqrt_at(self.scale(), arena)
+    }
+
+    fn sqrt_at(self, scale: u16, arena: &'a Bump) -> Result<Numeric<'a>> {
         let (mantissa, own) = self.big();
         // One digit more than is shown, so that the last one rounds; a root is never exactly between two decimals.
         let radicand = mantissa * big_pow10((2 * (scale as i64 + 1) - own as i64).max(0) as u32);

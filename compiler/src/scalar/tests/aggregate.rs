@@ -7,6 +7,7 @@ use bumpalo::Bump;
 use super::{format, parse};
 use crate::repr::types::NumericTypmod;
 use crate::repr::{ColumnType, Datum, Type};
+use crate::scalar::variance::{Measured, VarianceOf};
 use crate::scalar::{AggregateExpr, AggregateFunc, Class, ScalarExpr};
 
 /// The aggregate maintained as operators do: lanes or buckets to which every update adds.
@@ -46,6 +47,10 @@ fn static_sum(precision: u16, scale: i16) -> (AggregateFunc, Type) {
     let mut expr = AggregateExpr::new(AggregateFunc::SumNumeric(None), vec![ScalarExpr::Column(0)]);
     expr.specialize(&[ColumnType::new(typ.clone(), true)]);
     (expr.func, typ)
+}
+
+fn sample(values: Measured) -> AggregateFunc {
+    AggregateFunc::Variance(VarianceOf { values, sample: true, root: false })
 }
 
 #[test]
@@ -104,6 +109,41 @@ fn sums_are_exact_and_retract() {
         (AggregateFunc::SumFloat, &Type::Float8, &[("NaN", 1), ("1", 1), ("NaN", -1)], "1"),
         (AggregateFunc::SumFloat, &Type::Float8, &[("Infinity", 1), ("-Infinity", 1)], "NaN"),
         (AggregateFunc::AvgFloat, &Type::Float8, &[("1", 1), ("2", 1)], "1.5"),
+        (
+            sample(Measured::Integers),
+            &Type::Int8,
+            &[("9223372036854775807", 1 << 62), ("-9223372036854775808", 1 << 62), ("1", -1), ("1", 1)],
+            "85070591730234615865843651857942052864",
+        ),
+        (sample(Measured::Integers), &Type::Int8, &[("7", 1), ("9", 1), ("9", -1)], "NULL"),
+        (sample(Measured::Integers), &Type::Int8, &[("7", 5)], "0"),
+        (
+            sample(Measured::Numerics),
+            &numeric,
+            &[("1.5", 1), ("2.25", 2), ("NaN", 1), ("NaN", -1)],
+            "0.18750000000000000000",
+        ),
+        (sample(Measured::Numerics), &numeric, &[("1.5", 1), ("NaN", 1)], "NaN"),
+        (
+            sample(Measured::Numerics),
+            &numeric,
+            &[(huge, 1), ("1", 1), ("1.00001", 1), (huge, -1)],
+            "0.00000000005000000000",
+        ),
+        (sample(Measured::Floats), &Type::Float8, &[("1e16", 1), ("1", 1), ("4", 1), ("1e16", -1)], "4.5"),
+        (sample(Measured::Floats), &Type::Float8, &[("-1e-300", 1), ("1e-300", 1)], "0"),
+        (
+            sample(Measured::Floats),
+            &Type::Float8,
+            &[("-1e200", 1), ("1e200", 1)],
+            "22003: value out of range: overflow",
+        ),
+        (sample(Measured::Floats), &Type::Float8, &[("Infinity", 1), ("1", 2), ("Infinity", -1)], "0"),
+        (sample(Measured::Floats), &Type::Float8, &[("Infinity", 1), ("1", 2)], "NaN"),
+        (AggregateFunc::BitXor, &Type::Int8, &[("-1", 2), ("5", 1), ("-9", 1), ("-9", -1)], "5"),
+        (AggregateFunc::BitAnd, &Type::Int8, &[("-1", 2), ("5", 1), ("0", 1), ("0", -1)], "5"),
+        (AggregateFunc::BitOr, &Type::Int8, &[("-1", 2), ("5", 1), ("-1", -2)], "5"),
+        (AggregateFunc::BitOr, &Type::Int8, &[("-1", 2), ("-1", -2)], "NULL"),
         (
             AggregateFunc::SumInterval,
             &Type::Interval(None),

@@ -7,7 +7,7 @@ use crate::repr::row::Datums;
 use crate::repr::{Datum, RowBuf, Type, encode_sort_key, row};
 use crate::scalar::window::{self, Frame, PartitionRow};
 use crate::scalar::{
-    AggregateExpr, ArgType, Context, ScalarExpr, Volatility, WindowExpr, all, all_aggregates,
+    AggregateExpr, ArgType, Context, ScalarExpr, SortKey, Volatility, WindowExpr, all, all_aggregates,
     all_table_functions, all_window_functions,
 };
 
@@ -171,7 +171,11 @@ fn every_aggregate_does_what_its_example_says() {
             group.push((datums, 1));
         }
         let args = (0..aggregate.args.len()).map(ScalarExpr::Column).collect();
-        let expr = AggregateExpr::new(aggregate.func, args);
+        let mut expr = AggregateExpr::new(aggregate.func, args);
+        if let Some(direct) = aggregate.func.direct_args() {
+            expr.order_by =
+                vec![SortKey { expr: ScalarExpr::Column(direct), desc: false, nulls_first: false }];
+        }
         let result = expr.evaluate(&group, &arena).unwrap_or_else(|e| panic!("{}: {e:?}", aggregate.name));
         assert_eq!(
             format(result, &aggregate.func.result_type(&types)),
