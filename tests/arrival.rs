@@ -1,8 +1,9 @@
-//! Joins at arrival, killed at random moments: what a stream emitted is never emitted again nor differently.
+//! Derived streams, killed at random moments: what a stream emitted is never emitted again nor differently.
 //!
-//! Writers change a table and feed a stream; the server is killed and started again. After each restart the joined stream's log is compared,
-//! time by time, with a recomputation from the logs of the stream and the table: each row once, with what the table held at the row's
-//! own time. `ROUNDS` says how many kills there are, `SEED` repeats what was tried.
+//! Writers change a table and feed a stream; the server is killed and started again. After each restart the log of each derived stream is
+//! compared, time by time, with a recomputation from the logs of the stream and the table. Of a join at arrival: each row once, with what
+//! the table held at the row's own time. Of a changelog: each row that came or went, of a table, of a fold that is computed anew at each
+//! start, and of the latest rows of a stream. `ROUNDS` says how many kills there are, `SEED` repeats what was tried.
 
 mod harness;
 
@@ -22,6 +23,11 @@ const SCHEMA: &[&str] = &[
     "CREATE STREAM joined AS SELECT r.seq, r.user_id, c.version FROM ratings r LEFT JOIN customers c ON r.user_id = c.id",
     "CREATE STREAM even AS SELECT seq, version FROM joined WHERE user_id % 2 = 0",
     "CREATE STREAM again AS SELECT e.seq, e.version, c.version AS other FROM even e JOIN customers c ON e.seq % 8 = c.id",
+    "CREATE STREAM customer_changes FROM CHANGES OF customers",
+    "CREATE MATERIALIZED VIEW counts AS SELECT user_id, count(*) AS count FROM ratings GROUP BY user_id",
+    "CREATE STREAM count_changes FROM CHANGES OF counts",
+    "CREATE TABLE latest FROM LATEST OF ratings KEY (user_id)",
+    "CREATE STREAM latest_changes FROM CHANGES OF latest",
 ];
 
 const CUSTOMERS: usize = 8;
@@ -84,7 +90,35 @@ fn rounds(workers: usize) {
         }
         found.sort();
         assert_eq!(again, found, "round {round}: a join of that");
-        for (name, entries) in [("joined", joined), ("even", even), ("again", again)] {
+        let (of_customers, of_counts, of_latest) =
+            (log("customer_changes"), log("count_changes"), log("latest_changes"));
+        let stamped = |(time, row): &Entry| (*time, stamped(&row[..2], *time, row[2]));
+        let mut wanted: Vec<Entry> = customers.iter().map(stamped).collect();
+        wanted.sort();
+        assert_eq!(of_customers, wanted, "round {round}: changes of a table");
+        let count = |row: &[Option<i64>], before: Option<&Vec<Option<i64>>>| {
+            vec![row[1], Some(before.and_then(|before| before[1]).unwrap_or(0) + 1)]
+        };
+        assert_eq!(of_counts, changes(&ratings, count).0, "round {round}: changes of counts");
+        // Of one transaction's rows the greatest is the last here.
+        let (wanted, state) = changes(&ratings, |row, _| row.to_vec());
+        assert_eq!(of_latest, wanted, "round {round}: changes of the latest rows");
+        let mut latest = ask(&mut client, "SELECT seq, user_id FROM latest").expect("it can be read");
+        let text = |value: &Option<i64>| value.map_or("NULL".to_owned(), |value| value.to_string());
+        let mut wanted: Vec<String> =
+            state.values().map(|row| row.iter().map(text).collect::<Vec<_>>().join("\t")).collect();
+        latest.sort();
+        wanted.sort();
+        assert_eq!(latest, wanted, "round {round}: the latest rows");
+        let logs = [
+            ("joined", joined),
+            ("even", even),
+            ("again", again),
+            ("customer_changes", of_customers),
+            ("count_changes", of_counts),
+            ("latest_changes", of_latest),
+        ];
+        for (name, entries) in logs {
             let earlier = before.insert(name, entries.clone()).unwrap_or_default();
             assert!(
                 earlier.iter().all(|entry| entries.contains(entry)),
@@ -185,6 +219,38 @@ fn log(client: &mut Client, relation: &str, from: u64, until: u64) -> Vec<Entry>
     }
     log.sort();
     log
+}
+
+/// A row of a changelog: what came (or went) at a time.
+fn stamped(row: &[Option<i64>], time: u64, diff: Option<i64>) -> Vec<Option<i64>> {
+    let time = i64::try_from(time).expect("a time");
+    row.iter().copied().chain([Some(time), diff.map(i64::signum)]).collect()
+}
+
+/// A row for each value of the ratings' second column.
+type State = BTreeMap<Option<i64>, Vec<Option<i64>>>;
+
+/// The changelog of a state in which each rating puts a row in its user's place, and the state in the end.
+fn changes(
+    ratings: &[Entry],
+    row: impl Fn(&[Option<i64>], Option<&Vec<Option<i64>>>) -> Vec<Option<i64>>,
+) -> (Vec<Entry>, State) {
+    let (mut state, mut log) = (State::new(), Vec::new());
+    for transaction in ratings.chunk_by(|a, b| a.0 == b.0) {
+        let (time, before) = (transaction[0].0, state.clone());
+        for (_, rating) in transaction {
+            let next = row(rating, state.get(&rating[1]));
+            state.insert(rating[1], next);
+        }
+        for (user, next) in &state {
+            if before.get(user) != Some(next) {
+                log.extend(before.get(user).map(|row| (time, stamped(row, time, Some(-1)))));
+                log.push((time, stamped(next, time, Some(1))));
+            }
+        }
+    }
+    log.sort();
+    (log, state)
 }
 
 /// Each row, with the version that the customer in its column had at its time.

@@ -127,6 +127,7 @@ fn mir_line(rel: &Rel, names: &dyn Names) -> String {
             }
             line
         }
+        Rel::Changes { .. } => "Changes".to_owned(),
         Rel::Reduce { group_key, aggregates, .. } => reduce_line(group_key, aggregates),
         Rel::TopK { group_key, order: keys, slice, .. } => top_k_line(group_key, keys, *slice),
         Rel::Window { partition, order: keys, functions, .. } => window_line(partition, keys, functions),
@@ -202,7 +203,7 @@ pub fn lir(dataflow: &lir::Dataflow, names: &dyn Names) -> Vec<Tree> {
     match &dataflow.body {
         lir::Body::Arrangement(fragment) => trees.push(Tree::leaf(format!("Publish f{}", fragment.0))),
         lir::Body::Stream(node) => trees.push(Tree::new("Stream", vec![node_tree(node, names)])),
-        lir::Body::Shard { node, to } => {
+        lir::Body::Shard { node, to, .. } => {
             trees.push(Tree::new(format!("Append to {}", names.name(*to)), vec![node_tree(node, names)]));
         }
     }
@@ -233,7 +234,12 @@ fn node_tree(node: &lir::Node, names: &dyn Names) -> Tree {
             Op::Constant { rows: Ok(rows) } if rows.is_empty() => Tree::leaf("Constant: no rows"),
             Op::Constant { rows: Ok(rows) } => Tree::leaf(format!("Constant: {}", rows_text(rows))),
             Op::Constant { rows: Err(error) } => Tree::leaf(format!("Constant: error {:?}", error.message)),
-            Op::Shard { id, mfp } => Tree::leaf(format!("Shard {}{}", names.name(*id), mfp_text(mfp))),
+            Op::Shard { id, log: false, mfp } => {
+                Tree::leaf(format!("Shard {}{}", names.name(*id), mfp_text(mfp)))
+            }
+            Op::Shard { id, log: true, mfp } => {
+                Tree::leaf(format!("Log {}{}", names.name(*id), mfp_text(mfp)))
+            }
             Op::Arranged { fragment, lookup, mfp } => {
                 let keys = match lookup {
                     Some(keys) => {
@@ -283,6 +289,7 @@ fn node_tree(node: &lir::Node, names: &dyn Names) -> Tree {
                 line += &mfp_text(&window.finish);
                 Tree::new(line, vec![formed(&window.input, &window.form, names)])
             }
+            Op::Changes { input, mfp } => Tree::new(format!("Changes{}", mfp_text(mfp)), vec![child(input)]),
             Op::Negate { input } => Tree::new("Negate", vec![child(input)]),
             Op::Threshold { input } => Tree::new("Threshold", vec![child(input)]),
             Op::Union { inputs } => Tree::new("Union", inputs.iter().map(child).collect()),

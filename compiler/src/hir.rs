@@ -115,6 +115,10 @@ pub enum Rel {
         on: Vec<Expr>,
         outer: bool,
     },
+    /// The changelog of a relation of the catalog; see [`mir::Rel::Changes`].
+    Changes {
+        input: Box<Rel>,
+    },
     /// The key's columns, then the aggregates'. `global`: without GROUP BY, one row even of nothing.
     Reduce {
         input: Box<Rel>,
@@ -519,6 +523,7 @@ impl Rel {
             Rel::Join { left, right, .. } | Rel::Lookup { input: left, table: right, .. } => {
                 left.arity() + right.arity()
             }
+            Rel::Changes { input } => input.arity() + mir::CHANGE_COLUMNS.len(),
             Rel::Reduce { key, aggregates, .. } => key.len() + aggregates.len(),
             Rel::GroupingSets { key, aggregates, groupings, .. } => {
                 key.len() + aggregates.len() + groupings.len()
@@ -562,6 +567,7 @@ impl Rel {
                 let found = if *outer { nullable(table.types()) } else { table.types() };
                 input.types().into_iter().chain(found).collect()
             }
+            Rel::Changes { input } => input.types().into_iter().chain(mir::change_types()).collect(),
             Rel::Reduce { key, aggregates, .. } => {
                 key.iter().map(Expr::column_type).chain(aggregates.iter().map(|a| a.typ.clone())).collect()
             }
@@ -598,6 +604,7 @@ impl Rel {
             | Rel::Reduce { input, .. }
             | Rel::GroupingSets { input, .. }
             | Rel::Window { input, .. }
+            | Rel::Changes { input }
             | Rel::Distinct { input }
             | Rel::TopK { input, .. } => vec![(0, input)],
             Rel::Join { left, right, lateral, .. } => vec![(0, left), (usize::from(*lateral), right)],
@@ -618,6 +625,7 @@ impl Rel {
             | Rel::Reduce { input, .. }
             | Rel::GroupingSets { input, .. }
             | Rel::Window { input, .. }
+            | Rel::Changes { input }
             | Rel::Distinct { input }
             | Rel::TopK { input, .. } => vec![(0, input)],
             Rel::Join { left, right, lateral, .. } => vec![(0, left), (usize::from(*lateral), right)],

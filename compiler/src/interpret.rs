@@ -83,6 +83,7 @@ impl Sequences {
                 let (input, table) = (self.updates(&lookup.input), self.updates(&lookup.table));
                 at_arrival(&input, &table, lookup)
             }
+            Rel::Changes { input } => changelog(self.updates(input)),
             Rel::Constant { .. } | Rel::Get { .. } => at_each_time(rel, &self.inputs),
             _ => {
                 let (mut node, mut inputs) = (rel.clone(), BTreeMap::new());
@@ -96,6 +97,25 @@ impl Sequences {
             }
         })
     }
+}
+
+/// Each copy of a row that comes or goes, as a row that stays. Errors are told as they come, and never taken back.
+fn changelog(input: Updates) -> Updates {
+    let mut sums: BTreeMap<(u64, Row), i64> = BTreeMap::new();
+    for (row, time, diff) in input.oks {
+        *sums.entry((time, row)).or_default() += diff;
+    }
+    let mut output = Updates { oks: Vec::new(), errs: input.errs };
+    output.errs.retain(|(.., diff)| *diff > 0);
+    for ((time, row), diff) in sums.into_iter().filter(|(_, diff)| *diff != 0) {
+        output.oks.push((change(&row, time, diff.signum()), time, diff.abs()));
+    }
+    output
+}
+
+fn change(row: &Row, time: u64, sign: i64) -> Row {
+    let time = Datum::Int(i64::try_from(time).unwrap_or(i64::MAX));
+    Row::pack(row.iter().chain([time, Datum::Int(sign)]))
 }
 
 /// Each update of the input, with what the table holds at its own time. The table's errors are told as they come, and never taken
@@ -350,6 +370,12 @@ impl<'a> Evaluator<'a> {
             Rel::Join { inputs, equivalences } => self.join(inputs, equivalences)?,
             Rel::Reduce { input, group_key, aggregates } => {
                 reduce(self.eval(input)?, group_key, aggregates, &self.meter)?
+            }
+            // All of it came at one time, before all others.
+            Rel::Changes { input } => {
+                let input = self.eval(input)?;
+                let rows = input.rows.iter().map(|(row, diff)| (change(row, 0, diff.signum()), diff.abs()));
+                Collection { rows: rows.collect(), errs: input.errs }
             }
             // All of it arrives at one time.
             Rel::Lookup(lookup) => look_up(self.eval(&lookup.input)?, self.eval(&lookup.table)?, lookup),

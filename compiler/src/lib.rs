@@ -47,7 +47,7 @@ use lower::Lifetime;
 use mir::{CollectionId, Contents};
 use plan::{
     CatalogChange, Check, Compiled, ConflictAction, Context, CopySource, CopyTo, Cursor, Declare, Delete,
-    Finishing, Insert, OnConflict, OutputColumn, Plan, Query, Returning, Source, Subscribe, Update,
+    Finishing, Insert, OnConflict, OutputColumn, Plan, Query, Returning, Shape, Source, Subscribe, Update,
 };
 use repr::{Row, Type};
 use scalar::{ScalarExpr, Slice, SortKey};
@@ -196,18 +196,39 @@ impl Compiler<'_> {
     }
 
     fn subscribe(&self, subscribe: bound::Subscribe) -> Result<Subscribe, Error> {
-        let bound::Subscribe { query, reads, snapshot, progress, as_of, up_to } = subscribe;
+        let bound::Subscribe { query, reads, snapshot, progress, as_of, up_to, shape, limit } = subscribe;
         let types = query.rel.types();
         let own = query.names.iter().zip(&query.project);
-        let own = own.map(|(name, column)| (name.clone(), types[*column].typ.clone()));
-        let mut columns = vec![("tw_timestamp".to_owned(), Type::Int8)];
-        columns.extend(progress.then(|| ("tw_progressed".to_owned(), Type::Bool)));
-        columns.push(("tw_diff".to_owned(), Type::Int8));
-        let columns = columns.into_iter().chain(own).map(|(name, typ)| OutputColumn { name, typ }).collect();
+        let own = own.map(|(name, column)| (name.clone(), types[*column].typ.clone())).collect::<Vec<_>>();
         let rel = optimize::optimize(decorrelate::decorrelate(&query.into_rel())?);
-        let dataflow = lower::stream(&rel, Lifetime::Maintained, &items::Sources(self.catalog));
-        let depends_on = self.depends_on.clone();
-        Ok(Subscribe { columns, dataflow, snapshot, progress, as_of, up_to, depends_on, reads })
+        let sources = items::Sources(self.catalog);
+        let shape = match shape {
+            Shape::Rows if !lower::only_grows(&rel, &sources) => Shape::Changes,
+            shape => shape,
+        };
+        let counted = |name: &str| (name.to_owned(), Type::Int8);
+        let columns = match shape {
+            Shape::Updates => {
+                let progressed = progress.then(|| ("tw_progressed".to_owned(), Type::Bool));
+                let first = std::iter::once(counted("tw_timestamp")).chain(progressed);
+                first.chain([counted("tw_diff")]).chain(own).collect()
+            }
+            Shape::Rows => own,
+            Shape::Changes => own.into_iter().chain([counted("tw_diff")]).collect::<Vec<_>>(),
+        };
+        let columns = columns.into_iter().map(|(name, typ)| OutputColumn { name, typ });
+        Ok(Subscribe {
+            columns: columns.collect(),
+            dataflow: lower::stream(&rel, Lifetime::Maintained, &sources),
+            depends_on: self.depends_on.clone(),
+            shape,
+            snapshot,
+            progress,
+            as_of,
+            up_to,
+            reads,
+            limit,
+        })
     }
 
     fn insert(&self, insert: bound::Insert) -> Result<Insert, Error> {

@@ -30,7 +30,12 @@ pub enum Body {
     /// Sent away as consolidated updates: SUBSCRIBE, and SELECT by a transient dataflow.
     Stream(Node),
     /// Appended to a shard of its own: derived streams.
-    Shard { node: Node, to: CollectionId },
+    Shard {
+        node: Node,
+        to: CollectionId,
+        /// It begins at the earliest time that its inputs can be read at, not when it is created.
+        from_earliest: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -107,6 +112,8 @@ pub enum Op {
     /// A shard's contents as of the dataflow's as_of, then its updates. Every worker feeds its part.
     Shard {
         id: CollectionId,
+        /// `mfp` is over the row, the time at which it came, and 1. The shard keeps the times of its updates.
+        log: bool,
         mfp: Mfp,
     },
     /// An arrangement read as a collection: its records through `mfp`. With `lookup`, only the records with one of these keys (each a
@@ -138,6 +145,11 @@ pub enum Op {
     },
     Join(Join),
     Lookup(Lookup),
+    /// The changelog of the input through `mfp`, which is over the row, the time, and 1 or -1.
+    Changes {
+        input: Box<Node>,
+        mfp: Mfp,
+    },
     Reduce(Reduce),
     TopK(TopK),
     Window(Window),
@@ -300,6 +312,7 @@ impl Node {
             Op::Constant { .. } | Op::Shard { .. } | Op::Arranged { .. } | Op::Local { .. } => Vec::new(),
             Op::Let { value, body, .. } => vec![value, body],
             Op::Mfp { input, .. }
+            | Op::Changes { input, .. }
             | Op::FlatMap { input, .. }
             | Op::Reduce(Reduce { input, .. })
             | Op::TopK(TopK { input, .. })
@@ -323,6 +336,7 @@ impl Node {
             Op::Constant { .. } | Op::Shard { .. } | Op::Arranged { .. } | Op::Local { .. } => Vec::new(),
             Op::Let { value, body, .. } => vec![value, body],
             Op::Mfp { input, .. }
+            | Op::Changes { input, .. }
             | Op::FlatMap { input, .. }
             | Op::Reduce(Reduce { input, .. })
             | Op::TopK(TopK { input, .. })
@@ -368,6 +382,17 @@ impl Node {
         found
     }
 
+    /// The shards whose updates' own times this node and those below read.
+    pub fn logs(&self) -> BTreeSet<CollectionId> {
+        let mut found = BTreeSet::new();
+        self.visit(&mut |node| {
+            if let Op::Shard { id, log: true, .. } = &node.op {
+                found.insert(*id);
+            }
+        });
+        found
+    }
+
     /// The shards that this node and those below read themselves.
     pub fn shards(&self) -> BTreeSet<CollectionId> {
         let mut found = BTreeSet::new();
@@ -405,6 +430,15 @@ impl JoinInput {
 
 /// Walking.
 impl Dataflow {
+    /// The shards that it reads, through its fragments too.
+    pub fn shards(&self) -> BTreeSet<CollectionId> {
+        let mut shards: BTreeSet<_> = self.fragments.iter().flat_map(|f| f.shards.iter().copied()).collect();
+        if let Body::Stream(node) | Body::Shard { node, .. } = &self.body {
+            shards.extend(node.shards());
+        }
+        shards
+    }
+
     /// Every scalar expression in which a parameter can stand.
     pub fn for_each_scalar_mut(&mut self, f: &mut dyn FnMut(&mut ScalarExpr)) {
         self.fragments.iter_mut().for_each(|fragment| fragment.node.for_each_scalar_mut(f));
@@ -424,7 +458,7 @@ impl Node {
                 value.for_each_scalar_mut(f);
                 body.for_each_scalar_mut(f);
             }
-            Op::Mfp { input, mfp } => {
+            Op::Mfp { input, mfp } | Op::Changes { input, mfp } => {
                 input.for_each_scalar_mut(f);
                 scalars_of(mfp, f);
             }

@@ -65,6 +65,10 @@ pub enum Rel {
     /// changes. Append-only if the input is. Historical: its contents do not follow from its inputs' contents. Memory: the table arranged
     /// by the keys.
     Lookup(Lookup),
+    /// The changelog: for each copy of a row that comes or goes at a time, a row of its own that stays: the input's columns, then the
+    /// time, then 1 or -1 ([`CHANGE_COLUMNS`]). Append-only. Over a stream, whose shard keeps the times of its rows, it is memoryless and
+    /// the time of a row that is not committed yet is NULL; over anything else it is historical. Memory: none.
+    Changes { input: Box<Rel> },
     /// Multiplicities negated. Not append-only.
     Negate { input: Box<Rel> },
     /// Rows whose multiplicity is positive, with it; the others vanish. An error cell is the collection's error: it says not which row
@@ -72,6 +76,14 @@ pub enum Rel {
     Threshold { input: Box<Rel> },
     /// Multiplicities added. At least one input; their types agree but for typmods. Memory: none.
     Union { inputs: Vec<Rel> },
+}
+
+/// What [`Rel::Changes`] adds to the columns of its input.
+pub const CHANGE_COLUMNS: [&str; 2] = ["tw_timestamp", "tw_diff"];
+
+/// Their types.
+pub fn change_types() -> [ColumnType; 2] {
+    [ColumnType::new(Type::Int8, true), ColumnType::new(Type::Int8, false)]
 }
 
 /// An arrival join. See [`Rel::Lookup`].
@@ -240,6 +252,7 @@ impl Rel {
             | Rel::Reduce { input, .. }
             | Rel::TopK { input, .. }
             | Rel::Window { input, .. }
+            | Rel::Changes { input }
             | Rel::Negate { input }
             | Rel::Threshold { input } => f(input),
             Rel::Join { inputs, .. } | Rel::Union { inputs } => inputs.iter().for_each(f),
@@ -264,6 +277,7 @@ impl Rel {
             | Rel::Reduce { input, .. }
             | Rel::TopK { input, .. }
             | Rel::Window { input, .. }
+            | Rel::Changes { input }
             | Rel::Negate { input }
             | Rel::Threshold { input } => f(input),
             Rel::Join { inputs, .. } | Rel::Union { inputs } => inputs.iter_mut().for_each(f),
@@ -392,6 +406,7 @@ impl Rel {
             Rel::Window { input, functions, .. } => input.arity() + functions.len(),
             Rel::Join { inputs, .. } => inputs.iter().map(Rel::arity).sum(),
             Rel::Lookup(lookup) => lookup.input.arity() + lookup.table.arity(),
+            Rel::Changes { input } => input.arity() + CHANGE_COLUMNS.len(),
             Rel::Reduce { group_key, aggregates, .. } => group_key.len() + aggregates.len(),
             Rel::Union { inputs } => inputs[0].arity(),
         })
@@ -444,6 +459,7 @@ impl Rel {
                 columns
             }
             Rel::Lookup(lookup) => lookup.columns(),
+            Rel::Changes { input } => input.columns().into_iter().chain(change_types()).collect(),
             Rel::Reduce { input, group_key, aggregates } => {
                 let columns = input.columns();
                 let key = group_key.iter().map(|expr| expr.typ(&columns));
@@ -464,11 +480,16 @@ impl Rel {
         })
     }
 
+    /// The changelog of this.
+    pub fn changes(self) -> Rel {
+        Rel::Changes { input: Box::new(self) }
+    }
+
     /// Whether its contents at a time follow from its inputs' contents at that time. What is historical owns a shard and goes on from
     /// there after a restart; what is memoryless is computed anew.
     pub fn is_historical(&self) -> bool {
         let mut historical = false;
-        self.visit(&mut |rel| historical |= matches!(rel, Rel::Lookup(_)));
+        self.visit(&mut |rel| historical |= matches!(rel, Rel::Lookup(_) | Rel::Changes { .. }));
         historical
     }
 

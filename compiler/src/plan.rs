@@ -282,8 +282,9 @@ pub enum Access {
 
 #[derive(Clone, Debug)]
 pub struct Subscribe {
-    /// `tw_timestamp`, (`tw_progressed`,) `tw_diff`, then the relation's.
+    /// As the shape has them.
     pub columns: Vec<OutputColumn>,
+    pub shape: Shape,
     /// Its body is a stream of the relation's rows.
     pub dataflow: lir::Dataflow,
     pub snapshot: bool,
@@ -294,6 +295,19 @@ pub struct Subscribe {
     pub depends_on: BTreeSet<CollectionId>,
     /// The columns that it names, each by its relation and its place there.
     pub reads: BTreeSet<(CollectionId, usize)>,
+    /// It ends after so many rows. Of literals and parameters; int8; NULL means no limit.
+    pub limit: Option<ScalarExpr>,
+}
+
+/// What an update looks like as a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// SUBSCRIBE: `tw_timestamp`, (`tw_progressed`,) `tw_diff`, then the relation's columns.
+    Updates,
+    /// EMIT CHANGES over what only grows: the relation's columns, once for each copy of a row.
+    Rows,
+    /// EMIT CHANGES: the relation's columns, then `tw_diff`.
+    Changes,
 }
 
 #[derive(Clone, Debug)]
@@ -568,10 +582,17 @@ fn each_scalar_of(rel: &mut mir::Rel, f: &mut impl FnMut(&mut ScalarExpr)) {
     });
 }
 
+impl Shape {
+    /// Whether a query asked for it.
+    pub fn is_query(self) -> bool {
+        matches!(self, Shape::Rows | Shape::Changes)
+    }
+}
+
 impl Subscribe {
     fn for_each_scalar_mut(&mut self, f: &mut impl FnMut(&mut ScalarExpr)) {
         self.dataflow.for_each_scalar_mut(f);
-        self.as_of.iter_mut().chain(&mut self.up_to).for_each(f);
+        self.as_of.iter_mut().chain(&mut self.up_to).chain(&mut self.limit).for_each(f);
     }
 }
 

@@ -361,6 +361,9 @@ impl Engine {
         if matches!(item.kind, Kind::Table(_)) {
             self.inner.tables.create(item.id);
         }
+        if matches!(item.kind, Kind::Stream(_)) {
+            let _ = self.inner.events.send(Event::Log { shard: item.id });
+        }
         let plan = catalog.item(item.id)?.bound.dataflow.clone()?;
         let derives = match &plan.body {
             lir::Body::Shard { to, .. } => {
@@ -381,7 +384,7 @@ impl Engine {
     /// upper, or a later one if its sources' history has been let go meanwhile: only what it has taken in is.
     fn resume(&self, to: CollectionId, dataflow: &lir::Dataflow) -> Option<Timestamp> {
         let upper = self.inner.storage.frontiers(ShardId(to.0)).upper;
-        let sources = sources(dataflow).into_iter();
+        let sources = dataflow.shards().into_iter();
         let since = sources.map(|source| self.inner.storage.frontiers(ShardId(source.0)).since).max();
         (upper > 0).then(|| since.unwrap_or(0).max(upper - 1))
     }
@@ -534,7 +537,7 @@ impl Engine {
             let message = format!("AS OF {as_of} is in the future: the present is {now}");
             return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
         }
-        for shard in sources(dataflow) {
+        for shard in dataflow.shards() {
             let since = self.inner.storage.frontiers(ShardId(shard.0)).since;
             if as_of < since {
                 return Err(Error::new(
@@ -574,15 +577,6 @@ impl Engine {
             Err(_) => tracing::info!("storage was left with work to do"),
         }
     }
-}
-
-/// The shards that a dataflow reads, through its fragments too.
-fn sources(dataflow: &lir::Dataflow) -> BTreeSet<CollectionId> {
-    let mut shards: BTreeSet<_> = dataflow.fragments.iter().flat_map(|f| f.shards.iter().copied()).collect();
-    if let lir::Body::Stream(node) | lir::Body::Shard { node, .. } = &dataflow.body {
-        shards.extend(node.shards());
-    }
-    shards
 }
 
 /// Waits for a commit's fate.

@@ -64,7 +64,10 @@ impl<'d> Evaluator<'d> {
         let mut result = match &node.op {
             Op::Constant { rows: Ok(rows) } => Collection { rows: rows.clone(), errs: BTreeSet::new() },
             Op::Constant { rows: Err(error) } => failed(error.clone()),
-            Op::Shard { id, mfp } => run(self.shards[id].as_of(self.times[at]), mfp),
+            Op::Shard { log: true, .. } | Op::Changes { .. } => {
+                unreachable!("random queries read no changelogs")
+            }
+            Op::Shard { id, log: false, mfp } => run(self.shards[id].as_of(self.times[at]), mfp),
             Op::Arranged { fragment, lookup, mfp } => {
                 let mut records = self.fragment(*fragment, at);
                 if let Some(keys) = lookup {

@@ -191,6 +191,8 @@ pub enum Source {
         /// What the name was found to mean: canonical text keeps it.
         meant: Option<Meant>,
         only: bool,
+        /// `CHANGES(name)`: its changelog instead of its rows.
+        changes: bool,
         alias: Option<Alias>,
         /// `FOR SYSTEM_TIME AS OF expr`.
         system_time: Option<Expr>,

@@ -42,7 +42,7 @@ impl Binder<'_> {
             Rel::Project { input, .. } | Rel::Map { input, .. } | Rel::Filter { input, .. } => {
                 self.is_stream(input)
             }
-            Rel::Lookup { .. } => true,
+            Rel::Lookup { .. } | Rel::Changes { .. } => true,
             Rel::Get { id, .. } => self.catalog.item(*id).is_some_and(|item| item.is_append_only()),
             _ => false,
         }

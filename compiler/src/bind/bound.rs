@@ -8,7 +8,7 @@ use crate::catalog::{Change, Item};
 use crate::error::Error;
 use crate::hir::{Expr, Query, Rel};
 use crate::mir::CollectionId;
-use crate::plan::{CopyFormat, OutputColumn, Plan};
+use crate::plan::{CopyFormat, OutputColumn, Plan, Shape};
 use crate::scalar::ScalarExpr;
 
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub struct Subscribe {
     pub progress: bool,
     pub as_of: Option<ScalarExpr>,
     pub up_to: Option<ScalarExpr>,
+    pub shape: Shape,
+    pub limit: Option<ScalarExpr>,
 }
 
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use super::Binder;
 use super::bound::{Bound, CopySource, Delete, Insert, Subscribe, Update, scalar, whole};
+use super::subscribe::is_push;
 use crate::ast::{self, CopyDirection, Opt, OptValue};
 use crate::catalog::{Item, Kind};
 use crate::error::{Error, SqlState};
@@ -64,6 +65,7 @@ impl Binder<'_> {
                 let rel = Rel::Project { input: Box::new(get), outputs: columns };
                 CopySource::Query(whole(rel, names))
             }
+            ast::CopySource::Query(query) if is_push(query) => CopySource::Subscribe(self.bind_push(query)?),
             ast::CopySource::Query(query) => CopySource::Query(self.bind_result(query)?),
             ast::CopySource::Subscribe(subscribe) => CopySource::Subscribe(self.bind_subscribe(subscribe)?),
             ast::CopySource::Statement(statement) => {

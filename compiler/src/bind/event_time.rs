@@ -58,11 +58,12 @@ impl Binder<'_> {
         match rel {
             Rel::Project { input, outputs } => self.is_event_time(input, outputs[column]),
             Rel::Filter { input, .. } => self.is_event_time(input, column),
+            Rel::Changes { input } => column < input.arity() && self.is_event_time(input, column),
             Rel::Lookup { input, .. } => column < input.arity() && self.is_event_time(input, column),
             Rel::Map { input, exprs } => match (column.checked_sub(input.arity()), &**input) {
                 (None, _) => self.is_event_time(input, column),
                 // What `with_rowtime` has put there.
-                (Some(0), Rel::Get { .. }) => true,
+                (Some(0), Rel::Get { .. } | Rel::Changes { .. }) => true,
                 (Some(at), _) => match &exprs[at] {
                     Expr::Column(reference, _) if reference.level == 0 => {
                         self.is_event_time(input, reference.column)

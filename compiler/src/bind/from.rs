@@ -5,12 +5,12 @@ use super::expr::operator;
 use super::scope::{Clause, Frame, Scope, ScopeColumn, ScopeRelation};
 use super::sets::NumberedRows;
 use super::subquery::conditions;
-use super::{Binder, CteDefinition, Purpose};
+use super::{Binder, CteDefinition, Purpose, STREAM};
 use crate::ast::{self, ExprKind, JoinConstraint, Source};
 use crate::catalog::{Item, Kind};
 use crate::error::{Error, SqlState};
 use crate::hir::{Expr, JoinKind, Rel};
-use crate::mir::CollectionId;
+use crate::mir::{CHANGE_COLUMNS, CollectionId, change_types};
 use crate::repr::{ColumnType, Datum, Type};
 use crate::scalar;
 
@@ -212,8 +212,8 @@ impl Binder<'_> {
             Source::Relation { sample: Some(sample), .. } => {
                 Err(Error::unsupported("TABLESAMPLE is not supported").at(sample.position))
             }
-            Source::Relation { name, meant, only: _, alias, .. } => {
-                let (rel, mut scope) = self.bind_relation(name, meant, alias.as_ref())?;
+            Source::Relation { name, meant, changes, alias, .. } => {
+                let (rel, mut scope) = self.bind_relation(name, meant, *changes, alias.as_ref())?;
                 spell_columns(&mut scope, alias, name.position());
                 Ok((rel, scope))
             }
@@ -264,10 +264,12 @@ impl Binder<'_> {
         &mut self,
         name: &mut ast::Name,
         meant: &mut Option<ast::Meant>,
+        changes: bool,
         alias: Option<&ast::Alias>,
     ) -> Result<Bound, Error> {
         let position = name.position();
         if name.qualifier().is_empty()
+            && !changes
             && let Some(bound) = self.bind_cte(&name.last().name.clone(), position)?
         {
             let (rel, mut scope) = bound;
@@ -278,6 +280,9 @@ impl Binder<'_> {
             Some(meant) => self.stored_relation(meant)?,
             None => self.resolve_relation(name)?,
         };
+        if changes {
+            self.check_has_changes(&item, position)?;
+        }
         if let Some((rel, mut scope)) = self.bind_builtin_view(&item)? {
             rename(&mut scope, alias, position)?;
             return Ok((rel, scope));
@@ -286,7 +291,7 @@ impl Binder<'_> {
         let typ = item.relation_type();
         let relation = ScopeRelation {
             schema: name.qualifier().last().map(|schema| schema.name.clone()),
-            keys: typ.keys.clone(),
+            keys: if changes { Vec::new() } else { typ.keys.clone() },
             ..ScopeRelation::named(&name.last().name)
         };
         let names: Vec<Option<&str>> =
@@ -294,6 +299,9 @@ impl Binder<'_> {
         let mut scope = Scope::of_item(relation, &item, &names);
         if let Kind::System(_) = item.kind {
             scope.hide_column("tableoid", ColumnType::new(Type::Oid, false));
+        }
+        if changes {
+            scope.add_columns(CHANGE_COLUMNS.into_iter().zip(change_types()));
         }
         rename(&mut scope, alias, position)?;
         let rel = match (&item.kind, &item.bound.rel) {
@@ -308,9 +316,34 @@ impl Binder<'_> {
             }
             _ => Rel::Get { id: item.id, typ },
         };
+        let rel = if changes { Rel::Changes { input: Box::new(rel) } } else { rel };
         match &item.kind {
             Kind::Stream(stream) => self.with_rowtime(rel, scope, stream, position),
             _ => Ok((rel, scope)),
+        }
+    }
+
+    /// The changelog of a stream is its log; that of anything else is kept by a stream.
+    fn check_has_changes(&self, item: &Item, position: u32) -> Result<(), Error> {
+        let name = &item.name;
+        match &item.kind {
+            Kind::Stream(_) => Ok(()),
+            Kind::System(_) => {
+                let message = format!("the changes of \"{name}\" are not kept");
+                Err(Error::unsupported(message)
+                    .hint("System relations are computed from the catalog when they are read.")
+                    .at(position))
+            }
+            _ if self.purpose == STREAM => Ok(()),
+            _ => {
+                let message = format!("CHANGES({name}) can be read by a stream only");
+                Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+                    .detail(format!("The changes of a {} are kept by a stream of them.", item.kind_name()))
+                    .hint(format!(
+                        "CREATE STREAM … FROM CHANGES OF {name} keeps them; SUBSCRIBE {name} shows them as they come."
+                    ))
+                    .at(position))
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 //! 2. [`expr`] binds expressions: [`function`] finds overloads and [`coerce`] conversions, by PostgreSQL's chapter 10.
 //! 3. [`definition`] puts builtin definitions in the place of the names of functions and views over the catalog.
 //! 4. [`arrival`] makes lookups of the joins in a stream's query: the created kind says which join is meant.
-//! 5. [`ddl`], [`dml`], [`copy`] and [`session`] bind the other statements around the queries in them.
+//! 5. [`ddl`], [`dml`], [`copy`], [`subscribe`] and [`session`] bind the other statements around the queries in them.
 //!
 //! The binder also makes the tree canonical while it reads it: names become qualified, `*` becomes columns, so that what
 //! `ast::print` prints of a bound tree means the same in every session (the catalog stores that).
@@ -45,6 +45,7 @@ mod select;
 mod session;
 mod sets;
 mod subquery;
+mod subscribe;
 mod types;
 mod view;
 mod window;

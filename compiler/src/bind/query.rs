@@ -319,6 +319,7 @@ fn table_as_select(body: &mut SetExpr) {
         name,
         meant: None,
         only: false,
+        changes: false,
         alias: None,
         system_time: None,
         sample: None,
@@ -410,10 +411,16 @@ fn refuse_clauses(query: &ast::Query) -> Result<(), Error> {
             .hint("Use SUBSCRIBE … AS OF.")
             .at(as_of.start()));
     }
-    if query.emit.is_some() {
-        return Err(Error::unsupported("EMIT is not supported")
-            .hint("A materialized view is kept up to date; SUBSCRIBE sends its changes.")
-            .at(query.position));
+    match query.emit {
+        None => Ok(()),
+        Some(ast::Emit::Changes) => Err(Error::new(
+            SqlState::SYNTAX_ERROR,
+            "EMIT CHANGES stands at the end of a statement, not within a query",
+        )
+        .hint("Leave it out here: what a statement with EMIT CHANGES reads is kept up to date too.")
+        .at(query.position)),
+        Some(ast::Emit::Final) => Err(Error::unsupported("EMIT FINAL is not supported")
+            .hint("EMIT CHANGES sends each change as it comes; late rows revise their windows.")
+            .at(query.position)),
     }
-    Ok(())
 }

@@ -221,6 +221,14 @@ impl Scope {
         self.columns.push(ScopeColumn { relation: Some(0), hidden: true, ..ScopeColumn::named(name, typ) });
     }
 
+    /// Adds columns to a scope of one entry.
+    pub fn add_columns<'n>(&mut self, columns: impl Iterator<Item = (&'n str, ColumnType)>) {
+        for (name, typ) in columns {
+            self.star.push(self.columns.len());
+            self.columns.push(ScopeColumn { relation: Some(0), ..ScopeColumn::named(name, typ) });
+        }
+    }
+
     /// The scope of one entry with these columns.
     pub fn of_relation(relation: ScopeRelation, columns: Vec<(String, ColumnType)>) -> Scope {
         let columns: Vec<ScopeColumn> = columns

@@ -1,15 +1,16 @@
-//! Every statement's entry, and the statements of the session: SUBSCRIBE, EXPLAIN, SHOW, SET, cursors, transactions.
+//! Every statement's entry, and the statements of the session: EXPLAIN, SHOW, SET, cursors, transactions.
 
 use std::collections::BTreeSet;
 
 use super::Binder;
-use super::bound::{Bound, Cursor, Explained, Subscribe, scalar, whole};
+use super::bound::{Bound, Cursor, Explained, scalar};
 use super::coerce::{Cast, Typed};
 use super::scope::Clause;
-use crate::ast::{self, ExplainOf, ObjectKind, Statement, Subject};
+use super::subscribe::is_push;
+use crate::ast::{self, ExplainOf, ObjectKind, Statement};
 use crate::catalog::{Kind, MaterializedView};
 use crate::error::{Error, SqlState};
-use crate::hir::{Query, Rel};
+use crate::hir::Query;
 use crate::mir::CollectionId;
 use crate::plan::Plan;
 use crate::repr::Type;
@@ -19,6 +20,7 @@ impl Binder<'_> {
     /// Binds a statement. Its tree becomes canonical on the way.
     pub fn bind_statement(&mut self, statement: &mut Statement) -> Result<Bound, Error> {
         match statement {
+            Statement::Query(query) if is_push(query) => Ok(Bound::Subscribe(self.bind_push(query)?)),
             Statement::Query(query) => match self.bind_effect(query)? {
                 Some(called) => Ok(called),
                 None => Ok(Bound::Query(self.bind_result(query)?)),
@@ -63,76 +65,6 @@ impl Binder<'_> {
         Ok((bound, self.facts.columns))
     }
 
-    pub(super) fn bind_subscribe(&mut self, subscribe: &mut ast::Subscribe) -> Result<Subscribe, Error> {
-        if let Some(envelope) = &subscribe.envelope {
-            let message = format!("ENVELOPE {} is not supported", envelope.kind.name.to_uppercase());
-            return Err(Error::unsupported(message).at(envelope.kind.position));
-        }
-        let before = std::mem::replace(&mut self.purpose, super::Purpose::Maintained("subscription"));
-        let query = match &mut subscribe.to {
-            Subject::Relation(name) => self.bind_subject(name),
-            Subject::Query(query) => self.bind_result(query).map(|query| {
-                let names = query.names.clone();
-                whole(query.into_rel(), names)
-            }),
-        };
-        self.purpose = before;
-        let query = query?;
-        let reads = self.facts.columns.clone();
-        let (mut snapshot, mut progress) = (true, false);
-        for option in &subscribe.options {
-            match option.name.name.as_str() {
-                "snapshot" => snapshot = option.boolean()?,
-                "progress" => progress = option.boolean()?,
-                other => {
-                    let message = format!("option \"{other}\" not recognized");
-                    return Err(Error::new(SqlState::SYNTAX_ERROR, message)
-                        .hint("SUBSCRIBE takes SNAPSHOT and PROGRESS.")
-                        .at(option.name.position));
-                }
-            }
-        }
-        let as_of = self.bind_time(subscribe.as_of.as_mut())?;
-        let up_to = self.bind_time(subscribe.up_to.as_mut())?;
-        Ok(Subscribe { query, reads, snapshot, progress, as_of, up_to })
-    }
-
-    fn bind_subject(&mut self, name: &mut ast::Name) -> Result<Query, Error> {
-        let item = self.resolve_relation(name)?;
-        let typ = item.relation_type();
-        let rel = match (&item.kind, &item.bound.rel) {
-            (Kind::View(_), Some(rel)) => Rel::View { id: item.id, rel: rel.clone(), typ },
-            _ => Rel::Get { id: item.id, typ },
-        };
-        let (outputs, names): (Vec<usize>, Vec<String>) =
-            item.present_columns().map(|(at, column)| (at, column.name.clone())).unzip();
-        self.facts.columns.extend(outputs.iter().map(|at| (item.id, *at)));
-        Ok(whole(Rel::Project { input: Box::new(rel), outputs }, names))
-    }
-
-    /// A timestamp: microseconds since the Unix epoch, as `tw_timestamp` shows it.
-    fn bind_time(&mut self, expr: Option<&mut ast::Expr>) -> Result<Option<ScalarExpr>, Error> {
-        let Some(expr) = expr else { return Ok(None) };
-        let position = expr.start();
-        let bound = self.bind_without_columns(expr, Clause::AsOf)?;
-        let bound = match bound.typ() {
-            // numeric and text literals of sixteen digits are what tw_timestamp prints.
-            Type::Unknown | Type::Int2 | Type::Int4 | Type::Int8 | Type::Numeric(_) => {
-                self.coerce(Typed { expr: bound, position }, &Type::Int8, Cast::Assignment)?
-            }
-            typ => {
-                let message = format!("a timestamp of AS OF and UP TO must be type bigint, not type {typ}");
-                return Err(Error::new(SqlState::DATATYPE_MISMATCH, message)
-                    .hint("Use a value of tw_timestamp: microseconds since the Unix epoch.")
-                    .at(position));
-            }
-        };
-        match scalar(&bound) {
-            Some(scalar) => Ok(Some(scalar)),
-            None => Err(Error::unsupported("a subquery in AS OF or UP TO is not supported").at(position)),
-        }
-    }
-
     fn bind_explain(&mut self, explain: &mut ast::Explain) -> Result<Bound, Error> {
         for option in &explain.options {
             match option.name.name.as_str() {
@@ -175,6 +107,7 @@ impl Binder<'_> {
 
     fn bind_declare(&mut self, declare: &mut ast::Declare) -> Result<Bound, Error> {
         let body = match &mut declare.body {
+            ast::CursorBody::Query(query) if is_push(query) => Cursor::Subscribe(self.bind_push(query)?),
             ast::CursorBody::Query(query) => Cursor::Query(self.bind_result(query)?),
             ast::CursorBody::Subscribe(subscribe) => Cursor::Subscribe(self.bind_subscribe(subscribe)?),
         };

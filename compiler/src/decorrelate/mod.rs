@@ -142,6 +142,11 @@ impl Decorrelator {
             hir::Rel::Lookup { input, table, on, outer: is_outer } => {
                 self.arrival_join(input, table, on, *is_outer, outer)
             }
+            // Of a relation of the catalog, which reads no outer row.
+            hir::Rel::Changes { input } => {
+                let input = self.apply(input, &Outer::none())?;
+                Ok(outer.with(input.changes()))
+            }
             hir::Rel::Reduce { input, key, aggregates, global } => {
                 let reduced = self.reduce(input, key, aggregates, outer)?;
                 if *global { self.default_row(reduced, aggregates, outer) } else { Ok(reduced) }

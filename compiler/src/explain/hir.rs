@@ -66,6 +66,7 @@ fn line<'e>(node: &'e Rel, names: &dyn Names, subqueries: &mut Vec<&'e Rel>) -> 
             let on: Vec<String> = on.iter().map(|e| expr(e, subqueries)).collect();
             format!("{}: {}", super::lookup_name(*outer), on.join(" AND "))
         }
+        Rel::Changes { .. } => "Changes".to_owned(),
         Rel::Reduce { key, aggregates, .. } => {
             let key = exprs(key, subqueries);
             let aggregates: Vec<String> = aggregates.iter().map(|a| aggregate(a, subqueries)).collect();

@@ -68,7 +68,7 @@ pub fn table(
     let arrangement = Arrangement::by_columns(typ, primary_key.unwrap_or(&all));
     let identity = arrangement.identity(&collection_name(&Rel::get(id, typ.clone()), &|_| generation));
     let mfp = Mfp { missing: Some(missing), ..arrangement.to_record };
-    let node = Node::new(Op::Shard { id, mfp });
+    let node = Node::new(Op::Shard { id, log: false, mfp });
     let mut fragments = Fragments::default();
     let published = fragments.push(identity, arrangement.layout, node, false, true);
     finish(fragments, Body::Arrangement(published))
@@ -97,7 +97,9 @@ pub fn materialized_view(rel: &Rel, sources: &dyn Sources) -> Dataflow {
 pub fn derived_stream(rel: &Rel, to: CollectionId, sources: &dyn Sources) -> Dataflow {
     let mut lowerer = Lowerer::new(sources, Lifetime::Maintained);
     let node = lowerer.lower_whole(rel);
-    finish(lowerer.fragments, Body::Shard { node, to })
+    let mut from_earliest = false;
+    node.visit(&mut |node| from_earliest |= matches!(node.op, Op::Changes { .. }));
+    finish(lowerer.fragments, Body::Shard { node, to, from_earliest })
 }
 
 /// What runs for a SELECT or a SUBSCRIBE: updates that are sent away.
@@ -105,6 +107,11 @@ pub fn stream(rel: &Rel, lifetime: Lifetime, sources: &dyn Sources) -> Dataflow 
     let mut lowerer = Lowerer::new(sources, lifetime);
     let node = lowerer.lower_whole(rel);
     finish(lowerer.fragments, Body::Stream(node))
+}
+
+/// Whether the rows of an expression stay, once there.
+pub fn only_grows(rel: &Rel, sources: &dyn Sources) -> bool {
+    Lowerer::new(sources, Lifetime::Maintained).is_append_only(rel)
 }
 
 /// For each column of a view, whether it can hold error cells.
@@ -221,6 +228,13 @@ impl<'a> Lowerer<'a> {
             }
             Rel::Join { inputs, equivalences } => self.lower_join(inputs, equivalences, mfp),
             Rel::Lookup(lookup) => self.lower_arrival(lookup, mfp),
+            Rel::Changes { input } => match self.log_of(input) {
+                Some(id) => Node::new(Op::Shard { id, log: true, mfp: optimized(mfp) }),
+                None => {
+                    let input = Box::new(self.lower_whole(input));
+                    Node::new(Op::Changes { input, mfp: optimized(mfp) })
+                }
+            },
             Rel::Reduce { input, group_key, aggregates } => {
                 self.lower_reduce(input, group_key, aggregates, mfp)
             }
@@ -243,11 +257,17 @@ impl<'a> Lowerer<'a> {
         })
     }
 
+    /// The stream whose rows these are.
+    fn log_of(&self, rel: &Rel) -> Option<CollectionId> {
+        let Rel::Get { id: Id::Global(id), .. } = rel else { return None };
+        self.sources.source(*id).dataflow.is_none().then_some(*id)
+    }
+
     /// A relation of the catalog: its arrangement's records, or its shard's rows.
     fn lower_collection(&mut self, id: CollectionId, typ: &RelationType, mfp: Mfp) -> Node {
         let source = self.sources.source(id);
         let Some(dataflow) = &source.dataflow else {
-            return Node::new(Op::Shard { id, mfp: optimized(mfp) });
+            return Node::new(Op::Shard { id, log: false, mfp: optimized(mfp) });
         };
         let mut mfp = optimized(mfp);
         if let Some((dataflow, lookup)) = lookup::literal_lookup(&source, &mfp, &typ.columns) {

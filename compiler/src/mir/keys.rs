@@ -34,7 +34,7 @@ impl Rel {
                     key
                 }))
             }
-            Rel::FlatMap { .. } | Rel::Lookup(_) | Rel::Negate { .. } => vec![],
+            Rel::FlatMap { .. } | Rel::Lookup(_) | Rel::Changes { .. } | Rel::Negate { .. } => vec![],
             Rel::Join { inputs, equivalences } => join_keys(inputs, equivalences),
             Rel::Reduce { input, group_key, .. } => {
                 let place =

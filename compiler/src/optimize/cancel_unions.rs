@@ -48,7 +48,11 @@ fn is_positive(rel: &Rel) -> bool {
         Rel::Constant { rows, .. } => rows.iter().flatten().all(|(_, diff)| *diff > 0),
         Rel::Get { id, .. } => matches!(id, crate::mir::Id::Global(_)),
         Rel::Let { .. } | Rel::Negate { .. } => false,
-        Rel::Reduce { .. } | Rel::TopK { .. } | Rel::Window { .. } | Rel::Threshold { .. } => true,
+        Rel::Reduce { .. }
+        | Rel::TopK { .. }
+        | Rel::Window { .. }
+        | Rel::Changes { .. }
+        | Rel::Threshold { .. } => true,
         Rel::Project { input, .. }
         | Rel::Map { input, .. }
         | Rel::Filter { input, .. }

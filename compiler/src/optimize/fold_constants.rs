@@ -89,6 +89,7 @@ fn is_empty(rel: &Rel) -> bool {
         | Rel::Reduce { input, .. }
         | Rel::TopK { input, .. }
         | Rel::Window { input, .. }
+        | Rel::Changes { input }
         | Rel::Negate { input }
         | Rel::Threshold { input } => is_constant_empty(input),
     }
@@ -120,7 +121,12 @@ fn fold_union(inputs: Vec<Rel>) -> Rel {
 
 /// Whether all inputs are small constants and no expression depends on more than them.
 fn can_compute(rel: &Rel) -> bool {
-    if let Rel::Constant { .. } | Rel::Get { .. } | Rel::Let { .. } | Rel::FlatMap { .. } = rel {
+    if let Rel::Constant { .. }
+    | Rel::Get { .. }
+    | Rel::Let { .. }
+    | Rel::FlatMap { .. }
+    | Rel::Changes { .. } = rel
+    {
         return false;
     }
     let (mut size, mut constant) = (1usize, true);

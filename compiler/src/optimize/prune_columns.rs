@@ -67,6 +67,11 @@ impl Pruner {
             }
             Rel::Join { inputs, equivalences } => self.narrow_join(inputs, equivalences, wanted),
             Rel::Lookup(lookup) => self.narrow_lookup(lookup, wanted),
+            // An update of a column that is not wanted is a change.
+            Rel::Changes { input } => {
+                let all = (0..input.arity()).collect();
+                self.narrow(*input, &all).changes().project(wanted.iter().copied().collect())
+            }
             Rel::Reduce { input, group_key, aggregates } => {
                 self.narrow_reduce(*input, group_key, aggregates, wanted)
             }

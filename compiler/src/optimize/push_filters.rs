@@ -47,6 +47,8 @@ impl Pusher {
                 lookup.table = Box::new(self.push(*lookup.table, Vec::new()));
                 Rel::Lookup(lookup).filter(above)
             }
+            // A changelog is of whole relations.
+            Rel::Changes { input } => self.push(*input, Vec::new()).changes().filter(predicates),
             Rel::Union { inputs } => {
                 let inputs = inputs.into_iter().map(|input| self.push(input, predicates.clone()));
                 Rel::union_all(inputs.collect())

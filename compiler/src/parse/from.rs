@@ -203,6 +203,9 @@ impl Parser<'_> {
             let calls = self.parenthesized(Self::table_call)?;
             return self.table_function(calls, true, lateral, position);
         }
+        if self.is("changes") && self.is_symbol_at(1, "(") && !lateral {
+            return self.changes();
+        }
         if let Some(call) = self.function_source()? {
             let calls = vec![TableCall { call, columns: Vec::new() }];
             return self.table_function(calls, false, lateral, position);
@@ -271,7 +274,26 @@ impl Parser<'_> {
             system_time = self.system_time()?;
         }
         let sample = self.sample()?;
-        Ok(Source::Relation { name, meant, only, alias, system_time, sample })
+        Ok(Source::Relation { name, meant, only, changes: false, alias, system_time, sample })
+    }
+
+    /// `CHANGES(relation)`.
+    fn changes(&mut self) -> Result<Source> {
+        self.expect("changes")?;
+        self.expect_symbol("(")?;
+        let name = self.name()?;
+        let meant = self.meant()?;
+        self.expect_symbol(")")?;
+        let alias = self.alias()?;
+        Ok(Source::Relation {
+            name,
+            meant,
+            only: false,
+            changes: true,
+            alias,
+            system_time: None,
+            sample: None,
+        })
     }
 
     /// What canonical text says that a relation's name means: `{16384: id, -, name}`.

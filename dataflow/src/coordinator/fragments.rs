@@ -167,7 +167,7 @@ impl Fragments {
         let root = match &install.dataflow.body {
             lir::Body::Arrangement(index) => self.fragment(&mut resolution, *index),
             lir::Body::Stream(node) => self.body(&mut resolution, node, install.output.clone()),
-            lir::Body::Shard { node, to } => {
+            lir::Body::Shard { node, to, .. } => {
                 let root = self.body(&mut resolution, node, install.output.clone());
                 let from = self.entries[&root].shards.clone();
                 self.derived_from.insert(*to, from);
@@ -258,7 +258,7 @@ impl Fragments {
     /// How a row becomes the node's record, if the node only rearranges a shard's rows.
     fn form(&self, resolution: &Resolution<'_>, node: &lir::Node) -> Option<Mfp> {
         match &node.op {
-            lir::Op::Shard { mfp, .. } => Some(mfp.clone()),
+            lir::Op::Shard { log: false, mfp, .. } => Some(mfp.clone()),
             lir::Op::Arranged { fragment, lookup: None, mfp } => {
                 let import = resolution.resolved[fragment.0]?;
                 Some(self.entries[&import].form.clone()?.then(mfp.clone()))

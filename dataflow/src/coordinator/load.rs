@@ -26,6 +26,8 @@ pub struct Load {
     pub complete: Timestamp,
     /// The as_of lies in the past: the updates between it and `complete` keep their own times.
     pub historical: bool,
+    /// All updates keep their own times, those before the as_of too.
+    pub log: bool,
     pub until: Option<Timestamp>,
     /// Of the statement for which it is loaded.
     pub output: Option<Arc<Output>>,
@@ -73,14 +75,19 @@ fn feed(
         worker = (worker + 1) % workers;
     };
     let wanted = || load.wanted.strong_count() > 0;
-    for slice in storage.snapshot(ShardId(load.shard.0), load.as_of.min(load.complete))? {
+    let shard = ShardId(load.shard.0);
+    let from = match load.log {
+        true => storage.frontiers(shard).since,
+        false => load.as_of.min(load.complete),
+    };
+    for slice in storage.snapshot(shard, from)? {
         if !wanted() {
             return Ok(());
         }
         send(slice?);
     }
-    if load.historical && load.as_of < load.complete {
-        for slice in storage.updates_after(ShardId(load.shard.0), load.as_of)? {
+    if load.log || load.historical && load.as_of < load.complete {
+        for slice in storage.updates_after(shard, from)? {
             if !wanted() {
                 return Ok(());
             }

@@ -10,7 +10,7 @@ pub mod derive;
 pub mod fragments;
 pub mod load;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -57,6 +57,10 @@ pub enum Event {
     Response(Response),
     /// Every item of the catalog is installed: from here on it is known who needs which history.
     Recovered,
+    /// The shard is a stream's: when its rows came is part of what they say, and is kept.
+    Log {
+        shard: CollectionId,
+    },
     /// Let history go: no read may name a time before this one any more.
     Forget {
         shard: CollectionId,
@@ -171,6 +175,8 @@ pub struct Coordinator {
     clocks: BTreeMap<CollectionId, Arc<ShardClock>>,
     /// Derived shards and how far each is; all others are complete up to `read_ts`.
     derived: HashMap<CollectionId, Timestamp>,
+    /// The shards of streams, which keep the times of all their updates.
+    logs: HashSet<CollectionId>,
     /// What keeps imports readable until every worker has built the importer.
     building: HashMap<DataflowId, Building>,
     workers: usize,
@@ -205,6 +211,7 @@ impl Coordinator {
             read_ts: start.read_ts,
             clocks: BTreeMap::new(),
             derived: HashMap::new(),
+            logs: HashSet::new(),
             building: HashMap::new(),
             workers: start.workers,
             recovered: false,
@@ -262,7 +269,9 @@ impl Coordinator {
             Event::Forget { shard } => {
                 self.clocks.remove(&shard);
                 self.derived.remove(&shard);
+                self.logs.remove(&shard);
             }
+            Event::Log { shard } => drop(self.logs.insert(shard)),
             Event::Nudge => self.nudge(),
             Event::Recovered => self.recovered = true,
             Event::Committed(_) | Event::Close(_) => unreachable!("invariant: the loop takes these itself"),
@@ -336,7 +345,7 @@ impl Coordinator {
             return;
         }
         let since = self.read_ts.get().saturating_sub(RETENTION);
-        for shard in self.clocks.keys() {
+        for shard in self.clocks.keys().filter(|shard| !self.logs.contains(shard)) {
             let taken_in =
                 self.derived.iter().filter(|(derived, _)| self.fragments.derives_from(**derived, *shard));
             let least = taken_in.map(|(_, upper)| upper.saturating_sub(1)).min().unwrap_or(Timestamp::MAX);
@@ -396,7 +405,7 @@ impl Coordinator {
 
     fn install(&mut self, install: Install) {
         let now = self.read_ts.get();
-        let as_of = install.as_of.unwrap_or(now);
+        let as_of = install.as_of.unwrap_or_else(|| self.beginning(&install.dataflow, now));
         let historical = as_of < now;
         if let lir::Body::Shard { to, .. } = &install.dataflow.body {
             let upper = self.storage.frontiers(ShardId(to.0)).upper;
@@ -420,13 +429,13 @@ impl Coordinator {
         let published = plan.published.clone();
         let installed = Installed { dataflow: plan.root, as_of, published, clocks };
         for (build, holds) in plan.builds {
-            let sources = build.body.node().shards();
+            let (sources, logs) = (build.body.node().shards(), build.body.node().logs());
             self.building.insert(build.id, Building { holds, waiting: self.workers });
             let dataflow = build.id;
             (self.commands)(Command::Build(Arc::new(build)));
             for shard in sources {
                 let complete = self.shard_upper(shard).saturating_sub(1);
-                let output = install.output.clone();
+                let (log, output) = (logs.contains(&shard), install.output.clone());
                 let wanted = self.fragments.wanted(dataflow);
                 let counted = self.fragments.counts().loads.one();
                 self.load(load::Load {
@@ -435,6 +444,7 @@ impl Coordinator {
                     as_of,
                     complete,
                     historical,
+                    log,
                     until,
                     output,
                     wanted,
@@ -444,6 +454,19 @@ impl Coordinator {
         }
         self.catch_up(depends_on, now);
         let _ = install.reply.send(installed);
+    }
+
+    /// The as_of of a dataflow that begins: the present, or the earliest time that its shards can be read at until it holds their history.
+    fn beginning(&self, dataflow: &lir::Dataflow, now: Timestamp) -> Timestamp {
+        if !matches!(dataflow.body, lir::Body::Shard { from_earliest: true, .. }) {
+            return now;
+        }
+        let kept = |shard: CollectionId| {
+            let since = self.storage.frontiers(ShardId(shard.0)).since;
+            // What may be let go is let go at any time.
+            if self.logs.contains(&shard) { since } else { since.max(now.saturating_sub(RETENTION)) }
+        };
+        dataflow.shards().into_iter().map(kept).max().unwrap_or(now).min(now)
     }
 
     /// Tells the shards that a dataflow depends on what time it is: those that the last commits did not touch lag behind, and it would

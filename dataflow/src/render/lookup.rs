@@ -5,11 +5,13 @@
 
 use compiler::lir::Lookup;
 
+use super::bounds::Bounds;
 use super::bundle::{Collection, Emit};
 use super::finish::{Keyed, Last};
 use super::join::{self, HalfJoin, Outer};
 use super::linear::transform;
 use super::{Context, of_any_key};
+use crate::spine::RowStream;
 
 pub fn lookup<'s>(context: &mut Context<'s, '_>, plan: &Lookup, last: Last) -> Collection<'s> {
     let stream = context.node(&plan.input, Last::keyed(Keyed::Joined(plan.key)));
@@ -21,13 +23,16 @@ pub fn lookup<'s>(context: &mut Context<'s, '_>, plan: &Lookup, last: Last) -> C
     });
     let half = HalfJoin { inclusive: true, closure: last.after(&plan.closure), outer };
     let found = join::half_join(stream.oks, table, &half, context.bounds);
-    let told = errs.into_iter().flatten().map(|errs| {
-        let once = |parts: &[&[u8]], time, diff, emit: &mut Emit| {
-            if diff > 0 {
-                emit.ok(&[], parts[0], time, diff);
-            }
-        };
-        Some(transform(of_any_key(errs), "Told", context.bounds, false, Box::new(once)).oks)
-    });
+    let told = errs.into_iter().flatten().map(|errs| Some(told(errs, context.bounds)));
     found.with_errs(told.chain([stream.errs]))
+}
+
+/// Errors as a log has them: told as they come, and not taken back.
+pub fn told<'s>(errs: RowStream<'s>, bounds: Bounds) -> RowStream<'s> {
+    let once = |parts: &[&[u8]], time, diff, emit: &mut Emit| {
+        if diff > 0 {
+            emit.ok(&[], parts[0], time, diff);
+        }
+    };
+    transform(of_any_key(errs), "Told", bounds, false, Box::new(once)).oks
 }

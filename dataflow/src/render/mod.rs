@@ -9,6 +9,7 @@
 
 mod bounds;
 mod bundle;
+mod changes;
 mod export;
 mod finish;
 mod flat_map;
@@ -195,14 +196,7 @@ impl<'s> Context<'s, '_> {
     fn op(&mut self, op: &Op, last: Last) -> Collection<'s> {
         match op {
             Op::Constant { rows } => self.constant(rows, last),
-            Op::Shard { id, mfp } => {
-                let (shares, last) = (self.shard(*id), last.after(mfp));
-                let (fallible, logic) = (last.is_fallible(), mfp_logic(&last));
-                match self.derived.contains(id) {
-                    false => transform(shares, "Shard", self.bounds, fallible, logic),
-                    true => transform(shares, "Derived", self.bounds, true, but_failures(logic)),
-                }
-            }
+            Op::Shard { id, log, mfp } => self.read_shard(*id, *log, last.after(mfp)),
             Op::Arranged { fragment, lookup, mfp } => {
                 let imported = self.import(*fragment);
                 let last = last.after(mfp);
@@ -245,6 +239,7 @@ impl<'s> Context<'s, '_> {
             Op::Join(Join::Linear { first, stages }) => self.linear_join(first, stages, last),
             Op::Join(Join::Delta { paths }) => self.delta_join(paths, last),
             Op::Lookup(plan) => lookup::lookup(self, plan, last),
+            Op::Changes { input, mfp } => changes::changes(self, input, last.after(mfp)),
             Op::Reduce(plan) => reduce::reduce(self, plan, last),
             Op::TopK(plan) => top_k::top_k(self, plan, last),
             Op::Window(plan) => window::window(self, plan, last),
@@ -297,6 +292,19 @@ impl<'s> Context<'s, '_> {
                 let errs = source::constant(self.scope, errs, Keyed::First(0), self.bounds);
                 Collection { oks, errs: Some(errs) }
             }
+        }
+    }
+
+    fn read_shard(&mut self, id: CollectionId, log: bool, last: Last) -> Collection<'s> {
+        let shares = self.shard(id);
+        let (fallible, logic) = (last.is_fallible(), mfp_logic(&last));
+        let (name, fallible, logic) = match self.derived.contains(&id) {
+            false => ("Shard", fallible, logic),
+            true => ("Derived", true, but_failures(logic)),
+        };
+        match log {
+            false => transform(shares, name, self.bounds, fallible, logic),
+            true => changes::log(shares, self.bounds, fallible, logic),
         }
     }
 

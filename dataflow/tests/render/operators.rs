@@ -39,7 +39,7 @@ fn node(op: Op) -> Node {
 }
 
 fn shard(columns: usize) -> Box<Node> {
-    Box::new(node(Op::Shard { id: TABLE, mfp: Mfp::new(columns) }))
+    Box::new(node(Op::Shard { id: TABLE, log: false, mfp: Mfp::new(columns) }))
 }
 
 fn ints(values: &[i64]) -> Row {
@@ -491,6 +491,7 @@ fn kind(op: &Op) -> &'static str {
         Op::Join(Join::Linear { .. }) => "linear",
         Op::Join(Join::Delta { .. }) => "delta",
         Op::Lookup(_) => "lookup",
+        Op::Changes { .. } => "changes",
         Op::Reduce(reduce) => match &reduce.plan {
             ReducePlan::Distinct => "distinct",
             ReducePlan::Accumulable { .. } => "accumulable",

@@ -291,12 +291,8 @@ impl Executor {
         let Plan::Subscribe(bound) = bound else { unreachable!("invariant: binding keeps the kind of plan") };
         let subscription = self.subscribe(&bound, transaction, interrupt).await?;
         let columns = Arc::from(&bound.columns[..]);
-        Ok(ResultRows {
-            columns,
-            rows: Rows::Stream(Box::new(subscription)),
-            tag: Tag::Counted("SUBSCRIBE"),
-            binary: false,
-        })
+        let tag = Tag::Counted(if bound.shape.is_query() { "SELECT" } else { "SUBSCRIBE" });
+        Ok(ResultRows { columns, rows: Rows::Stream(Box::new(subscription)), tag, binary: false })
     }
 
     /// INSERT, UPDATE and DELETE.

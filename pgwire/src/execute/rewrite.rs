@@ -4,7 +4,7 @@
 //! alone; so are those over an altered one, which others do not know as it is here.
 
 use compiler::lir::{Body, Dataflow, Node, Op};
-use compiler::repr::Row;
+use compiler::repr::{Datum, Row};
 
 use super::Transaction;
 
@@ -28,13 +28,16 @@ pub fn with_changes(dataflow: &Dataflow, transaction: &Transaction) -> Dataflow 
 
 fn rewrite(node: &mut Node, transaction: &Transaction) {
     node.children_mut().into_iter().for_each(|child| rewrite(child, transaction));
-    let Op::Shard { id, mfp } = &node.op else { return };
+    let Op::Shard { id, log, mfp } = &node.op else { return };
     let (created, changed) = (transaction.created(*id), transaction.has_changed(*id));
     if !created && !changed {
         return;
     }
     let updates = transaction.updates(*id);
-    let rows = updates.iter().map(|(row, _, diff)| (Row::from_bytes(row.to_vec()), diff)).collect();
+    // When what is not committed came is not known yet.
+    let stamp = if *log { Row::pack([Datum::Null, Datum::Int(1)]) } else { Row::default() };
+    let rows = updates.iter().map(|(row, _, diff)| (Row::from_bytes([row, stamp.bytes()].concat()), diff));
+    let rows = rows.collect();
     let own = Op::Mfp { input: Box::new(Node::new(Op::Constant { rows: Ok(rows) })), mfp: mfp.clone() };
     node.op = match created {
         true => own,

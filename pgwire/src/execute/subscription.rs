@@ -1,13 +1,13 @@
 //! A SUBSCRIBE's rows, as they come.
 //!
-//! Each timestamp arrives whole and becomes rows at once: when, (whether it is progress,) how many, what. An error ends it, and is
-//! told again to whoever asks again.
+//! Each timestamp arrives whole and becomes rows at once, as the [`Shape`] has them. An error ends it, and is told again to whoever asks
+//! again.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bumpalo::Bump;
-use compiler::plan::Subscribe;
+use compiler::plan::{Finishing, Shape, Subscribe};
 use compiler::repr::{Datum, RowBuf, row};
 use compiler::scalar::ScalarExpr;
 use compiler::{Error, SqlState};
@@ -15,15 +15,19 @@ use dataflow::output::Event;
 use dataflow::storage::Timestamp;
 use dataflow::{Reads, Running};
 
+use super::finish::Cut;
 use super::{Executor, Transaction};
 use crate::session::{Interrupt, RowSet};
 
 /// The updates of a collection as rows.
 pub struct Subscription {
     running: Running,
+    shape: Shape,
     /// Progress rows are wanted, which have these many NULLs in the place of data.
     progress: bool,
     data_columns: usize,
+    /// How many more rows are wanted, if not all.
+    left: Option<usize>,
     /// Updates at or before this time are not wanted: the subscriber has them.
     known: Option<Timestamp>,
     /// All before it has come.
@@ -44,6 +48,7 @@ impl Executor {
     ) -> Result<Subscription, Error> {
         let as_of = time("AS OF", subscribe.as_of.as_ref())?;
         let up_to = time("UP TO", subscribe.up_to.as_ref())?;
+        let left = limit(subscribe.limit.as_ref())?;
         if self.touched(&self.catalog(transaction), &subscribe.depends_on, transaction) {
             let message = "SUBSCRIBE cannot read what its transaction has changed";
             return Err(Error::unsupported(message).hint("Commit first."));
@@ -58,13 +63,15 @@ impl Executor {
         let known = (!subscribe.snapshot).then(|| running.as_of());
         Ok(Subscription {
             running,
+            shape: subscribe.shape,
             progress: subscribe.progress,
-            data_columns: subscribe.columns.len() - 2 - usize::from(subscribe.progress),
+            data_columns: subscribe.columns.len().saturating_sub(2 + usize::from(subscribe.progress)),
+            left,
             known,
             passed: 0,
             rows: RowSet::default(),
             next: 0,
-            ended: false,
+            ended: left == Some(0),
             failed: None,
         })
     }
@@ -73,6 +80,12 @@ impl Executor {
 /// What can be done about a row that cannot be evaluated.
 const CURE: &str = "The subscription has ended. Subscribe again when the row that fails is gone, or to a query that cannot \
                     fail, for example by CASE.";
+
+/// How many rows are wanted; None: all.
+fn limit(expr: Option<&ScalarExpr>) -> Result<Option<usize>, Error> {
+    let finishing = Finishing { limit: expr.cloned(), ..Finishing::default() };
+    Ok(Cut::of(&finishing)?.needed())
+}
 
 /// Microseconds since the Unix epoch.
 fn time(clause: &str, expr: Option<&ScalarExpr>) -> Result<Option<Timestamp>, Error> {
@@ -89,10 +102,13 @@ fn time(clause: &str, expr: Option<&ScalarExpr>) -> Result<Option<Timestamp>, Er
 }
 
 impl Subscription {
-    /// The next row that is at hand.
+    /// The next row that is at hand. The last one that is wanted ends it.
     pub fn next_row(&mut self) -> Option<&[u8]> {
         let row = self.rows.get(self.next)?;
         self.next += 1;
+        if let Some(left) = &mut self.left {
+            *left -= 1;
+        }
         Some(row)
     }
 
@@ -133,9 +149,12 @@ impl Subscription {
         let present = self.running.present();
         let mut rows = RowSet::default();
         loop {
-            while let Some(row) = self.next_row() {
+            while self.left != Some(0)
+                && let Some(row) = self.next_row()
+            {
                 rows.push(row);
             }
+            self.ended |= self.left == Some(0);
             if self.ended || self.passed > present {
                 return Ok(rows);
             }
@@ -157,7 +176,11 @@ impl Subscription {
         }
     }
 
-    fn has_row_or_ended(&self) -> Result<bool, Error> {
+    fn has_row_or_ended(&mut self) -> Result<bool, Error> {
+        self.ended |= self.left == Some(0);
+        if self.ended {
+            return Ok(true);
+        }
         if self.next < self.rows.len() {
             return Ok(true);
         }
@@ -202,16 +225,29 @@ impl Subscription {
 
     fn push(&mut self, at: Timestamp, update: Option<(&[u8], i64)>) {
         let mut row = RowBuf::default();
-        row.push(Datum::Int(i64::try_from(at).unwrap_or(i64::MAX)));
-        if self.progress {
-            row.push(Datum::Bool(update.is_none()));
-        }
-        match update {
-            Some((data, diff)) => {
-                row.push(Datum::Int(diff));
-                row.extend(data);
+        match (self.shape, update) {
+            (Shape::Updates, update) => {
+                row.push(Datum::Int(i64::try_from(at).unwrap_or(i64::MAX)));
+                if self.progress {
+                    row.push(Datum::Bool(update.is_none()));
+                }
+                match update {
+                    Some((data, diff)) => {
+                        row.push(Datum::Int(diff));
+                        row.extend(data);
+                    }
+                    None => (0..=self.data_columns).for_each(|_| row.push(Datum::Null)),
+                }
             }
-            None => (0..=self.data_columns).for_each(|_| row.push(Datum::Null)),
+            (Shape::Rows, Some((data, diff))) => {
+                (0..diff).for_each(|_| self.rows.push(data));
+                return;
+            }
+            (Shape::Changes, Some((data, diff))) => {
+                row.extend(data);
+                row.push(Datum::Int(diff));
+            }
+            (Shape::Rows | Shape::Changes, None) => return,
         }
         self.rows.push(row.bytes());
     }

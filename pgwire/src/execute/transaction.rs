@@ -259,7 +259,7 @@ fn as_stored(updates: Updates, collection: CollectionId, catalog: &Catalog) -> U
 /// How a row of the collection becomes a record of a node that only rearranges its rows: an index does so with the table's records.
 fn form(dataflow: &Dataflow, node: &Node) -> Option<Mfp> {
     match &node.op {
-        Op::Shard { mfp, .. } => Some(mfp.clone()),
+        Op::Shard { log: false, mfp, .. } => Some(mfp.clone()),
         Op::Arranged { fragment, lookup: None, mfp } => {
             Some(form(dataflow, &dataflow.fragments[fragment.0].node)?.then(mfp.clone()))
         }

@@ -375,11 +375,16 @@ impl Session {
                 self.notices.push(notice.clone());
             }
         }
-        if matches!(prepared.compiled.plan, Plan::Subscribe(_))
+        if let Plan::Subscribe(subscribe) = &prepared.compiled.plan
+            && subscribe.limit.is_none()
             && self.parameters.known("application_name") == "psql"
         {
-            let message = "psql shows the rows of a query when it ends, which a SUBSCRIBE does not by itself";
-            let hint = "Use COPY (SUBSCRIBE ...) TO STDOUT.";
+            let (what, hint) = match subscribe.shape.is_query() {
+                true => ("EMIT CHANGES", "Use COPY (SELECT ... EMIT CHANGES) TO STDOUT, or a LIMIT."),
+                false => ("a SUBSCRIBE", "Use COPY (SUBSCRIBE ...) TO STDOUT."),
+            };
+            let message =
+                format!("psql shows the rows of a query when it ends, which {what} does not by itself");
             self.notices.push(Notice::new(SqlState::SUCCESSFUL_COMPLETION, message).hint(hint));
         }
         match &prepared.compiled.plan {

@@ -309,9 +309,11 @@ impl Printer<'_> {
 
     fn source(&mut self, source: &Source) {
         match source {
-            Source::Relation { name, meant, only, alias, system_time, sample } => {
+            Source::Relation { name, meant, only, changes, alias, system_time, sample } => {
                 self.when(*only, "ONLY ");
+                self.when(*changes, "CHANGES(");
                 let shown = self.relation(name, meant.as_ref(), alias.as_ref());
+                self.when(*changes, ")");
                 if let Some(time) = system_time {
                     self.text(" FOR SYSTEM_TIME AS OF ");
                     self.operand(time);

@@ -1,7 +1,8 @@
 //! CREATE: items as the catalog stores them, with canonical text.
 //!
-//! What every kind shares is here, with schemas; [`table`], [`stream`], [`key`] and [`view`](super::view) bind the other kinds.
+//! What every kind shares is here, with schemas; [`table`], [`stream`], [`changelog`], [`key`] and [`view`](super::view) bind the other kinds.
 
+mod changelog;
 mod key;
 mod stream;
 mod table;

@@ -1,5 +1,6 @@
 //! Streams: declared ones, and those that are derived from one stream's rows.
 
+use super::changelog::{changes_of, check_names};
 use super::{change, output_columns};
 use crate::ast::{self, ColumnConstraintKind, StreamBody};
 use crate::bind::Binder;
@@ -54,8 +55,9 @@ impl Binder<'_> {
             }
             StreamBody::As(query) => self.bind_derived_stream(schema, name, query, timestamp),
             StreamBody::ChangesOf(relation) => {
-                Err(Error::unsupported("CREATE STREAM … FROM CHANGES OF is not supported")
-                    .at(relation.position()))
+                let item = self.resolve_relation(relation)?;
+                check_names(&item).map_err(|error| error.at(relation.position()))?;
+                self.bind_derived_stream(schema, name, &mut changes_of(relation), timestamp)
             }
         }
     }
@@ -71,10 +73,7 @@ impl Binder<'_> {
         let (definition, mut bound) = self.bind_definition(query, "stream")?;
         self.join_at_arrival(&mut bound.rel).map_err(|error| error.at(position))?;
         if !self.is_from_stream(&bound) {
-            return Err(Error::unsupported("CREATE STREAM … AS takes one stream's rows, filtered, projected and joined with tables as they arrive")
-                .detail("A stream only ever grows, so its rows may depend on one row of one stream each.")
-                .hint("CREATE MATERIALIZED VIEW keeps any query up to date.")
-                .at(position));
+            return Err(self.not_a_stream(&bound).at(position));
         }
         let columns = output_columns(&bound, &[], position)?;
         let timestamp = match timestamp {
@@ -84,6 +83,48 @@ impl Binder<'_> {
         let stream = Stream { columns, derived: Some(definition), timestamp };
         let item = self.new_item(schema, name, Kind::Stream(stream));
         Ok(change("CREATE STREAM", vec![Step::Create(Box::new(item))]))
+    }
+
+    /// Says what stands in the way of a stream, and the two cures.
+    fn not_a_stream(&self, query: &Query) -> Error {
+        let detail = match self.revises(query) {
+            Some(what) => format!("{what} revises rows that it has given; a stream only ever grows."),
+            None => {
+                "A stream only ever grows, so its rows may depend on one row of one stream each.".to_owned()
+            }
+        };
+        Error::unsupported("CREATE STREAM … AS takes one stream's rows, filtered, projected and joined with tables as they arrive")
+            .detail(detail)
+            .hint("CREATE TABLE … AS … EMIT CHANGES keeps it up to date; CREATE STREAM … FROM CHANGES OF that table has its changes as rows.")
+    }
+
+    /// The clause of a query whose rows do not stay.
+    fn revises(&self, query: &Query) -> Option<&'static str> {
+        if query.limit.is_some() || query.offset.is_some() {
+            return Some("LIMIT");
+        }
+        let mut rel = &query.rel;
+        loop {
+            rel = match rel {
+                Rel::Project { input, .. } | Rel::Map { input, .. } | Rel::Filter { input, .. } => input,
+                Rel::Lookup { input, .. } => input,
+                Rel::Reduce { key, .. } if key.is_empty() => return Some("an aggregate"),
+                Rel::Reduce { .. } | Rel::GroupingSets { .. } => return Some("GROUP BY"),
+                Rel::Distinct { .. } => return Some("DISTINCT"),
+                Rel::TopK { .. } => return Some("ORDER BY with LIMIT or DISTINCT ON"),
+                Rel::Window { .. } => return Some("a window function"),
+                Rel::SetOp { .. } => return Some("INTERSECT or EXCEPT"),
+                Rel::Get { id, .. } | Rel::View { id, .. } => {
+                    let item = self.catalog.item(*id).filter(|item| !item.is_append_only())?;
+                    return Some(match item.kind_name() {
+                        "table" => "a table",
+                        "view" => "a view",
+                        _ => "a materialized view",
+                    });
+                }
+                _ => return None,
+            };
+        }
     }
 
     /// Whether each row of the query comes from one row of one stream.
@@ -97,13 +138,28 @@ impl Binder<'_> {
                 Rel::Project { input, .. } => input,
                 Rel::Map { input, exprs } if exprs.iter().all(|e| !e.has_subquery()) => input,
                 Rel::Filter { input, predicates } if predicates.iter().all(|e| !e.has_subquery()) => input,
-                Rel::Lookup { input, .. } => input,
+                Rel::Lookup { input, table, .. } if !self.has_kept_changes(table) => input,
+                Rel::Changes { .. } => return true,
                 Rel::Get { id, .. } => {
                     return self.catalog.item(*id).is_some_and(|item| item.is_append_only());
                 }
                 _ => return false,
             };
         }
+    }
+}
+
+impl Binder<'_> {
+    /// Whether it reads a changelog that is there only as this stream keeps it: nothing can be looked up in that.
+    fn has_kept_changes(&self, rel: &Rel) -> bool {
+        let mut found = false;
+        rel.for_each_rel(&mut |rel| {
+            if let Rel::Changes { input } = rel {
+                found |= !matches!(&**input, Rel::Get { id, .. }
+                    if self.catalog.item(*id).is_some_and(|item| item.is_append_only()));
+            }
+        });
+        found
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::changelog::LatestOf;
 use super::key::{Keys, check_key_type, key_columns, position_of};
 use super::{change, output_columns, refuse_options};
 use crate::ast::{self, ColumnConstraintKind, ExprKind, TableBody, TableConstraintKind};
@@ -18,12 +19,12 @@ use crate::repr::text::{self, TextSettings};
 use crate::repr::{ColumnType, Type};
 
 /// `CREATE TABLE name [(names)] AS query`.
-struct TableAs<'a> {
-    schema: String,
-    name: String,
-    names: &'a [ast::Ident],
-    query: &'a mut ast::Query,
-    with_data: bool,
+pub(super) struct TableAs<'a> {
+    pub schema: String,
+    pub name: String,
+    pub names: &'a [ast::Ident],
+    pub query: &'a mut ast::Query,
+    pub with_data: bool,
 }
 
 impl Binder<'_> {
@@ -32,6 +33,9 @@ impl Binder<'_> {
         create: &mut ast::CreateTable,
     ) -> Result<Bound, Error> {
         refuse_table_clauses(create)?;
+        if !matches!(create.body, TableBody::LatestOf { .. }) {
+            refuse_options(&create.options)?;
+        }
         let (schema, name) = match self.new_name(&create.name)? {
             Ok(name) => name,
             Err(message) => {
@@ -44,9 +48,9 @@ impl Binder<'_> {
                 let with_data = *with_data;
                 return self.bind_table_as(TableAs { schema, name, names: columns, query, with_data });
             }
-            TableBody::LatestOf { stream, .. } => {
-                return Err(Error::unsupported("CREATE TABLE … FROM LATEST OF is not supported")
-                    .at(stream.position()));
+            TableBody::LatestOf { stream, key } => {
+                let options = &create.options;
+                return self.bind_latest_of(LatestOf { schema, name, stream, key, options });
             }
         }
         let mut columns = self.bind_columns(&mut create.columns)?;
@@ -239,24 +243,31 @@ impl Binder<'_> {
         })
     }
 
-    /// A materialized view that is told as a table.
+    /// A table that is kept up to date, where it could have been a copy.
     fn bind_maintained_table(&mut self, table: TableAs<'_>) -> Result<Bound, Error> {
-        let TableAs { schema, name, names, query, with_data } = table;
-        let position = query.position;
-        if !with_data {
+        if !table.with_data {
             return Err(Error::unsupported(
                 "WITH NO DATA is not supported for a table that is kept up to date",
             )
-            .at(position));
+            .at(table.query.position));
         }
-        let (definition, bound) = self.bind_definition(query, "table")?;
-        let columns = output_columns(&bound, names, position)?;
+        let name = table.name.clone();
+        let bound = self.bind_kept_table(table)?;
         let message = format!("table \"{name}\" is kept up to date with its query and cannot be written to");
         self.notice(
             Notice::new(SqlState::SUCCESSFUL_COMPLETION, message)
                 .hint("CREATE TABLE … AS over tables alone copies once, unless it ends in EMIT CHANGES.")
                 .once(),
         );
+        Ok(bound)
+    }
+
+    /// A materialized view that is told as a table.
+    pub(super) fn bind_kept_table(&mut self, table: TableAs<'_>) -> Result<Bound, Error> {
+        let TableAs { schema, name, names, query, .. } = table;
+        let position = query.position;
+        let (definition, bound) = self.bind_definition(query, "table")?;
+        let columns = output_columns(&bound, names, position)?;
         let kind = Kind::MaterializedView(MaterializedView { columns, definition, table: true });
         let item = self.new_item(schema, name, kind);
         Ok(change("CREATE TABLE", vec![Step::Create(Box::new(item))]))
@@ -305,5 +316,5 @@ fn refuse_table_clauses(create: &ast::CreateTable) -> Result<(), Error> {
     if let Some(like) = create.like.first() {
         return Err(Error::unsupported("LIKE in CREATE TABLE is not supported").at(like.position()));
     }
-    refuse_options(&create.options)
+    Ok(())
 }

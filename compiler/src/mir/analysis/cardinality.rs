@@ -28,6 +28,7 @@ pub fn guess(rel: &Rel) -> f64 {
         Rel::FlatMap { input, .. } => guess(input) * 10.0,
         Rel::Join { inputs, equivalences } => guess_join(inputs, equivalences),
         Rel::Lookup(lookup) => guess(&lookup.input),
+        Rel::Changes { input } => guess(input),
         Rel::Reduce { input, group_key, .. } if group_key.is_empty() => guess(input).min(1.0),
         Rel::Reduce { input, .. } => guess(input) / 3.0,
         Rel::TopK { input, group_key, slice, .. } => match (slice.limit, group_key.is_empty()) {

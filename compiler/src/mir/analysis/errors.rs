@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::mir::{CollectionId, Id, LocalId, Rel, deep};
+use crate::mir::{CHANGE_COLUMNS, CollectionId, Id, LocalId, Rel, deep};
 use crate::repr::Datum;
 use crate::scalar::{AggregateExpr, AggregateFunc, ScalarExpr, WindowExpr, WindowFunc};
 
@@ -105,6 +105,11 @@ impl<'a> Fallible<'a> {
             Rel::Join { inputs, .. } => inputs.iter().flat_map(|input| self.columns(input)).collect(),
             Rel::Lookup(lookup) => {
                 [&lookup.input, &lookup.table].into_iter().flat_map(|rel| self.columns(rel)).collect()
+            }
+            Rel::Changes { input } => {
+                let mut columns = self.columns(input);
+                columns.extend([false; CHANGE_COLUMNS.len()]);
+                columns
             }
             Rel::Reduce { input, group_key, aggregates } => {
                 let columns = self.columns(input);

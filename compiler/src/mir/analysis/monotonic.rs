@@ -1,7 +1,7 @@
 //! Append-only: whether a collection's rows, once there, stay.
 //!
 //! A physical property: reductions over append-only collections keep no history. What a query makes of streams by filters, maps, joins,
-//! unions and distinct is append-only; aggregates, top-k, windows and differences are not.
+//! unions and distinct is append-only, and so is a changelog; aggregates, top-k, windows and differences are not.
 
 use std::collections::BTreeMap;
 
@@ -35,6 +35,7 @@ pub fn is_append_only(
                 && is_append_only(input, collection, locals)
         }
         Rel::Lookup(lookup) => is_append_only(&lookup.input, collection, locals),
+        Rel::Changes { .. } => true,
         Rel::TopK { .. } | Rel::Window { .. } | Rel::Negate { .. } => false,
         Rel::Join { inputs, .. } | Rel::Union { inputs } => {
             inputs.iter().all(|input| is_append_only(input, collection, locals))
