@@ -20,6 +20,56 @@ const ENDLESS: &[&str] = &[
     "SELECT string_agg(x::text, '') FROM few, generate_series(1, 1000000000) WHERE x < 0",
 ];
 
+/// Takes a whole 20 seconds at least, in one expression of one row.
+const SLOW: &str = "translate(repeat('a', 100000000), repeat('b', 10000) || 'a', '')";
+
+/// Evaluations that last: of one row or of few, by each function that amplifies what it is given, in each place where a session
+/// evaluates something itself.
+fn evaluations() -> Vec<String> {
+    // Each call takes about a second, and its arguments differ: nothing is computed once for all.
+    let often = |call: &str| {
+        let calls: Vec<String> = (0..300).map(|n| call.replace('#', &n.to_string())).collect();
+        format!("SELECT {}", calls.join(" + "))
+    };
+    let mut evaluations = vec![
+        format!("SELECT length({SLOW})"),
+        "SELECT repeat('a', 10000000) LIKE '%' || repeat('a', 100000) || 'b'".to_owned(),
+        "SELECT ltrim(repeat('a', 100000000), repeat('b', 100000) || 'a')".to_owned(),
+        "SELECT array_fill(1, '{1000000}') && array_fill(2, '{1000000}')".to_owned(),
+        often("regexp_count(repeat('ab', 100000000 - #), 'a')"),
+        often("length(regexp_replace(repeat('ab', 20000000 - #), 'a', 'cd', 'g'))"),
+        often("length(replace(repeat('a', 20000000 - #), 'a', 'bbbbb'))"),
+        often("length(lpad('a', 200000000 - #, 'xy') || rpad('a', #, 'xy'))"),
+        often("length(format('%200000000s', #))"),
+        often("length((9.9::numeric ^ (30000 - #))::text)"),
+        often("length(exp(5990.#)::text)"),
+        often("length(jsonb_build_array(repeat('a', 100000000 - #))::text)"),
+        format!("SELECT 1 FROM pg_class WHERE length(relname || {SLOW}) = 0"),
+        // A dataflow computes it, whose workers go on to others between two rows.
+        "SELECT max(length(translate(repeat(x::text, 50000), repeat('b', 100) || '1', ''))) FROM few"
+            .to_owned(),
+    ];
+    for place in [
+        "EXECUTE asked(#)",
+        "SELECT * FROM few LIMIT #",
+        "INSERT INTO few VALUES (1), (#)",
+        "INSERT INTO few (x) VALUES (1) RETURNING #",
+        "INSERT INTO slow DEFAULT VALUES",
+        "INSERT INTO checked VALUES (1)",
+        "INSERT INTO keyed VALUES (1, 1) ON CONFLICT (k) DO UPDATE SET v = #",
+        "UPDATE keyed SET v = # WHERE k = 1",
+        "DELETE FROM few WHERE x + # = 0",
+        "SELECT v + # FROM keyed WHERE k = 1",
+        "SELECT v FROM keyed WHERE k = #",
+        "SELECT x FROM few WHERE x + # = 0",
+        "SELECT set_config('a.b', (#)::text, false)",
+        "COPY (SELECT #) TO STDOUT",
+    ] {
+        evaluations.push(place.replace('#', &format!("length({SLOW})")));
+    }
+    evaluations
+}
+
 /// More than the others should ever wait, where tests share two cores.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -65,6 +115,48 @@ fn a_statement_without_end_holds_nobody_and_is_cancelled_at_once() {
     while server.resident() > before + (200 << 20) {
         assert!(Instant::now() < deadline, "{} bytes, {before} before", server.resident());
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// More of them than the server has threads for its clients.
+#[test]
+fn a_long_evaluation_holds_nobody_and_is_cancelled_at_once() {
+    let server = Server::start(Options::default());
+    let mut other = Wire::connect(server.port);
+    for sql in [
+        "CREATE TABLE few (x int8)".to_owned(),
+        "INSERT INTO few SELECT generate_series(1, 100)".to_owned(),
+        "CREATE TABLE keyed (k int PRIMARY KEY, v int)".to_owned(),
+        "INSERT INTO keyed VALUES (1, 10), (2, 20)".to_owned(),
+        format!("CREATE TABLE slow (x int DEFAULT length({SLOW}))"),
+        format!("CREATE TABLE checked (x int CHECK (x < length({SLOW})))"),
+    ] {
+        is_answered_soon(&mut other, &sql, "nothing");
+    }
+    is_answered_soon(&mut other, &format!("EXPLAIN SELECT {SLOW}"), "nothing");
+    let sessions = 2 + std::thread::available_parallelism().map_or(2, usize::from);
+    for together in evaluations().chunks(sessions) {
+        let mut long: Vec<Wire> = Vec::new();
+        for sql in together {
+            let mut wire = Wire::connect(server.port);
+            wire.ask("PREPARE asked(int) AS SELECT $1");
+            wire.say(&[&format!("Query {sql}")]);
+            long.push(wire);
+        }
+        std::thread::sleep(Duration::from_millis(400));
+        is_answered_soon(&mut other, "SELECT 1", &together.join("; "));
+        is_answered_soon(&mut other, "SELECT v FROM keyed WHERE k = 2", &together.join("; "));
+        let cancelled = Instant::now();
+        long.iter_mut().for_each(|wire| wire.say(&["Cancel"]));
+        for (wire, sql) in long.iter_mut().zip(together) {
+            let lines = wire.listen(1);
+            let ended = lines
+                .iter()
+                .any(|line| line.starts_with("Error ERROR 57014 canceling statement due to user"));
+            assert!(ended, "{:.100}: {lines:.300?}", sql);
+            assert!(cancelled.elapsed() < PATIENCE, "{sql}: {:?}", cancelled.elapsed());
+            assert_eq!(wire.ask("SELECT 1")[1], "DataRow '1'", "{sql}");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What MIR means: an expression and what its collections hold give what the expression holds.
 //!
 //! [`interpret`] is over sequences of updates and is every test's oracle; [`evaluate`] is the same at one time, and is what constants
-//! are folded with and, within [`Limits`], the catalog's own relations are read with. Both are the definition of each operator,
+//! are folded with and, within limits, the catalog's own relations are read with. Both are the definition of each operator,
 //! written plainly; only the join looks rows up instead of trying all pairs.
 //!
 //! **Errors.** An expression of a map, a group key or an aggregate that fails gives an error cell, which is a value like
@@ -11,12 +11,10 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use bumpalo::Bump;
-
 use crate::error::{Error, SqlState};
 use crate::mir::{CollectionId, Contents, Id, LocalId, Lookup, Rel, deep};
 use crate::repr::row::{Row, RowBuf};
-use crate::repr::{Datum, Type, encode_canonical, encode_sort_key};
+use crate::repr::{Arena, Datum, Type, encode_canonical, encode_sort_key};
 use crate::scalar::window::{Partition, WindowExpr};
 use crate::scalar::{AggregateExpr, Context, EvalError, ScalarExpr, Slice, SortKey, TableFunc};
 
@@ -46,7 +44,7 @@ fn at_each_time(rel: &Rel, inputs: &BTreeMap<CollectionId, Updates>) -> Updates 
     let mut before = Collection::default();
     for time in times {
         let at = inputs.iter().map(|(id, updates)| (*id, updates.as_of(time))).collect();
-        let now = Evaluator::new(&at, &Limits::NONE).eval(rel).expect(UNLIMITED);
+        let now = Evaluator::new(&at, usize::MAX, &mut Arena::default()).eval(rel).expect(UNLIMITED);
         let mut rows = now.rows.clone();
         rows.extend(before.rows.into_iter().map(|(row, diff)| (row, -diff)));
         consolidate(&mut rows);
@@ -124,7 +122,8 @@ fn at_arrival(input: &Updates, table: &Updates, lookup: &Lookup) -> Updates {
     let mut output = Updates { oks: Vec::new(), errs: input.errs.clone() };
     output.errs.extend(table.errs.iter().filter(|(.., diff)| *diff > 0).cloned());
     let keys: Vec<ScalarExpr> = lookup.keys.iter().map(|(_, right)| right.clone()).collect();
-    let keys = table.oks.iter().map(|(row, time, diff)| (key(row, &keys).err(), time, diff));
+    let mut arena = Arena::default();
+    let keys = table.oks.iter().map(|(row, time, diff)| (key(row, &keys, &mut arena).err(), time, diff));
     output.errs.extend(keys.filter_map(|(error, time, diff)| Some((error?, *time, 1)).filter(|_| *diff > 0)));
     let times: BTreeSet<u64> = input.oks.iter().map(|(_, time, _)| *time).collect();
     for time in times {
@@ -132,7 +131,7 @@ fn at_arrival(input: &Updates, table: &Updates, lookup: &Lookup) -> Updates {
         let mut rows: Vec<(Row, i64)> = at.map(|(row, _, diff)| (row.clone(), *diff)).collect();
         consolidate(&mut rows);
         let there = Collection { rows: table.as_of(time).rows, errs: BTreeSet::new() };
-        let found = look_up(Collection { rows, errs: BTreeSet::new() }, there, lookup);
+        let found = look_up(Collection { rows, errs: BTreeSet::new() }, there, lookup, &mut arena);
         output.oks.extend(found.rows.into_iter().map(|(row, diff)| (row, time, diff)));
         output.errs.extend(found.errs.into_iter().map(|error| (error, time, 1)));
     }
@@ -140,19 +139,19 @@ fn at_arrival(input: &Updates, table: &Updates, lookup: &Lookup) -> Updates {
 }
 
 /// What rows that arrive together find in a table. A key that fails is an error, and finds nothing.
-fn look_up(input: Collection, table: Collection, lookup: &Lookup) -> Collection {
+fn look_up(input: Collection, table: Collection, lookup: &Lookup, arena: &mut Arena) -> Collection {
     let (left, right): (Vec<ScalarExpr>, Vec<ScalarExpr>) = lookup.keys.iter().cloned().unzip();
     let mut output = Collection { rows: Vec::new(), errs: input.errs.union(&table.errs).cloned().collect() };
     let mut by_key: HashMap<Vec<u8>, Vec<&(Row, i64)>> = HashMap::new();
     for entry in &table.rows {
-        match key(&entry.0, &right) {
+        match key(&entry.0, &right, arena) {
             Ok(Some(key)) => by_key.entry(key).or_default().push(entry),
             Ok(None) => {}
             Err(error) => drop(output.errs.insert(error)),
         }
     }
     for (row, diff) in &input.rows {
-        let matches = match key(row, &left) {
+        let matches = match key(row, &left, arena) {
             Ok(key) => key.and_then(|key| by_key.get(&key)),
             Err(error) => {
                 output.errs.insert(error);
@@ -165,7 +164,8 @@ fn look_up(input: Collection, table: Collection, lookup: &Lookup) -> Collection 
             joined.extend(row.bytes());
             joined.extend(other.bytes());
             let joined = joined.into_row();
-            let passed = passes(&joined.unpack(), &lookup.on);
+            arena.reset();
+            let passed = passes(&joined.unpack(), &lookup.on, arena);
             found |= passed != Ok(false);
             match passed {
                 Ok(true) => output.rows.push((joined, diff * count)),
@@ -183,78 +183,56 @@ fn look_up(input: Collection, table: Collection, lookup: &Lookup) -> Collection 
 
 /// The expression's rows with their multiplicities, in order, or the least of its errors. Error cells stay cells.
 pub fn evaluate(rel: &Rel, inputs: &Contents) -> Result<Vec<(Row, i64)>, EvalError> {
-    let (rows, error) = evaluate_at(rel, inputs, &Limits::NONE).expect(UNLIMITED);
-    error.map_or(Ok(rows), Err)
+    evaluate_within(rel, inputs, usize::MAX, &mut Arena::default()).expect(UNLIMITED)
 }
 
-/// As [`evaluate`], for an expression that a user wrote: it may be stopped, and ends before memory does.
-pub fn evaluate_within(rel: &Rel, inputs: &Contents, limits: &Limits<'_>) -> Result<Vec<(Row, i64)>, Error> {
-    let (rows, error) = evaluate_at(rel, inputs, limits)?;
-    error.map_or(Ok(rows), |error| Err(error.into()))
-}
-
-fn evaluate_at(
+/// As [`evaluate`], for an expression that a user wrote: it may be stopped (`Err`), and ends before memory does. `bytes_max` is the
+/// most bytes of rows that all its operators together may make, about.
+pub fn evaluate_within(
     rel: &Rel,
     inputs: &Contents,
-    limits: &Limits<'_>,
-) -> Result<(Vec<(Row, i64)>, Option<EvalError>), Error> {
+    bytes_max: usize,
+    arena: &mut Arena,
+) -> Result<Result<Vec<(Row, i64)>, EvalError>, Error> {
     let mut at = BTreeMap::new();
     for id in rel.depends_on() {
         let rows = inputs.get(&id).cloned().unwrap_or_default();
         at.insert(id, Collection { rows, errs: BTreeSet::new() });
     }
-    let mut result = Evaluator::new(&at, limits).eval(rel)?;
-    Ok((result.rows, result.errs.pop_first()))
+    let mut result = Evaluator::new(&at, bytes_max, arena).eval(rel)?;
+    Ok(result.errs.pop_first().map_or(Ok(result.rows), Err))
 }
 
 const UNLIMITED: &str = "invariant: an evaluation without limits is not stopped";
 
-/// What an evaluation may cost.
-pub struct Limits<'a> {
-    /// The most bytes of rows that all its operators together may make, about.
-    pub bytes_max: usize,
-    /// Asked now and then; its error ends the evaluation.
-    pub check: &'a dyn Fn() -> Result<(), Error>,
-}
-
-impl Limits<'_> {
-    const NONE: Limits<'static> = Limits { bytes_max: usize::MAX, check: &|| Ok(()) };
-}
-
-/// After so many rows or pairs of rows the evaluation asks whether it is to stop.
-const STEPS_PER_CHECK: u32 = 4096;
+/// What looking at a row, or at a pair of rows, costs.
+const STEP_UNITS: usize = 64;
 
 /// What a row takes besides its bytes.
 const ROW_OVERHEAD: usize = 64;
 
-/// What an evaluation has cost so far.
-struct Meter<'a> {
-    limits: &'a Limits<'a>,
-    bytes: Cell<usize>,
-    steps: Cell<u32>,
+/// Looks at a row, or at a pair of rows; `Err` if the evaluation was stopped, then or before.
+fn step(arena: &Arena) -> Result<(), Error> {
+    Ok(arena.work(STEP_UNITS)?)
 }
 
-impl Meter<'_> {
-    /// Looks at a row, or at a pair of rows.
-    fn step(&self) -> Result<(), Error> {
-        self.steps.set(self.steps.get() + 1);
-        if self.steps.get() < STEPS_PER_CHECK {
-            return Ok(());
-        }
-        self.steps.set(0);
-        (self.limits.check)()
-    }
+/// The bytes of rows that an evaluation has made so far.
+struct Meter {
+    bytes: Cell<usize>,
+    bytes_max: usize,
+}
 
+impl Meter {
     /// Makes a row.
-    fn make(&self, row: &Row) -> Result<(), Error> {
+    fn make(&self, row: &Row, arena: &Arena) -> Result<(), Error> {
         self.bytes.set(self.bytes.get().saturating_add(row.bytes().len() + ROW_OVERHEAD));
-        if self.bytes.get() > self.limits.bytes_max {
-            let mib = self.limits.bytes_max >> 20;
+        if self.bytes.get() > self.bytes_max {
+            let mib = self.bytes_max >> 20;
             return Err(Error::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "query makes too many rows")
                 .detail(format!("A query over constants or the catalog makes at most {mib} MiB of rows."))
                 .hint("Filter earlier, or join by keys."));
         }
-        self.step()
+        Ok(arena.work(STEP_UNITS + row.bytes().len())?)
     }
 }
 
@@ -317,17 +295,26 @@ pub struct Collection {
 struct Evaluator<'a> {
     inputs: &'a BTreeMap<CollectionId, Collection>,
     locals: BTreeMap<LocalId, Collection>,
-    meter: Meter<'a>,
+    meter: Meter,
+    /// Emptied for each row, or for each operator that keeps values of many.
+    arena: &'a mut Arena,
 }
 
 impl<'a> Evaluator<'a> {
-    fn new(inputs: &'a BTreeMap<CollectionId, Collection>, limits: &'a Limits<'a>) -> Evaluator<'a> {
-        let meter = Meter { limits, bytes: Cell::new(0), steps: Cell::new(0) };
-        Evaluator { inputs, locals: BTreeMap::new(), meter }
+    fn new(
+        inputs: &'a BTreeMap<CollectionId, Collection>,
+        bytes_max: usize,
+        arena: &'a mut Arena,
+    ) -> Evaluator<'a> {
+        Evaluator { inputs, locals: BTreeMap::new(), meter: Meter { bytes: Cell::new(0), bytes_max }, arena }
     }
 
     fn eval(&mut self, rel: &Rel) -> Result<Collection, Error> {
         let mut result = deep(|| self.operator(rel))?;
+        // What was stopped may look like a result.
+        if let Some(stopped) = self.arena.stopped() {
+            return Err(stopped.clone().into());
+        }
         consolidate(&mut result.rows);
         Ok(result)
     }
@@ -350,26 +337,28 @@ impl<'a> Evaluator<'a> {
                 };
                 body
             }
-            Rel::Project { input, outputs } => self.each_row(input, |row, emit| {
+            Rel::Project { input, outputs } => self.each_row(input, |row, _, emit| {
                 emit(Row::pack(outputs.iter().map(|column| row[*column])))?;
                 Ok(())
             })?,
-            Rel::Map { input, scalars } => self.each_row(input, |row, emit| {
-                emit(map(row, scalars))?;
+            Rel::Map { input, scalars } => self.each_row(input, |row, arena, emit| {
+                emit(map(row, scalars, arena))?;
                 Ok(())
             })?,
-            Rel::Filter { input, predicates } => self.each_row(input, |row, emit| {
-                if passes(row, predicates)? {
+            Rel::Filter { input, predicates } => self.each_row(input, |row, arena, emit| {
+                if passes(row, predicates, arena)? {
                     emit(Row::pack(row.iter().copied()))?;
                 }
                 Ok(())
             })?,
             Rel::FlatMap { input, func, args } => {
-                self.each_row(input, |row, emit| flat_map(row, *func, args, emit))?
+                self.each_row(input, |row, arena, emit| flat_map(row, *func, args, arena, emit))?
             }
             Rel::Join { inputs, equivalences } => self.join(inputs, equivalences)?,
             Rel::Reduce { input, group_key, aggregates } => {
-                reduce(self.eval(input)?, group_key, aggregates, &self.meter)?
+                let input = self.eval(input)?;
+                self.arena.reset();
+                reduce(input, group_key, aggregates, &self.meter, self.arena)?
             }
             // All of it came at one time, before all others.
             Rel::Changes { input } => {
@@ -378,12 +367,18 @@ impl<'a> Evaluator<'a> {
                 Collection { rows: rows.collect(), errs: input.errs }
             }
             // All of it arrives at one time.
-            Rel::Lookup(lookup) => look_up(self.eval(&lookup.input)?, self.eval(&lookup.table)?, lookup),
+            Rel::Lookup(lookup) => {
+                let (input, table) = (self.eval(&lookup.input)?, self.eval(&lookup.table)?);
+                look_up(input, table, lookup, self.arena)
+            }
             Rel::TopK { input, group_key, order, slice } => {
-                top_k(self.eval(input)?, group_key, order, *slice, &self.meter)?
+                let input = self.eval(input)?;
+                top_k(input, group_key, order, *slice, self.arena)?
             }
             Rel::Window { input, partition, order, functions } => {
-                window(self.eval(input)?, partition, order, functions, &self.meter)?
+                let input = self.eval(input)?;
+                self.arena.reset();
+                window(input, partition, order, functions, &self.meter, self.arena)?
             }
             Rel::Negate { input } => {
                 let mut negated = self.eval(input)?;
@@ -411,18 +406,20 @@ impl<'a> Evaluator<'a> {
     fn each_row(
         &mut self,
         input: &Rel,
-        mut f: impl FnMut(&[Datum<'_>], &mut Emit<'_>) -> Result<(), Fault>,
+        mut f: impl FnMut(&[Datum<'_>], &Arena, &mut Emit<'_>) -> Result<(), Fault>,
     ) -> Result<Collection, Error> {
         let input = self.eval(input)?;
         let mut output = Collection { rows: Vec::new(), errs: input.errs };
         for (row, diff) in &input.rows {
-            let rows = &mut output.rows;
+            self.arena.reset();
+            let (rows, arena) = (&mut output.rows, &*self.arena);
             let mut emit = |row: Row| {
-                self.meter.make(&row)?;
+                self.meter.make(&row, arena)?;
                 rows.push((row, *diff));
                 Ok(())
             };
-            match self.meter.step().map_err(Fault::Stopped).and_then(|()| f(&row.unpack(), &mut emit)) {
+            step(arena)?;
+            match f(&row.unpack(), arena, &mut emit) {
                 Ok(()) => {}
                 Err(Fault::Data(error)) => drop(output.errs.insert(error)),
                 Err(Fault::Stopped(error)) => return Err(error),
@@ -473,11 +470,12 @@ impl<'a> Evaluator<'a> {
         for input in inputs {
             let right = self.eval(input)?;
             let columns = arity..arity + input.arity();
-            joined = join_two(joined, right, &stage(equivalences, arity, columns.end), &self.meter)?;
+            let stage = stage(equivalences, arity, columns.end);
+            joined = join_two(joined, right, &stage, &self.meter, self.arena)?;
             arity = columns.end;
         }
         if inputs.is_empty() {
-            joined = join_two(joined, unit(), &stage(equivalences, 0, 0), &self.meter)?;
+            joined = join_two(joined, unit(), &stage(equivalences, 0, 0), &self.meter, self.arena)?;
         }
         Ok(joined)
     }
@@ -526,12 +524,13 @@ fn join_two(
     left: Collection,
     right: Collection,
     stage: &Stage,
-    meter: &Meter<'_>,
+    meter: &Meter,
+    arena: &mut Arena,
 ) -> Result<Collection, Error> {
     let mut errs: BTreeSet<EvalError> = left.errs.union(&right.errs).cloned().collect();
     let mut by_key: HashMap<Vec<u8>, Vec<&(Row, i64)>> = HashMap::new();
     for entry in &right.rows {
-        match key(&entry.0, &stage.right) {
+        match key(&entry.0, &stage.right, arena) {
             Ok(Some(key)) => by_key.entry(key).or_default().push(entry),
             Ok(None) => {}
             Err(error) => drop(errs.insert(error)),
@@ -539,7 +538,7 @@ fn join_two(
     }
     let mut rows = Vec::new();
     for (row, diff) in &left.rows {
-        let matches = match key(row, &stage.left) {
+        let matches = match key(row, &stage.left, arena) {
             Ok(Some(key)) => by_key.get(&key),
             Ok(None) => None,
             Err(error) => {
@@ -547,16 +546,17 @@ fn join_two(
                 None
             }
         };
-        meter.step()?;
+        step(arena)?;
         for (other, other_diff) in matches.into_iter().flatten() {
-            meter.step()?;
+            step(arena)?;
             let mut packed = RowBuf::default();
             packed.extend(row.bytes());
             packed.extend(other.bytes());
             let row = packed.into_row();
-            match stage.checks.iter().try_fold(true, |all, class| Ok(all && key_agrees(&row, class)?)) {
+            match stage.checks.iter().try_fold(true, |all, class| Ok(all && key_agrees(&row, class, arena)?))
+            {
                 Ok(true) => {
-                    meter.make(&row)?;
+                    meter.make(&row, arena)?;
                     rows.push((row, diff * other_diff));
                 }
                 Ok(false) => {}
@@ -568,12 +568,12 @@ fn join_two(
 }
 
 /// The canonical values of expressions on a row; nothing if one is NULL.
-fn key(row: &Row, exprs: &[ScalarExpr]) -> Result<Option<Vec<u8>>, EvalError> {
-    let arena = Bump::new();
+fn key(row: &Row, exprs: &[ScalarExpr], arena: &mut Arena) -> Result<Option<Vec<u8>>, EvalError> {
+    arena.reset();
     let datums = row.unpack();
     let mut key = Vec::new();
     for expr in exprs {
-        let datum = expr.eval(&datums, &arena)?;
+        let datum = expr.eval(&datums, arena)?;
         if datum.is_null() {
             return Ok(None);
         }
@@ -583,10 +583,10 @@ fn key(row: &Row, exprs: &[ScalarExpr]) -> Result<Option<Vec<u8>>, EvalError> {
 }
 
 /// Whether all members of a class are equal on a row, and none is NULL.
-fn key_agrees(row: &Row, class: &[ScalarExpr]) -> Result<bool, EvalError> {
+fn key_agrees(row: &Row, class: &[ScalarExpr], arena: &mut Arena) -> Result<bool, EvalError> {
     let mut first = None;
     for member in class {
-        match key(row, std::slice::from_ref(member))? {
+        match key(row, std::slice::from_ref(member), arena)? {
             None => return Ok(false),
             Some(value) => match &first {
                 None => first = Some(value),
@@ -598,26 +598,24 @@ fn key_agrees(row: &Row, class: &[ScalarExpr]) -> Result<bool, EvalError> {
     Ok(true)
 }
 
-fn map(row: &[Datum<'_>], scalars: &[ScalarExpr]) -> Row {
-    let arena = Bump::new();
+fn map(row: &[Datum<'_>], scalars: &[ScalarExpr], arena: &Arena) -> Row {
     let mut datums = row.to_vec();
     for scalar in scalars {
-        datums.push(cell(scalar, &datums, &arena));
+        datums.push(cell(scalar, &datums, arena));
     }
     Row::pack(datums)
 }
 
 /// The value of an expression, or its error as a cell.
-fn cell<'a>(expr: &'a ScalarExpr, row: &[Datum<'a>], arena: &'a Bump) -> Datum<'a> {
+fn cell<'a>(expr: &'a ScalarExpr, row: &[Datum<'a>], arena: &'a Arena) -> Datum<'a> {
     expr.eval(row, arena).unwrap_or_else(|error| error.to_cell(arena))
 }
 
 /// Whether all predicates are true. One that is false or NULL hides the errors of the others.
-fn passes(row: &[Datum<'_>], predicates: &[ScalarExpr]) -> Result<bool, EvalError> {
-    let arena = Bump::new();
+fn passes(row: &[Datum<'_>], predicates: &[ScalarExpr], arena: &Arena) -> Result<bool, EvalError> {
     let mut error: Option<EvalError> = None;
     for predicate in predicates {
-        match predicate.eval(row, &arena) {
+        match predicate.eval(row, arena) {
             Ok(Datum::Bool(true)) => {}
             Ok(_) => return Ok(false),
             Err(e) => error = Some(error.map_or_else(|| e.clone(), |least| least.min(e.clone()))),
@@ -630,11 +628,11 @@ fn flat_map(
     row: &[Datum<'_>],
     func: TableFunc,
     args: &[ScalarExpr],
+    arena: &Arena,
     emit: &mut Emit<'_>,
 ) -> Result<(), Fault> {
-    let arena = Bump::new();
-    let args = args.iter().map(|arg| arg.eval(row, &arena)).collect::<Result<Vec<_>, _>>()?;
-    let mut call = func.call(&args, Context { arena: &arena, typ: &Type::Unknown })?;
+    let args = args.iter().map(|arg| arg.eval(row, arena)).collect::<Result<Vec<_>, _>>()?;
+    let mut call = func.call(&args, Context { arena, typ: &Type::Unknown })?;
     let row = Row::pack(row.iter().copied());
     let mut produced = RowBuf::default();
     loop {
@@ -652,18 +650,18 @@ fn reduce(
     input: Collection,
     group_key: &[ScalarExpr],
     aggregates: &[AggregateExpr],
-    meter: &Meter<'_>,
+    meter: &Meter,
+    arena: &Arena,
 ) -> Result<Collection, Error> {
-    let arena = Bump::new();
     let rows: Vec<(Vec<Datum<'_>>, i64)> =
         input.rows.iter().map(|(row, diff)| (row.unpack(), *diff)).collect();
     let mut groups: BTreeMap<Vec<u8>, (Vec<Row>, Vec<(Vec<Datum<'_>>, i64)>)> = BTreeMap::new();
     for (row, diff) in rows {
-        meter.step()?;
+        step(arena)?;
         if diff < 0 {
             continue;
         }
-        let values: Vec<Datum<'_>> = group_key.iter().map(|expr| cell(expr, &row, &arena)).collect();
+        let values: Vec<Datum<'_>> = group_key.iter().map(|expr| cell(expr, &row, arena)).collect();
         let mut canonical = Vec::new();
         values.iter().for_each(|datum| encode_canonical(*datum, &mut canonical));
         let printed: Vec<Row> = values.iter().map(|datum| Row::pack([*datum])).collect();
@@ -676,11 +674,11 @@ fn reduce(
         let mut packed = RowBuf::default();
         least.iter().for_each(|value| packed.extend(value.bytes()));
         for aggregate in aggregates {
-            let value = aggregate.evaluate(&members, &arena);
-            packed.push(value.unwrap_or_else(|error| error.to_cell(&arena)));
+            let value = aggregate.evaluate(&members, arena);
+            packed.push(value.unwrap_or_else(|error| error.to_cell(arena)));
         }
         let row = packed.into_row();
-        meter.make(&row)?;
+        meter.make(&row, arena)?;
         rows.push((row, 1));
     }
     Ok(Collection { rows, errs: input.errs })
@@ -692,22 +690,22 @@ fn top_k(
     group_key: &[usize],
     order: &[SortKey],
     slice: Slice,
-    meter: &Meter<'_>,
+    arena: &mut Arena,
 ) -> Result<Collection, Error> {
-    let arena = Bump::new();
     let mut groups: BTreeMap<Vec<u8>, Vec<(Vec<u8>, Row, i64)>> = BTreeMap::new();
     for (row, diff) in input.rows {
-        meter.step()?;
+        step(arena)?;
         if diff < 0 {
             continue;
         }
         let (mut group, mut rank) = (Vec::new(), Vec::new());
+        arena.reset();
         {
             let datums = row.unpack();
             group_key.iter().for_each(|column| encode_canonical(datums[*column], &mut group));
             let mut failed = None;
             for key in order {
-                let value = cell(&key.expr, &datums, &arena);
+                let value = cell(&key.expr, &datums, arena);
                 if let Datum::Error(error) = value {
                     failed = failed.or(Some(error.to_owned()));
                 }
@@ -740,22 +738,22 @@ fn window(
     partition: &[usize],
     order: &[SortKey],
     functions: &[WindowExpr],
-    meter: &Meter<'_>,
+    meter: &Meter,
+    arena: &Arena,
 ) -> Result<Collection, Error> {
-    let arena = Bump::new();
     let mut partitions: BTreeMap<Vec<u8>, Partition<'_>> = BTreeMap::new();
     for (row, diff) in input.rows.iter().filter(|(_, diff)| *diff > 0) {
-        meter.step()?;
+        step(arena)?;
         let mut key = Vec::new();
         let datums = row.unpack();
         partition.iter().for_each(|column| encode_canonical(datums[*column], &mut key));
         let members = partitions.entry(key).or_default();
-        members.add((row, *diff), partition.iter().copied(), order, &arena);
+        members.add((row, *diff), partition.iter().copied(), order, arena);
     }
     let mut rows = Vec::new();
     for members in partitions.into_values() {
-        for (row, copies) in members.evaluate(functions, &arena) {
-            meter.make(&row)?;
+        for (row, copies) in members.evaluate(functions, arena) {
+            meter.make(&row, arena)?;
             rows.push((row, copies));
         }
     }

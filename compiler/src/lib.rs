@@ -49,7 +49,7 @@ use plan::{
     CatalogChange, Check, Compiled, ConflictAction, Context, CopySource, CopyTo, Cursor, Declare, Delete,
     Finishing, Insert, OnConflict, OutputColumn, Plan, Query, Returning, Shape, Source, Subscribe, Update,
 };
-use repr::{Row, Type};
+use repr::Type;
 use scalar::{ScalarExpr, Slice, SortKey};
 
 pub use error::{Error, SqlState};
@@ -73,17 +73,14 @@ pub fn compile(statement: &ast::Statement, catalog: &Catalog, context: &Context)
     })
 }
 
-/// EXECUTE's arguments as a row of the prepared statement's parameters.
+/// EXECUTE's arguments as expressions of the types of the prepared statement's parameters.
 pub fn compile_arguments(
     args: &[ast::Expr],
     types: &[Type],
     catalog: &Catalog,
     context: &Context,
-) -> Result<Row, Error> {
-    let exprs = Binder::new(catalog, context, Purpose::Once).bind_arguments(args, types)?;
-    let arena = bumpalo::Bump::new();
-    let datums = exprs.iter().map(|expr| expr.eval(&[], &arena)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Row::pack(datums))
+) -> Result<Vec<ScalarExpr>, Error> {
+    Binder::new(catalog, context, Purpose::Once).bind_arguments(args, types)
 }
 
 /// From bound statements to plans, against one snapshot.

@@ -11,13 +11,16 @@ const BUDGET: Duration = Duration::from_millis(1);
 /// The longest that an operator works at a time, whatever has piled up before it.
 const BUDGET_MAX: Duration = Duration::from_millis(16);
 
-/// How many units of work (a row, a key) are done between looks at the clock.
+/// How many units of work (a row, a key) are done at most between looks at the clock. The first looks of a turn come sooner: a
+/// single unit may take longer than the whole turn should.
 const UNITS_PER_LOOK: u32 = 64;
 
 /// What is left of an operator's turn.
 pub struct Fuel {
     until: Instant,
+    /// Units before the next look, and between that and the one after it.
     units: u32,
+    then: u32,
 }
 
 impl Fuel {
@@ -35,7 +38,7 @@ impl Fuel {
 
     /// A turn of this length.
     pub fn lasting(budget: Duration) -> Fuel {
-        Fuel { until: Instant::now() + budget, units: UNITS_PER_LOOK }
+        Fuel { until: Instant::now() + budget, units: 0, then: 1 }
     }
 
     /// Counts one unit of work; false when the turn is over.
@@ -51,7 +54,8 @@ impl Fuel {
             self.units = left;
             return true;
         }
-        self.units = UNITS_PER_LOOK;
+        self.units = self.then;
+        self.then = (self.then * 2).min(UNITS_PER_LOOK);
         Instant::now() < self.until
     }
 }

@@ -7,14 +7,13 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use bumpalo::Bump;
 use compiler::interpret::{Collection, Updates, consolidate};
 use compiler::lir::{
     Body, Dataflow, DeltaPath, FragmentIndex, Join, JoinInput, Node, Op, Reduce, ReducePlan, TopK, Window,
 };
 use compiler::mir::{CollectionId, LocalId};
 use compiler::repr::row::{self, RowBuf};
-use compiler::repr::{Datum, Row, Type, encode_sort_key};
+use compiler::repr::{Arena, Datum, Row, Type, encode_sort_key};
 use compiler::scalar::window::Partition;
 use compiler::scalar::{AggregateExpr, Context, EvalError, Mfp};
 
@@ -86,7 +85,7 @@ impl<'d> Evaluator<'d> {
             Op::Mfp { input, mfp } => run(self.node(input, at, locals), mfp),
             Op::FlatMap { input, func, args, mfp } => {
                 let rows = each(self.node(input, at, locals), |datums, emit| {
-                    let arena = Bump::new();
+                    let arena = Arena::default();
                     let args =
                         args.iter().map(|arg| arg.eval(datums, &arena)).collect::<Result<Vec<_>, _>>()?;
                     let context = Context { arena: &arena, typ: &Type::Unknown };
@@ -192,7 +191,7 @@ impl<'d> Evaluator<'d> {
         let records = run(self.node(&top_k.input, at, locals), &top_k.form.mfp);
         let mut groups: BTreeMap<Vec<u8>, Vec<(Vec<u8>, Row, i64)>> = BTreeMap::new();
         for (row, diff) in records.rows {
-            let arena = Bump::new();
+            let arena = Arena::default();
             let mut rank = Vec::new();
             for key in &top_k.order {
                 let datums = row.unpack();
@@ -216,7 +215,7 @@ impl<'d> Evaluator<'d> {
 
     fn window(&self, window: &'d Window, at: usize, locals: &Locals<'d>) -> Collection {
         let records = run(self.node(&window.input, at, locals), &window.form.mfp);
-        let arena = Bump::new();
+        let arena = Arena::default();
         let mut partitions: BTreeMap<&[u8], Partition<'_>> = BTreeMap::new();
         for (row, diff) in &records.rows {
             let partition = partitions.entry(split(row, window.form.key).0).or_default();
@@ -269,7 +268,7 @@ fn aggregate(records: Collection, key: usize, aggregates: &[AggregateExpr]) -> C
         groups.entry(split(&row, key).0.to_vec()).or_default().push((row, diff));
     }
     let rows = groups.into_iter().map(|(group, members)| {
-        let arena = Bump::new();
+        let arena = Arena::default();
         let members: Vec<(Vec<Datum<'_>>, i64)> =
             members.iter().map(|(row, diff)| (row.unpack(), *diff)).collect();
         let mut packed = RowBuf::default();
@@ -318,7 +317,7 @@ fn failed(error: EvalError) -> Collection {
 
 fn run(input: Collection, mfp: &Mfp) -> Collection {
     each(input, |datums, emit| {
-        let arena = Bump::new();
+        let arena = Arena::default();
         assert_eq!(datums.len(), mfp.input_arity, "an operator runs on rows of its input's width: {mfp:?}");
         let mut datums = datums.to_vec();
         for map in &mfp.maps {

@@ -15,8 +15,11 @@ use crate::error::{About, Error, SqlState};
 use crate::hir::{Expr, Query, Rel};
 use crate::mir::CollectionId;
 use crate::plan::Notice;
-use crate::repr::{Datum, Row, Type};
+use crate::repr::{Arena, Datum, Row, Type};
 use crate::scalar::Volatility;
+
+/// The work that computing an added column's default may take.
+const DEFAULT_UNITS: usize = 1 << 24;
 
 /// A table on its way from what it is to what it is to be.
 struct Altered<'a> {
@@ -143,8 +146,16 @@ impl Binder<'_> {
                 .hint("Add the column without a default, fill it by UPDATE, then ALTER COLUMN … SET DEFAULT.")
                 .at(position));
         }
-        let arena = bumpalo::Bump::new();
-        Ok(Row::pack([value.eval(&[], &arena)?]))
+        let arena = Arena::within(DEFAULT_UNITS);
+        let row = value.eval(&[], &arena).map(|value| Row::pack([value]));
+        if arena.stopped().is_some() {
+            return Err(Error::unsupported(
+                "adding a column with a default that takes long to compute is not supported",
+            )
+            .hint("Add the column without a default, fill it by UPDATE, then ALTER COLUMN … SET DEFAULT.")
+            .at(position));
+        }
+        Ok(row?)
     }
 
     fn drop_column(

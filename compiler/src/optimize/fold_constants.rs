@@ -1,15 +1,18 @@
 //! What does not depend on any collection is computed once, here; what is empty makes empty what needs it.
 //!
 //! Folding uses [`interpret`](crate::interpret), so that a constant means the same folded or maintained. Large results are left to run
-//! time: a plan must not grow with `generate_series(1, 1000000)`.
+//! time: a plan must not grow with `generate_series(1, 1000000)`, nor compiling last as long as `repeat('a', 100000000)`.
 
-use crate::interpret::{consolidate, evaluate};
+use crate::interpret::{consolidate, evaluate_within};
 use crate::mir::{Contents, Id, LocalId, Rel};
-use crate::repr::{RelationType, Row};
+use crate::repr::{Arena, RelationType, Row};
 use crate::scalar::{EvalError, ScalarExpr, Slice, Volatility};
 
 /// Constants of more rows than this are not made.
 const MAX_ROWS: usize = 1000;
+
+/// The work that computing a constant may take.
+const WORK_MAX: usize = 1 << 20;
 
 pub fn fold_constants(rel: Rel) -> Rel {
     rel.transform(&mut |rel| {
@@ -25,7 +28,7 @@ pub fn fold_constants(rel: Rel) -> Rel {
                 value @ (Rel::Constant { .. } | Rel::Get { .. }) => inline(id, &value, *body),
                 value => Rel::let_in(id, value, *body),
             },
-            rel if can_compute(&rel) => compute(rel),
+            rel if can_compute(&rel) => computed(&rel).unwrap_or(rel),
             rel => rel,
         }
     })
@@ -137,23 +140,27 @@ fn can_compute(rel: &Rel) -> bool {
     constant && size <= MAX_ROWS && scalars_are_known(rel)
 }
 
-/// Whether every expression has one value for given columns: nothing volatile, no parameter.
+/// Whether every expression has one value for given columns: nothing volatile, no parameter. One without columns that is no
+/// literal was found to take long.
 fn scalars_are_known(rel: &Rel) -> bool {
     let mut known = true;
     rel.for_each_scalar(|scalar| {
         known &= scalar.volatility() == Volatility::Immutable
-            && !scalar.any(&mut |e| matches!(e, ScalarExpr::Parameter(..)));
+            && !scalar.any(&mut |e| matches!(e, ScalarExpr::Parameter(..)))
+            && (scalar.is_literal() || scalar.any(&mut |e| matches!(e, ScalarExpr::Column(_))));
     });
     known
 }
 
-fn compute(rel: Rel) -> Rel {
+/// None if it takes long: then it is computed when it is asked for.
+fn computed(rel: &Rel) -> Option<Rel> {
     let mut typ = rel.typ();
-    let rows = evaluate(&rel, &Contents::new());
+    let mut arena = Arena::within(WORK_MAX);
+    let rows = evaluate_within(rel, &Contents::new(), usize::MAX, &mut arena).ok()?;
     if let Ok(rows) = &rows {
         tighten(&mut typ, rows);
     }
-    Rel::Constant { rows, typ }
+    Some(Rel::Constant { rows, typ })
 }
 
 /// Rules NULL out where no row has one.

@@ -89,7 +89,7 @@ pub fn simplify(expr: &mut ScalarExpr, columns: &[ColumnType]) {
 
 /// One node whose operands are simple already.
 fn simplify_node(expr: &mut ScalarExpr, columns: &[ColumnType]) {
-    if let Some(literal) = expr.fold() {
+    if let Some(literal) = expr.fold_node() {
         *expr = literal;
         return;
     }

@@ -6,6 +6,7 @@
 //! canonical encodings are ([`canonical::canonicalize`]); they differ only where equal values print differently (1.0 and
 //! 1.00, -0 and 0, '1 mon' and '30 days', numbers in jsonb, blanks at the end of char(n)).
 
+pub mod arena;
 pub mod array;
 pub mod bpchar;
 pub mod canonical;
@@ -22,6 +23,7 @@ pub mod types;
 #[cfg(test)]
 mod properties;
 
+pub use arena::{Arena, Interrupt};
 pub use array::Array;
 pub use bpchar::Bpchar;
 pub use canonical::{canonicalize, encode_canonical, encode_sort_key};

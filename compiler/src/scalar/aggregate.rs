@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 
-use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
 use super::bits::{self, Bitwise};
@@ -18,7 +17,7 @@ use super::float4;
 use super::lanes::Lane;
 use super::variance::{Measured, Regression, VarianceOf};
 use super::{ArgType, EvalError, ScalarExpr, basic_aggregate, compare, lanes};
-use crate::repr::{ColumnType, Datum, Row, Type, canonical, row};
+use crate::repr::{Arena, ColumnType, Datum, Row, Type, canonical, row};
 
 /// An aggregate call over the rows of a group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -156,7 +155,7 @@ impl AggregateFunc {
     }
 
     /// The result of an accumulable aggregate: its lanes, in the order of [`Class::Accumulable`], summed over the group.
-    pub fn finish<'a>(self, sums: &[i128], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+    pub fn finish<'a>(self, sums: &[i128], arena: &'a Arena) -> Result<Datum<'a>, EvalError> {
         lanes::finish(self, sums, arena)
     }
 
@@ -178,7 +177,7 @@ impl AggregateFunc {
     pub fn gather<'a>(
         self,
         buckets: impl IntoIterator<Item = (i64, [i128; 2])>,
-        arena: &'a Bump,
+        arena: &'a Arena,
     ) -> Result<Datum<'a>, EvalError> {
         match self {
             AggregateFunc::SumFloat => exact_sum::gather_float(buckets, false),
@@ -238,7 +237,7 @@ impl AggregateFunc {
     }
 
     /// The result of arguments with their multiplicities, in this order: the plain definition of the function.
-    pub fn fold<'a>(self, rows: &[(Vec<Datum<'a>>, i64)], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+    pub fn fold<'a>(self, rows: &[(Vec<Datum<'a>>, i64)], arena: &'a Arena) -> Result<Datum<'a>, EvalError> {
         match self.class() {
             Class::Accumulable(lanes) => {
                 let mut sums = vec![0; lanes.len()];
@@ -272,6 +271,9 @@ fn extreme<'a>(rows: &[(Vec<Datum<'a>>, i64)], greatest: bool) -> Datum<'a> {
     };
     values.reduce(|best, d| if better(d, best) { d } else { best }).unwrap_or(Datum::Null)
 }
+
+/// What a row of a group costs besides evaluating its arguments.
+const ROW_UNITS: usize = 64;
 
 impl AggregateExpr {
     pub fn new(func: AggregateFunc, args: Vec<ScalarExpr>) -> AggregateExpr {
@@ -309,10 +311,11 @@ impl AggregateExpr {
     pub fn evaluate<'a>(
         &'a self,
         rows: &[(Vec<Datum<'a>>, i64)],
-        arena: &'a Bump,
+        arena: &'a Arena,
     ) -> Result<Datum<'a>, EvalError> {
         let mut seen = Vec::new();
         for (row, diff) in rows {
+            arena.work(ROW_UNITS)?;
             if let Some(filter) = &self.filter
                 && !matches!(filter.eval(row, arena)?, Datum::Bool(true))
             {

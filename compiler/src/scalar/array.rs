@@ -6,7 +6,7 @@ use super::function::{ArgType, Context};
 use super::{EvalError, limit, string};
 use crate::error::SqlState;
 use crate::repr::array::Dimension;
-use crate::repr::{Array, Datum};
+use crate::repr::{Arena, Array, Datum};
 
 functions! { pub(super) FUNCTIONS;
     /// The array of these elements; of arrays, the array of one more dimension. SQL writes `ARRAY[…]`.
@@ -75,11 +75,11 @@ functions! { pub(super) FUNCTIONS;
             a.map(|a| Datum::Array(Array::pack_flat_in(positions(a, b).map(Datum::Int), cx.arena)))
         } };
     /// Whether every element of the second array is in the first.
-    "@>"(AnyArray, AnyArray) -> Bool: "'{1,4,3}'::int4[] @> '{3,1}'::int4[]" => "t" = { |_, a: Array<'_>, b: Array<'_>| contains(a, b) };
+    "@>"(AnyArray, AnyArray) -> Bool: "'{1,4,3}'::int4[] @> '{3,1}'::int4[]" => "t" = { |cx, a: Array<'_>, b: Array<'_>| contains(a, b, cx.arena) };
     /// Whether every element of the first array is in the second.
-    "<@"(AnyArray, AnyArray) -> Bool: "'{2,7}'::int4[] <@ '{1,7,4,2}'::int4[]" => "t" = { |_, a: Array<'_>, b: Array<'_>| contains(b, a) };
+    "<@"(AnyArray, AnyArray) -> Bool: "'{2,7}'::int4[] <@ '{1,7,4,2}'::int4[]" => "t" = { |cx, a: Array<'_>, b: Array<'_>| contains(b, a, cx.arena) };
     /// Whether the arrays have an element in common.
-    "&&"(AnyArray, AnyArray) -> Bool: "'{1,4,3}'::int4[] && '{2,1}'::int4[]" => "t" = { |_, a: Array<'_>, b: Array<'_>| overlap(a, b) };
+    "&&"(AnyArray, AnyArray) -> Bool: "'{1,4,3}'::int4[] && '{2,1}'::int4[]" => "t" = { |cx, a: Array<'_>, b: Array<'_>| overlap(a, b, cx.arena) };
     /// The text forms of the elements that are not NULL, with a text between them.
     "array_to_string"(AnyArray, Text) -> Text: "array_to_string('{1,NULL,3}'::int4[], ',')" => "1,3"
         = { |_, a: Array<'_>, separator: &str| to_string(a, separator, None) };
@@ -273,14 +273,27 @@ fn positions<'a>(array: Array<'a>, value: Datum<'a>) -> impl Iterator<Item = i64
 }
 
 /// NULL is in no array.
-fn contains(array: Array<'_>, part: Array<'_>) -> bool {
-    part.elements()
-        .all(|d| !d.is_null() && array.elements().any(|own| !own.is_null() && compare(own, d).is_eq()))
+fn contains(array: Array<'_>, part: Array<'_>, arena: &Arena) -> Result<bool, EvalError> {
+    for element in part.elements() {
+        if !is_in(element, array, arena)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
-fn overlap(a: Array<'_>, b: Array<'_>) -> bool {
-    a.elements()
-        .any(|d| !d.is_null() && b.elements().any(|other| !other.is_null() && compare(d, other).is_eq()))
+fn overlap(a: Array<'_>, b: Array<'_>, arena: &Arena) -> Result<bool, EvalError> {
+    for element in a.elements() {
+        if is_in(element, b, arena)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_in(value: Datum<'_>, array: Array<'_>, arena: &Arena) -> Result<bool, EvalError> {
+    arena.work(array.bytes().len())?;
+    Ok(!value.is_null() && array.elements().any(|own| !own.is_null() && compare(own, value).is_eq()))
 }
 
 fn to_string(array: Array<'_>, separator: &str, null: Option<&str>) -> Result<String, EvalError> {
@@ -361,7 +374,7 @@ fn fill<'a>(value: Datum<'a>, lengths: Option<Array<'a>>, cx: Context<'a>) -> Re
         total = total.saturating_mul(length as u64);
         dimensions.push(Dimension { length, lower: 1 });
     }
-    limit::check((total as usize).checked_mul(limit::size(value)))?;
+    limit::reserve(cx.arena, (total as usize).checked_mul(limit::size(value)))?;
     if total > ELEMENTS_MAX || dimensions.len() > crate::repr::array::MAX_DIMENSIONS {
         return Err(EvalError::new(
             SqlState::PROGRAM_LIMIT_EXCEEDED,

@@ -1,21 +1,19 @@
 //! Aggregates that are functions of the whole group in an order: texts, arrays and json built from rows, and those that other
 //! files define.
 
-use bumpalo::Bump;
-
 use super::aggregate::AggregateFunc;
 use super::{EvalError, json_build, json_text, limit, ordered_set};
 use crate::error::SqlState;
 use crate::repr::array::Dimension;
-use crate::repr::{Array, Datum, Json};
+use crate::repr::{Arena, Array, Datum, Json};
 
 /// The result for arguments with their multiplicities, in this order.
 pub(super) fn fold<'a>(
     func: AggregateFunc,
     rows: &[(Vec<Datum<'a>>, i64)],
-    arena: &'a Bump,
+    arena: &'a Arena,
 ) -> Result<Datum<'a>, EvalError> {
-    check_size(func, rows)?;
+    check_size(func, rows, arena)?;
     let repeated = rows.iter().flat_map(|(args, diff)| (0..*diff).map(move |_| args.as_slice()));
     match func {
         AggregateFunc::StringAgg => Ok(string_agg(repeated, arena)),
@@ -37,7 +35,7 @@ pub(super) fn fold<'a>(
 }
 
 /// A value is built of every row as often as it is there: that is added up before anything is built.
-fn check_size(func: AggregateFunc, rows: &[(Vec<Datum<'_>>, i64)]) -> Result<(), EvalError> {
+fn check_size(func: AggregateFunc, rows: &[(Vec<Datum<'_>>, i64)], arena: &Arena) -> Result<(), EvalError> {
     let taken = |args: &[Datum<'_>]| match func {
         AggregateFunc::StringAgg if args[0].is_null() => 0,
         // What picks from its rows, or sums them, builds nothing of them.
@@ -50,10 +48,10 @@ fn check_size(func: AggregateFunc, rows: &[(Vec<Datum<'_>>, i64)]) -> Result<(),
     let add = |sum: usize, (args, diff): &(Vec<Datum<'_>>, i64)| {
         sum.checked_add(taken(args).checked_mul(usize::try_from(*diff).unwrap_or(0))?)
     };
-    limit::check(rows.iter().try_fold(0, add))
+    limit::reserve(arena, rows.iter().try_fold(0, add))
 }
 
-fn string_agg<'a, 'r>(rows: impl Iterator<Item = &'r [Datum<'a>]>, arena: &'a Bump) -> Datum<'a>
+fn string_agg<'a, 'r>(rows: impl Iterator<Item = &'r [Datum<'a>]>, arena: &'a Arena) -> Datum<'a>
 where
     'a: 'r,
 {
@@ -88,7 +86,7 @@ where
 
 fn array_agg<'a, 'r>(
     rows: impl Iterator<Item = &'r [Datum<'a>]>,
-    arena: &'a Bump,
+    arena: &'a Arena,
 ) -> Result<Datum<'a>, EvalError>
 where
     'a: 'r,
@@ -102,7 +100,11 @@ where
 }
 
 /// Arrays of one shape as one of a further dimension.
-fn stack_arrays<'a>(first: Array<'a>, values: &[Datum<'a>], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+fn stack_arrays<'a>(
+    first: Array<'a>,
+    values: &[Datum<'a>],
+    arena: &'a Arena,
+) -> Result<Datum<'a>, EvalError> {
     let error = |message: &str| EvalError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, message);
     let shape = first.dimensions();
     if shape.is_empty() {
@@ -125,7 +127,7 @@ fn stack_arrays<'a>(first: Array<'a>, values: &[Datum<'a>], arena: &'a Bump) -> 
 
 fn jsonb_object_agg<'a, 'r>(
     rows: impl Iterator<Item = &'r [Datum<'a>]>,
-    arena: &'a Bump,
+    arena: &'a Arena,
 ) -> Result<Datum<'a>, EvalError>
 where
     'a: 'r,
@@ -143,7 +145,7 @@ where
     Ok(Datum::Json(Json::object(pairs.iter().map(|(key, value)| (key.as_str(), *value)), arena)))
 }
 
-fn json_object_agg<'a>(rows: &[(Vec<Datum<'a>>, i64)], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+fn json_object_agg<'a>(rows: &[(Vec<Datum<'a>>, i64)], arena: &'a Arena) -> Result<Datum<'a>, EvalError> {
     if rows.is_empty() {
         return Ok(Datum::Null);
     }

@@ -43,21 +43,26 @@ functions! { pub(super) FUNCTIONS;
     /// The number of characters without the blanks at the end.
     "character_length"(Bpchar) -> Int4: "character_length(bpchar 'ab  ')" => "2" = { |_, a: Bpchar<'_>| a.text().chars().count() as i64 };
     /// Whether the text, blanks included, matches a LIKE pattern.
-    "~~"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' LIKE 'ab'" => "f" = { |_, a: Bpchar<'_>, p: &str| pattern::like(&a.to_string(), p, false) };
+    "~~"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' LIKE 'ab'" => "f" = { |cx, a: Bpchar<'_>, p: &str| pattern::like(cx.arena, &a.to_string(), p, false) };
     /// Whether the text, blanks included, does not match a LIKE pattern.
-    "!~~"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' NOT LIKE 'ab'" => "t" = { |_, a: Bpchar<'_>, p: &str| pattern::like(&a.to_string(), p, false).map(|m| !m) };
+    "!~~"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' NOT LIKE 'ab'" => "t" = { |cx, a: Bpchar<'_>, p: &str| pattern::like(cx.arena, &a.to_string(), p, false).map(|m| !m) };
     /// Whether the text, blanks included, matches a LIKE pattern, letters of either case alike.
-    "~~*"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' ILIKE 'AB%'" => "t" = { |_, a: Bpchar<'_>, p: &str| pattern::like(&a.to_string(), p, true) };
+    "~~*"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' ILIKE 'AB%'" => "t" = { |cx, a: Bpchar<'_>, p: &str| pattern::like(cx.arena, &a.to_string(), p, true) };
     /// Whether the text, blanks included, does not match a LIKE pattern, letters of either case alike.
-    "!~~*"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' NOT ILIKE 'AB%'" => "f" = { |_, a: Bpchar<'_>, p: &str| pattern::like(&a.to_string(), p, true).map(|m| !m) };
+    "!~~*"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' NOT ILIKE 'AB%'" => "f" = { |cx, a: Bpchar<'_>, p: &str| pattern::like(cx.arena, &a.to_string(), p, true).map(|m| !m) };
     /// Whether the text, blanks included, matches a regular expression.
-    "~"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' ~ 'b$'" => "f" = { |_, a: Bpchar<'_>, p: &str| pattern::with_regex(p, "", |r| r.is_match(&a.to_string())) };
+    "~"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' ~ 'b$'" => "f" = { |cx, a: Bpchar<'_>, p: &str| matches(cx, a, p, "") };
     /// Whether the text, blanks included, does not match a regular expression.
-    "!~"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' !~ 'b$'" => "t" = { |_, a: Bpchar<'_>, p: &str| pattern::with_regex(p, "", |r| !r.is_match(&a.to_string())) };
+    "!~"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' !~ 'b$'" => "t" = { |cx, a: Bpchar<'_>, p: &str| matches(cx, a, p, "").map(|m| !m) };
     /// Whether the text, blanks included, matches a regular expression, letters of either case alike.
-    "~*"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' ~* 'B'" => "t" = { |_, a: Bpchar<'_>, p: &str| pattern::with_regex(p, "i", |r| r.is_match(&a.to_string())) };
+    "~*"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' ~* 'B'" => "t" = { |cx, a: Bpchar<'_>, p: &str| matches(cx, a, p, "i") };
     /// Whether the text, blanks included, does not match a regular expression, letters of either case alike.
-    "!~*"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' !~* 'B'" => "f" = { |_, a: Bpchar<'_>, p: &str| pattern::with_regex(p, "i", |r| !r.is_match(&a.to_string())) };
+    "!~*"(Bpchar, Text) -> Bool, errs(): "bpchar 'ab ' !~* 'B'" => "f" = { |cx, a: Bpchar<'_>, p: &str| matches(cx, a, p, "i").map(|m| !m) };
+}
+
+fn matches(cx: Context<'_>, value: Bpchar<'_>, pattern: &str, flags: &str) -> Result<bool, EvalError> {
+    let text = value.to_string();
+    pattern::with_regex(cx, &text, pattern, flags, |regex| regex.is_match(&text))
 }
 
 fn length(cx: Context<'_>) -> Option<u32> {

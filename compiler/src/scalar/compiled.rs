@@ -4,7 +4,6 @@
 //! arithmetic are evaluated in place instead of called, and nothing is allocated for them. Columns are slots of the
 //! caller's datum buffer.
 
-use bumpalo::Bump;
 use smallvec::SmallVec;
 
 use super::arithmetic::{float_op, int_op};
@@ -14,7 +13,7 @@ use super::fast::{Comparison, Fast, FloatOp, IntOp, Width};
 use super::function::{Context, Func};
 use super::pattern::LikePattern;
 use super::{EvalError, ScalarExpr};
-use crate::repr::{Datum, Row, Type, row};
+use crate::repr::{Arena, Datum, Row, Type, row};
 
 /// An expression ready to run.
 #[derive(Debug)]
@@ -76,7 +75,7 @@ impl CompiledExpr {
 
     /// The value on a row of datums; never an error cell.
     #[inline]
-    pub fn eval<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+    pub fn eval<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Arena) -> Result<Datum<'a>, EvalError> {
         match self.stack {
             None => self.node.eval(slots, arena),
             Some(stack) => stacker::maybe_grow(stack, stack + (1 << 20), || self.node.eval(slots, arena)),
@@ -162,7 +161,7 @@ fn compile_like(func: Func, args: Box<[Node]>, typ: &Type, negated: bool, insens
 impl Node {
     /// Leaves without a call, everything else by [`Node::compute`].
     #[inline(always)]
-    fn eval<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+    fn eval<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Arena) -> Result<Datum<'a>, EvalError> {
         match self {
             Node::Column(slot) => match slots[*slot] {
                 Datum::Error(error) => Err(error.to_owned()),
@@ -180,7 +179,7 @@ impl Node {
 
     /// As [`Node::eval`], of an integer: the result fits two registers, and so do those of the operands.
     #[inline(always)]
-    fn eval_int<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Bump) -> Result<Option<i64>, EvalError> {
+    fn eval_int<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Arena) -> Result<Option<i64>, EvalError> {
         match self {
             Node::Literal(Literal::Plain(Datum::Int(value))) => Ok(Some(*value)),
             Node::Column(slot) if let Datum::Int(value) = slots[*slot] => Ok(Some(value)),
@@ -189,7 +188,7 @@ impl Node {
     }
 
     /// What is no leaf, of an integer.
-    fn compute_int<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Bump) -> Result<Option<i64>, EvalError> {
+    fn compute_int<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Arena) -> Result<Option<i64>, EvalError> {
         match self {
             Node::Int(op, width, args) => {
                 match (args[0].eval_int(slots, arena)?, args[1].eval_int(slots, arena)?) {
@@ -206,7 +205,7 @@ impl Node {
     }
 
     /// What is no leaf.
-    fn compute<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+    fn compute<'a>(&'a self, slots: &[Datum<'a>], arena: &'a Arena) -> Result<Datum<'a>, EvalError> {
         match self {
             Node::Column(_) => self.eval(slots, arena),
             Node::Literal(literal) => Ok(literal.datum()),
@@ -236,7 +235,7 @@ impl Node {
             }),
             Node::IsNull(arg) => Ok(Datum::Bool(matches!(arg.eval(slots, arena)?, Datum::Null))),
             Node::Like { pattern, negated, arg } => match arg.eval(slots, arena)? {
-                Datum::Text(text) => Ok(Datum::Bool(pattern.matches(text)? != *negated)),
+                Datum::Text(text) => Ok(Datum::Bool(pattern.matches(text, arena)? != *negated)),
                 _ => Ok(Datum::Null),
             },
             Node::Call { func, args, typ } => {

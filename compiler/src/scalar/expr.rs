@@ -9,7 +9,6 @@
 
 use std::collections::BTreeSet;
 
-use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -18,7 +17,7 @@ use super::function::{Context, Func, Nulls, Syntax, Volatility};
 use super::limit;
 use super::{EvalError, special};
 use crate::error::SqlState;
-use crate::repr::{ColumnType, Datum, Row, Type, row};
+use crate::repr::{Arena, ColumnType, Datum, Row, Type, row};
 
 /// A function of one row.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -91,7 +90,7 @@ impl ScalarExpr {
 
     /// An expression that always fails.
     pub fn error(error: &EvalError, typ: Type) -> ScalarExpr {
-        let arena = Bump::new();
+        let arena = Arena::default();
         ScalarExpr::literal(error.to_cell(&arena), typ)
     }
 
@@ -176,7 +175,7 @@ impl ScalarExpr {
 /// Evaluation.
 impl ScalarExpr {
     /// The expression's value on a row; never an error cell.
-    pub fn eval<'a>(&'a self, row: &[Datum<'a>], arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+    pub fn eval<'a>(&'a self, row: &[Datum<'a>], arena: &'a Arena) -> Result<Datum<'a>, EvalError> {
         with_stack(|| match self {
             ScalarExpr::Column(index) => match row[*index] {
                 Datum::Error(error) => Err(error.to_owned()),
@@ -227,7 +226,9 @@ pub(super) fn call<'a>(func: Func, args: &[Datum<'a>], cx: Context<'a>) -> Resul
     if args.len() > MANY {
         limit::check_all(args)?;
     }
-    limit::checked((func.eval)(args, cx)?)
+    let value = limit::checked((func.eval)(args, cx)?)?;
+    cx.arena.work(limit::size(value))?;
+    Ok(value)
 }
 
 /// More arguments than this may be too large together although none is by itself.
@@ -361,20 +362,31 @@ impl ScalarExpr {
         matches!(self.as_literal(), Some(Err(_)))
     }
 
-    /// The literal that this immutable expression over literals alone is, an error included.
+    /// The literal that this immutable expression over literals alone is, an error included. None if that would take long:
+    /// a statement is compiled soon, and its plan is not much larger than its text.
     pub fn fold(&self) -> Option<ScalarExpr> {
         let constant = |e: &ScalarExpr| !matches!(e, ScalarExpr::Column(_) | ScalarExpr::Parameter(..));
         if self.is_literal() || !self.all(&mut { constant }) || self.volatility() != Volatility::Immutable {
             return None;
         }
         let typ = self.typ(&[]).typ;
-        let arena = Bump::new();
-        Some(match self.eval(&[], &arena) {
+        let arena = Arena::within(FOLD_UNITS);
+        let folded = match self.eval(&[], &arena) {
             Ok(datum) => ScalarExpr::literal(datum, typ),
             Err(error) => ScalarExpr::error(&error, typ),
-        })
+        };
+        arena.stopped().is_none().then_some(folded)
+    }
+
+    /// As [`ScalarExpr::fold`], of an expression whose operands have been folded: one that was left is not tried again at
+    /// each level above it.
+    pub fn fold_node(&self) -> Option<ScalarExpr> {
+        if self.children().iter().all(|operand| operand.is_literal()) { self.fold() } else { None }
     }
 }
+
+/// The work that folding one expression may take.
+const FOLD_UNITS: usize = 1 << 16;
 
 /// The type of alternatives: theirs, without the typmod if they differ in it.
 fn common_typ(a: Type, b: &Type) -> Type {

@@ -12,13 +12,12 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::LazyLock;
 
-use bumpalo::Bump;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::EvalError;
 use super::cast::CastContext;
 use super::fast::Fast;
-use crate::repr::{Datum, Type};
+use crate::repr::{Arena, Datum, Type};
 
 /// The type of a parameter or of a result, as declared: a type without typmod, or a polymorphic mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -171,8 +170,9 @@ pub enum Syntax {
 /// What an evaluation has besides its arguments.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
-    /// Where results that are not in the arguments live.
-    pub arena: &'a Bump,
+    /// Where results that are not in the arguments live. A function that does more than a small multiple of what it is given and gives
+    /// accounts for it there, so that it can be stopped.
+    pub arena: &'a Arena,
     /// The call's result type, with typmod.
     pub typ: &'a Type,
 }

@@ -2,13 +2,13 @@
 //!
 //! The optimizer takes no account of these errors: they are like running out of memory, and no reason to keep a function where it is.
 //! Every value that a function or an aggregate gives is at most [`VALUE_BYTES_MAX`] bytes. What a function can build beyond a small
-//! multiple of its arguments it must ask for first ([`check`]); the rest is checked when it is there. So no chain of calls
+//! multiple of its arguments it must ask for first ([`reserve`]); the rest is checked when it is there. So no chain of calls
 //! builds more than a few times that, and a packed row of such values is bounded by
 //! [`ROW_BYTES_MAX`](crate::repr::row::ROW_BYTES_MAX).
 
 use super::EvalError;
 use crate::error::SqlState;
-use crate::repr::Datum;
+use crate::repr::{Arena, Datum};
 
 /// The most bytes that a value takes. PostgreSQL allows four times as much, which no row of ours could hold.
 pub(super) const VALUE_BYTES_MAX: usize = 256 << 20;
@@ -31,6 +31,12 @@ pub(super) fn check(bytes: Option<usize>) -> Result<(), EvalError> {
         Some(bytes) if bytes <= VALUE_BYTES_MAX => Ok(()),
         _ => Err(too_large()),
     }
+}
+
+/// As [`check`], and accounts for the building.
+pub(super) fn reserve(arena: &Arena, bytes: Option<usize>) -> Result<(), EvalError> {
+    check(bytes)?;
+    arena.work(bytes.unwrap_or(0))
 }
 
 /// About the bytes of a value.
@@ -60,11 +66,9 @@ pub(super) fn check_all(values: &[Datum<'_>]) -> Result<(), EvalError> {
 
 #[cfg(test)]
 mod tests {
-    use bumpalo::Bump;
-
     use super::*;
     use crate::repr::row::{self, ROW_BYTES_MAX};
-    use crate::repr::{Row, RowBuf};
+    use crate::repr::{Arena, Row, RowBuf};
     use crate::scalar::{AggregateFunc, Call, Mfp, Scratch, TableFunc};
 
     fn code<T: std::fmt::Debug>(outcome: Result<T, EvalError>) -> SqlState {
@@ -73,7 +77,7 @@ mod tests {
 
     #[test]
     fn an_aggregate_counts_multiplicities_before_it_builds_anything() {
-        let arena = Bump::new();
+        let arena = Arena::default();
         let often = |args: &[Datum<'static>]| vec![(args.to_vec(), 1i64 << 40)];
         let text = Datum::Text("x");
         for (func, args) in [
@@ -89,7 +93,7 @@ mod tests {
     }
 
     fn call(id: &str, args: &[Datum<'_>]) -> Result<Call, EvalError> {
-        let arena = Bump::new();
+        let arena = Arena::default();
         let context = crate::scalar::Context { arena: &arena, typ: &crate::repr::Type::Unknown };
         TableFunc::by_id(id).expect("it is declared").call(args, context)
     }

@@ -207,7 +207,7 @@ impl Mfp {
     fn fold_constants(&mut self) {
         for expr in self.maps.iter_mut().chain(&mut self.predicates) {
             expr.transform(&mut |e| {
-                if let Some(literal) = e.fold() {
+                if let Some(literal) = e.fold_node() {
                     *e = literal;
                 }
             });

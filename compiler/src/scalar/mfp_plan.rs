@@ -9,10 +9,8 @@
 
 use std::collections::BTreeMap;
 
-use bumpalo::Bump;
-
 use super::{CompiledExpr, EvalError, Mfp, ScalarExpr};
-use crate::repr::{Datum, Row, RowBuf, row};
+use crate::repr::{Arena, Datum, Row, RowBuf, row};
 
 /// A map-filter-project ready to run.
 #[derive(Debug)]
@@ -69,7 +67,7 @@ enum Piece {
 /// What evaluation reuses from row to row. One per operator.
 #[derive(Default)]
 pub struct Scratch {
-    arena: Bump,
+    arena: Arena,
     datums: Vec<Datum<'static>>,
     /// Where each walked column begins, and where the last one ends.
     offsets: Vec<usize>,
@@ -77,6 +75,21 @@ pub struct Scratch {
     fitted: Vec<u8>,
     /// How many bytes of the last output its key takes (see [`MfpPlan::keyed`]).
     pub key_len: usize,
+}
+
+impl Scratch {
+    /// For evaluations that may be stopped, as the arena says.
+    pub fn new(arena: Arena) -> Scratch {
+        Scratch { arena, ..Scratch::default() }
+    }
+
+    pub fn arena(&self) -> &Arena {
+        &self.arena
+    }
+
+    pub fn arena_mut(&mut self) -> &mut Arena {
+        &mut self.arena
+    }
 }
 
 impl MfpPlan {
@@ -288,7 +301,7 @@ impl Guard {
 
     /// Whether the row with this value passes.
     #[inline]
-    fn ask<'a>(&'a self, value: &[Datum<'a>], arena: &'a Bump) -> Result<bool, EvalError> {
+    fn ask<'a>(&'a self, value: &[Datum<'a>], arena: &'a Arena) -> Result<bool, EvalError> {
         match self.test.eval(value, arena) {
             Ok(Datum::Bool(true)) => Ok(true),
             Ok(_) => Ok(false),
@@ -319,7 +332,7 @@ fn run<'a>(
     steps: &'a [Step],
     mut error: Option<EvalError>,
     slots: &mut Vec<Datum<'a>>,
-    arena: &'a Bump,
+    arena: &'a Arena,
 ) -> Result<bool, EvalError> {
     for step in steps {
         match step {
@@ -336,12 +349,12 @@ fn run<'a>(
 
 /// Computes the maps of a row that has passed.
 #[inline]
-fn compute<'a>(maps: &'a [CompiledExpr], slots: &mut Vec<Datum<'a>>, arena: &'a Bump) {
+fn compute<'a>(maps: &'a [CompiledExpr], slots: &mut Vec<Datum<'a>>, arena: &'a Arena) {
     maps.iter().for_each(|expr| map(expr, slots, arena));
 }
 
 #[inline]
-fn map<'a>(expr: &'a CompiledExpr, slots: &mut Vec<Datum<'a>>, arena: &'a Bump) {
+fn map<'a>(expr: &'a CompiledExpr, slots: &mut Vec<Datum<'a>>, arena: &'a Arena) {
     let value = expr.eval(slots, arena).unwrap_or_else(|e| e.to_cell(arena));
     slots.push(value);
 }

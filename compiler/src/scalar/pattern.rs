@@ -11,23 +11,24 @@ use regex::Regex;
 
 use super::declare::functions;
 use super::fast::Fast;
+use super::function::Context;
 use super::{EvalError, limit};
 use crate::error::SqlState;
-use crate::repr::{Array, Datum};
+use crate::repr::{Arena, Array, Datum};
 
 functions! { pub(super) FUNCTIONS;
     /// Whether the text matches a pattern in which % stands for any characters and _ for one.
     "~~"(Text, Text) -> Bool, errs(), fast(Fast::Like { negated: false, insensitive: false }):
-        "'abc' ~~ 'a_c'" => "t" = { |_, a: &str, p: &str| like(a, p, false) };
+        "'abc' ~~ 'a_c'" => "t" = { |cx, a: &str, p: &str| like(cx.arena, a, p, false) };
     /// Whether the text does not match a LIKE pattern.
     "!~~"(Text, Text) -> Bool, errs(), fast(Fast::Like { negated: true, insensitive: false }):
-        "'abc' !~~ 'a%'" => "f" = { |_, a: &str, p: &str| like(a, p, false).map(|m| !m) };
+        "'abc' !~~ 'a%'" => "f" = { |cx, a: &str, p: &str| like(cx.arena, a, p, false).map(|m| !m) };
     /// Whether the text matches a LIKE pattern, whatever the case of ASCII letters.
     "~~*"(Text, Text) -> Bool, errs(), fast(Fast::Like { negated: false, insensitive: true }):
-        "'ABC' ~~* 'a%'" => "t" = { |_, a: &str, p: &str| like(a, p, true) };
+        "'ABC' ~~* 'a%'" => "t" = { |cx, a: &str, p: &str| like(cx.arena, a, p, true) };
     /// Whether the text does not match a LIKE pattern, whatever the case of ASCII letters.
     "!~~*"(Text, Text) -> Bool, errs(), fast(Fast::Like { negated: true, insensitive: true }):
-        "'ABC' !~~* 'a%'" => "f" = { |_, a: &str, p: &str| like(a, p, true).map(|m| !m) };
+        "'ABC' !~~* 'a%'" => "f" = { |cx, a: &str, p: &str| like(cx.arena, a, p, true).map(|m| !m) };
     /// The LIKE pattern with another escape character brought to the backslash.
     "like_escape"(Text, Text) -> Text, errs(): "like_escape('a#%', '#')" => "a\\%" = { |_, p: &str, e: &str| like_escape(p, e) };
     /// The regular expression of a SIMILAR TO pattern, with the backslash as escape character.
@@ -36,52 +37,52 @@ functions! { pub(super) FUNCTIONS;
     "similar_to_escape"(Text, Text) -> Text, errs(): "similar_to_escape('a#%_', '#')" => "^(?:a\\%.)$" = { |_, p: &str, escape: &str| similar_to(p, escape) };
     /// Whether the text matches a regular expression.
     "~"(Text, Text) -> Bool, errs(): "'thomas' ~ 't.*ma'" => "t"
-        = { |_, a: &str, p: &str| with_regex(p, "", |r| r.is_match(a)) };
+        = { |cx, a: &str, p: &str| with_regex(cx, a, p, "", |r| r.is_match(a)) };
     /// Whether the text does not match a regular expression.
     "!~"(Text, Text) -> Bool, errs(): "'thomas' !~ 't.*max'" => "t"
-        = { |_, a: &str, p: &str| with_regex(p, "", |r| !r.is_match(a)) };
+        = { |cx, a: &str, p: &str| with_regex(cx, a, p, "", |r| !r.is_match(a)) };
     /// Whether the text matches a regular expression, whatever the case of letters.
     "~*"(Text, Text) -> Bool, errs(): "'thomas' ~* 'T.*ma'" => "t"
-        = { |_, a: &str, p: &str| with_regex(p, "i", |r| r.is_match(a)) };
+        = { |cx, a: &str, p: &str| with_regex(cx, a, p, "i", |r| r.is_match(a)) };
     /// Whether the text does not match a regular expression, whatever the case of letters.
     "!~*"(Text, Text) -> Bool, errs(): "'thomas' !~* 'T.*ma'" => "f"
-        = { |_, a: &str, p: &str| with_regex(p, "i", |r| !r.is_match(a)) };
+        = { |cx, a: &str, p: &str| with_regex(cx, a, p, "i", |r| !r.is_match(a)) };
     /// Whether the text matches a regular expression.
     "regexp_like"(Text, Text) -> Bool, errs(): "regexp_like('Hello', 'l+')" => "t"
-        = { |_, a: &str, p: &str| with_regex(p, "", |r| r.is_match(a)) };
+        = { |cx, a: &str, p: &str| with_regex(cx, a, p, "", |r| r.is_match(a)) };
     /// Whether the text matches a regular expression under flags.
     "regexp_like"(Text, Text, Text) -> Bool, errs(): "regexp_like('Hello', 'hello', 'i')" => "t"
-        = { |_, a: &str, p: &str, flags: &str| with_regex(p, no_global("regexp_like", flags)?, |r| r.is_match(a)) };
+        = { |cx, a: &str, p: &str, flags: &str| with_regex(cx, a, p, no_global("regexp_like", flags)?, |r| r.is_match(a)) };
     /// How many times a regular expression matches.
     "regexp_count"(Text, Text) -> Int4, errs(): "regexp_count('123456789', '\\d\\d\\d')" => "3"
-        = { |_, a: &str, p: &str| with_regex(p, "", |r| r.find_iter(a).count() as i64) };
+        = { |cx, a: &str, p: &str| with_regex(cx, a, p, "", |r| counted(cx, r, a))? };
     /// The part that matches a regular expression, or its first group.
     "substring"(Text, Text) -> Text, errs(), maybe_null(): "substring('foobar', 'o(.)b')" => "o"
-        = { |cx, a: &str, p: &str| with_regex(p, "", |r| {
+        = { |cx, a: &str, p: &str| with_regex(cx, a, p, "", |r| {
             let found = r.captures(a)?;
             let part = if found.len() > 1 { found.get(1)? } else { found.get(0)? };
             Some(Datum::Text(cx.arena.alloc_str(part.as_str())))
         }) };
     /// The part that matches a regular expression.
     "regexp_substr"(Text, Text) -> Text, errs(), maybe_null(): "regexp_substr('foobar', 'o.')" => "oo"
-        = { |_, a: &str, p: &str| with_regex(p, "", |r| r.find(a).map(|m| m.as_str().to_owned())) };
+        = { |cx, a: &str, p: &str| with_regex(cx, a, p, "", |r| r.find(a).map(|m| m.as_str().to_owned())) };
     /// The text with the first match of a regular expression replaced; \\1 stands for the first group, \\& for the match.
     "regexp_replace"(Text, Text, Text) -> Text, errs(): "regexp_replace('Thomas', '.[mN]a.', 'M')" => "ThM"
-        = { |_, a: &str, p: &str, to: &str| replace(a, p, to, "") };
+        = { |cx, a: &str, p: &str, to: &str| replace(cx, a, p, to, "") };
     /// The text with the first match, or under the flag g all matches, of a regular expression replaced.
     "regexp_replace"(Text, Text, Text, Text) -> Text, errs(): "regexp_replace('foobar', 'o', '\\&x', 'g')" => "foxoxbar"
-        = { |_, a: &str, p: &str, to: &str, flags: &str| replace(a, p, to, flags) };
+        = { |cx, a: &str, p: &str, to: &str, flags: &str| replace(cx, a, p, to, flags) };
     /// The groups of the first match of a regular expression, or the match if it has none.
     "regexp_match"(Text, Text) -> [Text], errs(), maybe_null(): "regexp_match('foobarbequebaz', '(bar)(beque)')" => "{bar,beque}"
-        = { |cx, a: &str, p: &str| with_regex(p, "", |r| r.captures(a).map(|found| Datum::Array(groups(&found, cx.arena)))) };
+        = { |cx, a: &str, p: &str| with_regex(cx, a, p, "", |r| r.captures(a).map(|found| Datum::Array(groups(&found, cx.arena)))) };
     /// The groups of the first match of a regular expression under flags, or the match if it has none.
     "regexp_match"(Text, Text, Text) -> [Text], errs(), maybe_null(): "regexp_match('Foobar', '(foo)', 'i')" => "{Foo}"
-        = { |cx, a: &str, p: &str, flags: &str| with_regex(p, no_global("regexp_match", flags)?, |r| {
+        = { |cx, a: &str, p: &str, flags: &str| with_regex(cx, a, p, no_global("regexp_match", flags)?, |r| {
             r.captures(a).map(|found| Datum::Array(groups(&found, cx.arena)))
         }) };
     /// The parts of a text between matches of a regular expression.
     "regexp_split_to_array"(Text, Text) -> [Text], errs(): "regexp_split_to_array('a, b,c', ',\\s*')" => "{a,b,c}"
-        = { |cx, a: &str, p: &str| with_regex(p, "", |r| {
+        = { |cx, a: &str, p: &str| with_regex(cx, a, p, "", |r| {
             Datum::Array(Array::pack_flat_in(split(r, a).into_iter().map(Datum::Text), cx.arena))
         }) };
 }
@@ -114,24 +115,29 @@ impl LikePattern {
         }
     }
 
-    pub fn matches(&self, text: &str) -> Result<bool, EvalError> {
+    pub fn matches(&self, text: &str, arena: &Arena) -> Result<bool, EvalError> {
         Ok(match self {
             LikePattern::Exact(pattern) => text == &**pattern,
             LikePattern::Prefix(pattern) => text.starts_with(&**pattern),
             LikePattern::Suffix(pattern) => text.ends_with(&**pattern),
             LikePattern::Contains(finder) => finder.find(text.as_bytes()).is_some(),
-            LikePattern::General { pattern, insensitive } => return like(text, pattern, *insensitive),
+            LikePattern::General { pattern, insensitive } => return like(arena, text, pattern, *insensitive),
         })
     }
 }
 
+/// So many characters are compared in vain before they are accounted for.
+const IN_VAIN_MAX: usize = 1 << 12;
+
 /// Whether a text matches a LIKE pattern. After a mismatch the last % takes one character more: no pattern needs to go back
 /// further, so the time is at most the product of the lengths.
-pub(super) fn like(text: &str, pattern: &str, insensitive: bool) -> Result<bool, EvalError> {
+pub(super) fn like(arena: &Arena, text: &str, pattern: &str, insensitive: bool) -> Result<bool, EvalError> {
     let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
     let same = |a: u8, b: u8| if insensitive { a.eq_ignore_ascii_case(&b) } else { a == b };
     let (mut t, mut p) = (0, 0);
     let mut any: Option<(usize, usize)> = None;
+    // Characters that were compared in vain, and not yet accounted for.
+    let mut in_vain = 0;
     while t < text.len() {
         match pattern.get(p) {
             Some(b'%') => {
@@ -164,6 +170,10 @@ pub(super) fn like(text: &str, pattern: &str, insensitive: bool) -> Result<bool,
             _ => {}
         }
         let Some((from, after)) = &mut any else { return Ok(false) };
+        in_vain += t - *from + 1;
+        if in_vain > IN_VAIN_MAX {
+            arena.work(std::mem::take(&mut in_vain))?;
+        }
         *from += char_len(text, *from);
         (t, p) = (*from, *after);
     }
@@ -252,8 +262,19 @@ thread_local! {
     static CACHE: RefCell<HashMap<(String, String), Regex>> = RefCell::default();
 }
 
-/// Runs `f` with the compiled expression.
-pub(super) fn with_regex<R>(pattern: &str, flags: &str, f: impl FnOnce(&Regex) -> R) -> Result<R, EvalError> {
+/// What compiling a byte of a pattern costs, and what looking for it in a byte of text does.
+const COMPILE_UNITS: usize = 1000;
+const SEARCH_UNITS: usize = 4;
+
+/// Runs `f` with the compiled expression, to look for it in this text.
+pub(super) fn with_regex<R>(
+    cx: Context<'_>,
+    text: &str,
+    pattern: &str,
+    flags: &str,
+    f: impl FnOnce(&Regex) -> R,
+) -> Result<R, EvalError> {
+    cx.arena.work(text.len().saturating_mul(SEARCH_UNITS))?;
     let regex = CACHE.with_borrow_mut(|cache| {
         let key = (pattern.to_owned(), flags.to_owned());
         if let Some(regex) = cache.get(&key) {
@@ -262,6 +283,7 @@ pub(super) fn with_regex<R>(pattern: &str, flags: &str, f: impl FnOnce(&Regex) -
         if cache.len() >= CACHED_MAX {
             cache.clear();
         }
+        cx.arena.work(pattern.len().saturating_mul(COMPILE_UNITS))?;
         let regex = super::regex_syntax::compile(pattern, flags)?;
         cache.insert(key, regex.clone());
         Ok::<_, EvalError>(regex)
@@ -284,9 +306,9 @@ pub(super) fn no_global<'f>(function: &str, flags: &'f str) -> Result<&'f str, E
     })
 }
 
-fn replace(text: &str, pattern: &str, to: &str, flags: &str) -> Result<String, EvalError> {
+fn replace(cx: Context<'_>, text: &str, pattern: &str, to: &str, flags: &str) -> Result<String, EvalError> {
     let all = flags.contains('g');
-    with_regex(pattern, &flags.replace('g', ""), |regex| {
+    with_regex(cx, text, pattern, &flags.replace('g', ""), |regex| {
         let mut out = String::new();
         let mut at = 0;
         for found in regex.captures_iter(text).take(if all { usize::MAX } else { 1 }) {
@@ -294,6 +316,7 @@ fn replace(text: &str, pattern: &str, to: &str, flags: &str) -> Result<String, E
             out.push_str(&text[at..whole.start()]);
             append_replacement(&mut out, to, &found);
             limit::check(Some(out.len()))?;
+            cx.arena.work(SEARCH_UNITS * (whole.end() - at) + to.len())?;
             at = whole.end();
         }
         out.push_str(&text[at..]);
@@ -321,6 +344,16 @@ fn append_replacement(out: &mut String, to: &str, found: &regex::Captures<'_>) {
         chars.next();
         out.push_str(found.get(group).map_or("", |m| m.as_str()));
     }
+}
+
+/// How many times it matches.
+fn counted(cx: Context<'_>, regex: &Regex, text: &str) -> Result<i64, EvalError> {
+    let (mut count, mut at) = (0, 0);
+    for found in regex.find_iter(text) {
+        cx.arena.work(SEARCH_UNITS * (found.end() - at))?;
+        (count, at) = (count + 1, found.end());
+    }
+    Ok(count)
 }
 
 /// The groups of a match, NULL where one took no part; the whole match if there are none.

@@ -6,8 +6,8 @@ use super::function::{ArgType, Context};
 use super::limit;
 use crate::error::SqlState;
 use crate::keyword::{self, Category};
-use crate::repr::Datum;
 use crate::repr::text::{self, TextSettings};
+use crate::repr::{Arena, Datum};
 
 functions! { pub(super) FUNCTIONS;
     /// The two texts, one after the other.
@@ -73,32 +73,32 @@ functions! { pub(super) FUNCTIONS;
     /// The text without the blanks at its ends.
     "btrim"(Text) -> Text: "btrim('  a ')" => "a" = { |_, a: &str| a.trim_matches(' ') };
     /// The text without characters of a set at its start.
-    "ltrim"(Text, Text) -> Text: "ltrim('zzzytest', 'xyz')" => "test" = { |_, a: &str, set: &str| a.trim_start_matches(|c| set.contains(c)) };
+    "ltrim"(Text, Text) -> Text: "ltrim('zzzytest', 'xyz')" => "test" = { |cx, a: &str, set: &str| a.trim_start_matches(one_of(cx, set)) };
     /// The text without characters of a set at its end.
-    "rtrim"(Text, Text) -> Text: "rtrim('testxxzx', 'xyz')" => "test" = { |_, a: &str, set: &str| a.trim_end_matches(|c| set.contains(c)) };
+    "rtrim"(Text, Text) -> Text: "rtrim('testxxzx', 'xyz')" => "test" = { |cx, a: &str, set: &str| a.trim_end_matches(one_of(cx, set)) };
     /// The text without characters of a set at its ends.
-    "btrim"(Text, Text) -> Text: "btrim('xyxtrimyyx', 'xyz')" => "trim" = { |_, a: &str, set: &str| a.trim_matches(|c| set.contains(c)) };
+    "btrim"(Text, Text) -> Text: "btrim('xyxtrimyyx', 'xyz')" => "trim" = { |cx, a: &str, set: &str| a.trim_matches(one_of(cx, set)) };
     /// The text with all occurrences of the second replaced by the third.
     "replace"(Text, Text, Text) -> Text: "replace('abcabc', 'bc', 'x')" => "axax"
-        = { |_, a: &str, from: &str, to: &str| replace(a, from, to) };
+        = { |cx, a: &str, from: &str, to: &str| replace(cx.arena, a, from, to) };
     /// The text with each character of the second replaced by its counterpart in the third, or removed.
     "translate"(Text, Text, Text) -> Text: "translate('12345', '143', 'ax')" => "a2x5"
-        = { |_, a: &str, from: &str, to: &str| translate(a, from, to) };
+        = { |cx, a: &str, from: &str, to: &str| translate(cx.arena, a, from, to) };
     /// The text so many times.
-    "repeat"(Text, Int4) -> Text, errs(): "repeat('Pg', 3)" => "PgPgPg" = { |_, a: &str, n: i64| repeat(a, n) };
+    "repeat"(Text, Int4) -> Text, errs(): "repeat('Pg', 3)" => "PgPgPg" = { |cx, a: &str, n: i64| repeat(cx.arena, a, n) };
     /// The characters in reverse order.
     "reverse"(Text) -> Text: "reverse('abc')" => "cba" = { |_, a: &str| a.chars().rev().collect::<String>() };
     /// The field of this number between delimiters, counted from the end if negative.
     "split_part"(Text, Text, Int4) -> Text, errs(): "split_part('abc~def~ghi', '~', 2)" => "def"
         = { |_, a: &str, delimiter: &str, n: i64| split_part(a, delimiter, n) };
     /// The text brought to a length by blanks before it, or cut.
-    "lpad"(Text, Int4) -> Text, errs(): "lpad('hi', 4)" => "  hi" = { |_, a: &str, n: i64| pad(a, n, " ", true) };
+    "lpad"(Text, Int4) -> Text, errs(): "lpad('hi', 4)" => "  hi" = { |cx, a: &str, n: i64| pad(cx.arena, a, n, " ", true) };
     /// The text brought to a length by repetitions of another before it, or cut.
-    "lpad"(Text, Int4, Text) -> Text, errs(): "lpad('hi', 5, 'xy')" => "xyxhi" = { |_, a: &str, n: i64, fill: &str| pad(a, n, fill, true) };
+    "lpad"(Text, Int4, Text) -> Text, errs(): "lpad('hi', 5, 'xy')" => "xyxhi" = { |cx, a: &str, n: i64, fill: &str| pad(cx.arena, a, n, fill, true) };
     /// The text brought to a length by blanks after it, or cut.
-    "rpad"(Text, Int4) -> Text, errs(): "rpad('hi', 4)" => "hi  " = { |_, a: &str, n: i64| pad(a, n, " ", false) };
+    "rpad"(Text, Int4) -> Text, errs(): "rpad('hi', 4)" => "hi  " = { |cx, a: &str, n: i64| pad(cx.arena, a, n, " ", false) };
     /// The text brought to a length by repetitions of another after it, or cut.
-    "rpad"(Text, Int4, Text) -> Text, errs(): "rpad('hi', 5, 'xy')" => "hixyx" = { |_, a: &str, n: i64, fill: &str| pad(a, n, fill, false) };
+    "rpad"(Text, Int4, Text) -> Text, errs(): "rpad('hi', 5, 'xy')" => "hixyx" = { |cx, a: &str, n: i64, fill: &str| pad(cx.arena, a, n, fill, false) };
     /// The text with so many characters from a position on replaced.
     "overlay"(Text, Text, Int4, Int4) -> Text, errs(): "\"overlay\"('Txxxxas', 'hom', 2, 4)" => "Thomas"
         = { |_, a: &str, with: &str, from: i64, count: i64| overlay(a, with, from, count) };
@@ -240,30 +240,45 @@ fn right_start(text: &str, n: i64) -> usize {
     offset(text, before as usize)
 }
 
-fn translate(text: &str, from: &str, to: &str) -> String {
-    let counterpart = |c: char| match from.chars().position(|f| f == c) {
-        Some(at) => to.chars().nth(at),
-        None => Some(c),
-    };
-    text.chars().filter_map(counterpart).collect()
+/// Whether a character is in a set; none is any more when the evaluation has been stopped.
+fn one_of<'s>(cx: Context<'s>, set: &'s str) -> impl Fn(char) -> bool + 's {
+    move |c| cx.arena.work(set.len()).is_ok() && set.contains(c)
 }
 
-fn repeat(text: &str, times: i64) -> Result<String, EvalError> {
+fn translate(arena: &Arena, text: &str, from: &str, to: &str) -> Result<String, EvalError> {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        arena.work(from.len())?;
+        match from.chars().position(|f| f == c) {
+            Some(at) => out.extend(to.chars().nth(at)),
+            None => out.push(c),
+        }
+    }
+    Ok(out)
+}
+
+fn repeat(arena: &Arena, text: &str, times: i64) -> Result<String, EvalError> {
     let times = times.max(0) as usize;
-    limit::check(text.len().checked_mul(times))?;
+    limit::reserve(arena, text.len().checked_mul(times))?;
     Ok(text.repeat(times))
 }
 
 /// All occurrences of `from` replaced.
-fn replace(text: &str, from: &str, to: &str) -> Result<String, EvalError> {
+fn replace(arena: &Arena, text: &str, from: &str, to: &str) -> Result<String, EvalError> {
     if from.is_empty() {
         return Ok(text.to_owned());
     }
-    if to.len() > from.len() {
-        let more = text.matches(from).count().checked_mul(to.len() - from.len());
-        limit::check(more.and_then(|more| more.checked_add(text.len())))?;
+    let mut out = String::new();
+    let mut at = 0;
+    for (start, _) in text.match_indices(from) {
+        arena.work(start - at + to.len())?;
+        out.push_str(&text[at..start]);
+        out.push_str(to);
+        at = start + from.len();
+        limit::check(out.len().checked_add(text.len() - at))?;
     }
-    Ok(text.replace(from, to))
+    out.push_str(&text[at..]);
+    Ok(out)
 }
 
 fn split_part<'t>(text: &'t str, delimiter: &str, n: i64) -> Result<&'t str, EvalError> {
@@ -278,12 +293,15 @@ fn split_part<'t>(text: &'t str, delimiter: &str, n: i64) -> Result<&'t str, Eva
     Ok(part.unwrap_or(""))
 }
 
-fn pad(text: &str, length: i64, fill: &str, before: bool) -> Result<String, EvalError> {
+fn pad(arena: &Arena, text: &str, length: i64, fill: &str, before: bool) -> Result<String, EvalError> {
     let length = length.max(0) as usize;
-    let missing = length.saturating_sub(text.chars().count());
-    limit::check(missing.checked_mul(fill.chars().map(char::len_utf8).max().unwrap_or(0)))?;
     let kept = &text[..offset(text, length)];
-    let filling: String = fill.chars().cycle().take(if fill.is_empty() { 0 } else { missing }).collect();
+    let missing = length.saturating_sub(text.chars().count());
+    limit::reserve(arena, missing.checked_mul(fill.chars().map(char::len_utf8).max().unwrap_or(0)))?;
+    let filling = match fill.chars().count() {
+        0 => String::new(),
+        count => fill.repeat(missing / count) + &fill[..offset(fill, missing % count)],
+    };
     Ok(if before { filling + kept } else { kept.to_owned() + &filling })
 }
 
@@ -419,6 +437,7 @@ fn format<'a>(args: &[Datum<'a>], cx: Context<'a>) -> Result<Datum<'a>, EvalErro
             (_, value) => as_text(value),
         };
         limit::check(out.len().checked_add(text.len().max(width)))?;
+        cx.arena.work(text.len().max(width))?;
         out.push_str(&if left { pad_to(&text, width, false) } else { pad_to(&text, width, true) });
     }
     out.push_str(rest);

@@ -137,6 +137,7 @@ impl TableFunc {
                     if cost > limit::TABLE_BYTES_MAX {
                         return Err(too_many(self.name));
                     }
+                    cx.arena.work(row.iter().fold(1, |sum, value| sum + limit::size(*value)))?;
                     row.iter().for_each(|value| packed.push(*value));
                     Ok(())
                 })?;
@@ -333,11 +334,11 @@ table_functions! {
     /// The parts of a text between matches of a regular expression.
     "regexp_split_to_table"(Text, Text) -> ("regexp_split_to_table": Text), errs:
         "regexp_split_to_table('a, b,c', ',\\s*')" => ["a", "b", "c"]
-        = Gives::Parts(|args, _, emit| split_by_regex(args, "", emit));
+        = Gives::Parts(|args, cx, emit| split_by_regex(args, "", cx, emit));
     /// The parts of a text between matches of a regular expression under flags.
     "regexp_split_to_table"(Text, Text, Text) -> ("regexp_split_to_table": Text), errs:
         "regexp_split_to_table('aXbxc', 'x', 'i')" => ["a", "b", "c"]
-        = Gives::Parts(|args, _, emit| split_by_regex(args, <&str>::from_datum(args[2])?, emit));
+        = Gives::Parts(|args, cx, emit| split_by_regex(args, <&str>::from_datum(args[2])?, cx, emit));
     /// The groups of the first match of a regular expression, or the match if it has none.
     "regexp_matches"(Text, Text) -> ("regexp_matches": [Text]), errs:
         "regexp_matches('foobar', '(o)(b)')" => ["{o,b}"] = Gives::Parts(|args, cx, emit| matches(args, "", cx, emit));
@@ -383,10 +384,15 @@ table_functions! {
         }));
 }
 
-fn split_by_regex(args: &[Datum<'_>], flags: &str, emit: &mut Emit<'_>) -> Result<(), EvalError> {
+fn split_by_regex(
+    args: &[Datum<'_>],
+    flags: &str,
+    cx: Context<'_>,
+    emit: &mut Emit<'_>,
+) -> Result<(), EvalError> {
     let (text, pattern) = (<&str>::from_datum(args[0])?, <&str>::from_datum(args[1])?);
     let flags = pattern::no_global("regexp_split_to_table", flags)?;
-    let parts = pattern::with_regex(pattern, flags, |regex| pattern::split(regex, text))?;
+    let parts = pattern::with_regex(cx, text, pattern, flags, |regex| pattern::split(regex, text))?;
     parts.into_iter().try_for_each(|part| emit(&[Datum::Text(part)]))
 }
 
@@ -398,7 +404,7 @@ fn matches<'a>(
 ) -> Result<(), EvalError> {
     let (text, pattern) = (<&str>::from_datum(args[0])?, <&str>::from_datum(args[1])?);
     let count = if flags.contains('g') { usize::MAX } else { 1 };
-    pattern::with_regex(pattern, &flags.replace('g', ""), |regex| {
+    pattern::with_regex(cx, text, pattern, &flags.replace('g', ""), |regex| {
         let mut found = regex.captures_iter(text).take(count);
         found.try_for_each(|found| emit(&[Datum::Array(pattern::groups(&found, cx.arena))]))
     })?

@@ -12,7 +12,7 @@ use compiler::interpret::evaluate;
 use compiler::mir::{CollectionId, Contents};
 use compiler::plan::{Context, Finishing, Plan, Query};
 use compiler::repr::text::{self, TextSettings};
-use compiler::repr::{Datum, Row, Type, canonical};
+use compiler::repr::{Arena, Datum, Row, Type, canonical};
 use compiler::{Error, compile, empty_catalog, parse};
 
 pub struct Database {
@@ -193,7 +193,7 @@ impl Database {
 
 /// Sorts, skips, cuts and projects; what is not ordered is sorted by its bytes.
 fn finish(rows: Vec<(Row, i64)>, finishing: &Finishing) -> Vec<Row> {
-    let arena = bumpalo::Bump::new();
+    let arena = Arena::default();
     let mut rows: Vec<(Vec<u8>, Row)> = rows
         .into_iter()
         .flat_map(|(row, diff)| {

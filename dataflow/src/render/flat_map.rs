@@ -3,8 +3,7 @@
 //! A call may give any number of rows, so it is not carried out at once: the operator keeps the call that it is at and goes on where
 //! it was, a millisecond at a time. Whoever drops the dataflow drops the call.
 
-use bumpalo::Bump;
-use compiler::repr::{Datum, RowBuf, Type, row};
+use compiler::repr::{Arena, Datum, RowBuf, Type, row};
 use compiler::scalar::{Call, Context, EvalError, Mfp, MfpPlan, ScalarExpr, Scratch, TableFunc};
 
 use super::bounds::Bounds;
@@ -41,7 +40,7 @@ struct Calls {
     scratch: Scratch,
     packed: RowBuf,
     columns: RowBuf,
-    arena: Bump,
+    arena: Arena,
     finisher: Finisher,
     bounds: Bounds,
 }
@@ -55,7 +54,7 @@ impl Calls {
             scratch: Scratch::default(),
             packed: RowBuf::default(),
             columns: RowBuf::default(),
-            arena: Bump::new(),
+            arena: Arena::default(),
             finisher: last.finisher(),
             bounds,
         }

@@ -3,9 +3,8 @@
 //! A partition's rows are arranged in order (see [`sorted`](super::sorted)). When one changes, all are evaluated as they were and as
 //! they are, by the functions' own definition, and what differs goes out. So a change costs its partition, whatever the frame.
 
-use bumpalo::Bump;
 use compiler::lir::Window;
-use compiler::repr::{Datum, row};
+use compiler::repr::{Arena, Datum, row};
 use compiler::scalar::window::{PartitionRow, evaluate};
 use compiler::scalar::{EvalError, SortKey};
 
@@ -28,7 +27,7 @@ pub fn window<'s>(context: &mut Context<'s, '_>, plan: &Window, last: Last) -> C
 /// From a partition's rows to the same with a column for each function.
 fn partition_rule(plan: &Window, last: &Last) -> Rule {
     let (functions, order) = (plan.functions.clone(), plan.order.clone());
-    let (mut finisher, mut arena) = (last.finisher(), Bump::new());
+    let (mut finisher, mut arena) = (last.finisher(), Arena::default());
     Box::new(move |key, rows, outcome| {
         if rows.is_empty() {
             return;
@@ -59,7 +58,7 @@ fn unplaced<'a>(
     key: &[u8],
     rows: &[PartitionRow<'_, 'a>],
     order: &'a [SortKey],
-    arena: &'a Bump,
+    arena: &'a Arena,
 ) -> Option<EvalError> {
     let of_key = row::Datums::new(key).filter_map(|datum| match datum {
         Datum::Error(error) => Some(error.to_owned()),

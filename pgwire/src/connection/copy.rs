@@ -6,9 +6,9 @@ use bytes::BufMut;
 use compiler::{Error, SqlState};
 
 use super::inbox::Inbound;
-use super::{Connection, Ended, Failure, violation};
+use super::{BYTES_AT_ONCE, Connection, Ended, Failure, violation};
 use crate::codec::put_frame;
-use crate::execute::{CopyIn, CopyOut};
+use crate::execute::{CopyIn, CopyOut, beside_the_reactor};
 use crate::message::{BackendMessage, FrontendMessage, Severity};
 
 impl Connection {
@@ -19,7 +19,9 @@ impl Connection {
         self.out.flush().await?;
         loop {
             match self.hear_copy().await? {
-                FrontendMessage::CopyData(data) => copy.push(&data)?,
+                FrontendMessage::CopyData(data) => {
+                    beside_the_reactor(data.len() > BYTES_AT_ONCE, || copy.push(&data))?
+                }
                 FrontendMessage::CopyDone => break,
                 FrontendMessage::CopyFail(reason) => {
                     let message = format!("COPY from stdin failed: {reason}");
@@ -77,7 +79,7 @@ impl Connection {
         let mut sent = 0u64;
         loop {
             while let Some(row) = result.rows.next_row() {
-                let line = writer.row(row)?;
+                let line = beside_the_reactor(row.len() > BYTES_AT_ONCE, || writer.row(row))?;
                 put_frame(self.out.buffer(), b'd', |buf| buf.put_slice(line));
                 sent += 1;
                 if self.out.is_full() {

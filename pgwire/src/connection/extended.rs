@@ -9,8 +9,9 @@ use compiler::repr::Type;
 use compiler::{Error, SqlState};
 
 use super::rows::formats;
-use super::{Connection, Ended, Failure, violation};
+use super::{BYTES_AT_ONCE, Connection, Ended, Failure, violation};
 use crate::encode::{Format, decode_parameters};
+use crate::execute::beside_the_reactor;
 use crate::message::{BackendMessage, Bind, FrontendMessage, Target};
 use crate::session::{Answer, Portal, PortalKind, PortalState, Prepared, ResultRows};
 
@@ -48,7 +49,8 @@ impl Connection {
         if name.is_empty() {
             self.session.forget_statement("");
         }
-        let mut statements = self.session.parse(sql)?;
+        let is_long = sql.len() > BYTES_AT_ONCE;
+        let mut statements = beside_the_reactor(is_long, || self.session.parse(sql))?;
         if statements.len() > 1 {
             let message = "cannot insert multiple commands into a prepared statement";
             return Err(Error::new(SqlState::SYNTAX_ERROR, message));
@@ -58,7 +60,8 @@ impl Connection {
             None => None,
             Some(statement) => {
                 self.session.check_not_failed(&statement.node)?;
-                Some(self.session.compile(Arc::new(statement.node), hints)?)
+                let statement = Arc::new(statement.node);
+                Some(beside_the_reactor(is_long, || self.session.compile(statement, hints))?)
             }
         };
         self.session.keep(name, prepared)?;
@@ -90,7 +93,11 @@ impl Connection {
             let number = numbers.get(index).and_then(Option::as_deref);
             number.or(value.as_deref())
         });
-        let values = decode_parameters(types, &bind.parameter_formats, parameters, &self.session.settings())?;
+        let (formats_of, settings) = (&bind.parameter_formats, self.session.settings());
+        let bytes: usize = bind.parameters.iter().flatten().map(Bytes::len).sum();
+        let values = beside_the_reactor(bytes > BYTES_AT_ONCE, || {
+            decode_parameters(types, formats_of, parameters, &settings)
+        })?;
         let portal = Portal {
             prepared,
             values,

@@ -30,6 +30,9 @@ use crate::startup::{Opening, Startup, Version, negotiate};
 use inbox::{Inbound, Inbox};
 use outbox::{Disconnected, Outbox};
 
+/// Statements, parameters and rows of more bytes than this are read and written outside the reactor's threads.
+const BYTES_AT_ONCE: usize = 1 << 16;
+
 /// How long a client may take to say who it is, all packets together.
 const STARTUP: Duration = Duration::from_secs(60);
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use compiler::Error;
 use compiler::plan::OutputColumn;
 
-use super::{Connection, Failure};
+use super::{BYTES_AT_ONCE, Connection, Failure};
 use crate::encode::{Format, RowEncoder};
+use crate::execute::beside_the_reactor;
 use crate::message::{BackendMessage, Field};
 use crate::session::ResultRows;
 use crate::session::parameters::PORTAL_FILL;
@@ -44,7 +45,8 @@ impl Connection {
         let mut sent = 0;
         loop {
             while let Some(row) = result.rows.next_row() {
-                encoder.put_row(row, self.out.buffer())?;
+                let is_long = row.len() > BYTES_AT_ONCE;
+                beside_the_reactor(is_long, || encoder.put_row(row, self.out.buffer()))?;
                 sent += 1;
                 if limit == Some(sent) {
                     return Ok(Sent { rows: sent, suspended: true });

@@ -10,7 +10,8 @@ use compiler::repr::Row;
 use compiler::{Error, SqlState};
 
 use super::rows::formats;
-use super::{Connection, Ended, Failure};
+use super::{BYTES_AT_ONCE, Connection, Ended, Failure};
+use crate::execute::beside_the_reactor;
 use crate::message::BackendMessage;
 use crate::session::Answer;
 
@@ -26,23 +27,29 @@ impl Connection {
     }
 
     async fn run_text(&mut self, sql: &str) -> Result<(), Failure> {
-        let statements = self.session.parse(sql)?;
+        let is_long = sql.len() > BYTES_AT_ONCE;
+        let statements = beside_the_reactor(is_long, || self.session.parse(sql))?;
         if statements.is_empty() {
             self.out.put(BackendMessage::EmptyQueryResponse);
             return Ok(());
         }
         let last = statements.len() - 1;
         for (index, statement) in statements.into_iter().enumerate() {
-            self.run_statement(statement, index == last).await?;
+            self.run_statement(statement, is_long, index == last).await?;
         }
         Ok(())
     }
 
-    async fn run_statement(&mut self, statement: Spanned<Statement>, is_last: bool) -> Result<(), Failure> {
+    async fn run_statement(
+        &mut self,
+        statement: Spanned<Statement>,
+        is_long: bool,
+        is_last: bool,
+    ) -> Result<(), Failure> {
         let _timer = self.begin_statement();
         let statement = Arc::new(statement.node);
         self.session.check_not_failed(&statement)?;
-        let prepared = Arc::new(self.session.compile(statement, Vec::new())?);
+        let prepared = Arc::new(beside_the_reactor(is_long, || self.session.compile(statement, Vec::new()))?);
         if let number @ 1.. = prepared.compiled.parameters.len() {
             let message = format!("there is no parameter ${number}");
             return Err(Error::new(SqlState::UNDEFINED_PARAMETER, message).into());

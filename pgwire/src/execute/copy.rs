@@ -1,8 +1,8 @@
 //! COPY, between the formats and the engine.
 
+use std::slice;
 use std::sync::Arc;
 
-use bumpalo::Bump;
 use bytes::Bytes;
 use compiler::catalog::{Catalog, Item};
 use compiler::mir::CollectionId;
@@ -13,12 +13,10 @@ use compiler::{Error, SqlState};
 
 use super::target::Target;
 use super::transaction::check_room;
-use super::{Answer, Executor, Transaction, answer};
+use super::write::Incoming;
+use super::{Answer, Evaluation, Executor, Transaction, answer};
 use crate::copy::{self, CopyReader, CopyWriter};
 use crate::session::{Interrupt, ResultRows, RowSet};
-
-/// A COPY of more rows than this is checked and sequenced outside the reactor's threads.
-const ROWS_MANY: usize = 10_000;
 
 /// A COPY FROM that collects rows: they are committed as one transaction, or not at all.
 pub struct CopyIn {
@@ -40,6 +38,7 @@ struct Collector {
     rows: RowSet,
     /// The line that each row stood in.
     lines: Vec<u64>,
+    evaluation: Evaluation,
 }
 
 /// A COPY TO: the rows of a result, and how they are written.
@@ -73,7 +72,11 @@ impl Collector {
                 None => row.extend(default.bytes()),
             }
         }
-        Target::of(&self.catalog, self.table)?.check_row(row.bytes(), &self.settings)?;
+        Target::of(&self.catalog, self.table)?.check_row(
+            row.bytes(),
+            &self.settings,
+            &mut self.evaluation,
+        )?;
         check_room(self.rows.bytes() + row.bytes().len(), self.rows.len() + 1)?;
         self.rows.push(row.bytes());
         self.lines.push(line);
@@ -87,6 +90,7 @@ impl Executor {
         copy: &CopyFrom,
         settings: TextSettings,
         transaction: &Transaction,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<CopyIn, Error> {
         let catalog = self.catalog(transaction);
         let missing = || Error::new(SqlState::UNDEFINED_TABLE, "the table was dropped meanwhile");
@@ -100,8 +104,8 @@ impl Executor {
             columns: copy.columns.iter().map(column).collect(),
             settings: settings.clone(),
         };
-        let arena = Bump::new();
-        let defaults = copy.defaults.iter().map(|default| Ok(Row::pack([default.eval(&[], &arena)?])));
+        let mut evaluation = Evaluation::new(interrupt);
+        let defaults = copy.defaults.iter().map(|default| evaluation.values(slice::from_ref(default)));
         let defaults = defaults.collect::<Result<_, Error>>()?;
         let places = (0..item.columns().len()).map(|column| copy.columns.iter().position(|c| *c == column));
         Ok(CopyIn {
@@ -116,6 +120,7 @@ impl Executor {
                 rows: RowSet::default(),
                 lines: Vec::new(),
                 catalog,
+                evaluation,
             },
         })
     }
@@ -125,7 +130,7 @@ impl Executor {
         &self,
         copy: CopyIn,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<u64, Error> {
         let CopyIn { mut reader, mut collector, .. } = copy;
         reader.finish(&mut |line, cells| collector.collect(line, cells))?;
@@ -141,12 +146,8 @@ impl Executor {
         }
         let name = catalog.item(table).map_or("", |item| &item.name);
         let at = |row: usize| Some(copy::line_context(name, lines[row]));
-        let insert = self.insert_rows(table, &rows, None, &at, &settings, transaction);
-        if rows.len() > ROWS_MANY {
-            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(insert))?;
-        } else {
-            insert.await?;
-        }
+        let incoming = Incoming { rows: &rows, conflict: None, at: &at };
+        self.insert_rows(table, incoming, &settings, transaction, interrupt).await?;
         Ok(rows.len() as u64)
     }
 
@@ -156,7 +157,7 @@ impl Executor {
         (values, types): (&Row, &[Type]),
         settings: TextSettings,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<CopyOut, Error> {
         let result = match &copy.source {
             CopySource::Query(query) => {
@@ -179,7 +180,7 @@ impl Executor {
         parameters: (&Row, &[Type]),
         settings: &TextSettings,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<ResultRows, Error> {
         let (written, returning) = self.write(plan, parameters, settings, transaction, interrupt).await?;
         match answer(plan, written, returning) {

@@ -1,12 +1,14 @@
 //! Finishing: what happens to a result's rows after they were read. They are sorted, skipped, cut and projected, packed.
 
-use bumpalo::Bump;
+use std::slice;
+
 use compiler::plan::Finishing;
 use compiler::repr::row::{self, Datums};
-use compiler::repr::{Datum, encode_sort_key};
+use compiler::repr::{Arena, Datum, encode_sort_key};
 use compiler::scalar::ScalarExpr;
 use compiler::{Error, SqlState};
 
+use super::Evaluation;
 use crate::session::RowSet;
 
 /// A finishing with the values of its expressions.
@@ -17,14 +19,14 @@ pub struct Cut {
 }
 
 impl Cut {
-    pub fn of(finishing: &Finishing) -> Result<Cut, Error> {
+    pub fn of(finishing: &Finishing, evaluation: &mut Evaluation) -> Result<Cut, Error> {
         let negative = |clause: &str, code| Error::new(code, format!("{clause} must not be negative"));
-        let offset = match count(finishing.offset.as_ref())? {
+        let offset = match count(finishing.offset.as_ref(), evaluation)? {
             Some(n) => usize::try_from(n)
                 .map_err(|_| negative("OFFSET", SqlState::INVALID_ROW_COUNT_IN_OFFSET_CLAUSE))?,
             None => 0,
         };
-        let limit = match count(finishing.limit.as_ref())? {
+        let limit = match count(finishing.limit.as_ref(), evaluation)? {
             Some(n) => Some(
                 usize::try_from(n)
                     .map_err(|_| negative("LIMIT", SqlState::INVALID_ROW_COUNT_IN_LIMIT_CLAUSE))?,
@@ -47,10 +49,9 @@ impl Cut {
 }
 
 /// An int8 of literals; NULL means that the clause is not there.
-fn count(expr: Option<&ScalarExpr>) -> Result<Option<i64>, Error> {
+fn count(expr: Option<&ScalarExpr>, evaluation: &mut Evaluation) -> Result<Option<i64>, Error> {
     let Some(expr) = expr else { return Ok(None) };
-    let arena = Bump::new();
-    match expr.eval(&[], &arena)? {
+    match evaluation.values(slice::from_ref(expr))?.unpack()[0] {
         Datum::Int(count) => Ok(Some(count)),
         _ => Ok(None),
     }
@@ -80,7 +81,7 @@ fn projects_nothing(rows: &RowSet, finishing: &Finishing) -> bool {
 /// The numbers of the rows that stand in `range` once sorted. Equal rows keep the order in which they came.
 fn sorted(rows: &RowSet, finishing: &Finishing, range: std::ops::Range<usize>) -> Result<Vec<usize>, Error> {
     let mut keys = RowSet::default();
-    let mut arena = Bump::new();
+    let mut arena = Arena::default();
     for row in rows.iter() {
         arena.reset();
         sort_key(row, finishing, &arena, keys.bytes_mut())?;
@@ -98,7 +99,7 @@ fn sorted(rows: &RowSet, finishing: &Finishing, range: std::ops::Range<usize>) -
     Ok(indexes.split_off(range.start.min(indexes.len())))
 }
 
-fn sort_key(row: &[u8], finishing: &Finishing, arena: &Bump, out: &mut Vec<u8>) -> Result<(), Error> {
+fn sort_key(row: &[u8], finishing: &Finishing, arena: &Arena, out: &mut Vec<u8>) -> Result<(), Error> {
     let datums: Vec<Datum<'_>> = Datums::new(row).collect();
     for key in &finishing.order {
         encode_sort_key(eval(&key.expr, &datums, arena)?, key.desc, key.nulls_first, out);
@@ -107,7 +108,7 @@ fn sort_key(row: &[u8], finishing: &Finishing, arena: &Bump, out: &mut Vec<u8>) 
 }
 
 /// Evaluates with lifetimes that the row, the expression and the arena share for a moment.
-fn eval<'a>(expr: &'a ScalarExpr, row: &[Datum<'a>], arena: &'a Bump) -> Result<Datum<'a>, Error> {
+fn eval<'a>(expr: &'a ScalarExpr, row: &[Datum<'a>], arena: &'a Arena) -> Result<Datum<'a>, Error> {
     Ok(expr.eval(row, arena)?)
 }
 
@@ -133,13 +134,17 @@ mod tests {
 
     use super::*;
 
+    fn cut(finishing: &Finishing) -> Result<Cut, Error> {
+        Cut::of(finishing, &mut Evaluation::new(&Default::default()))
+    }
+
     fn finished(finishing: &Finishing) -> Vec<Vec<String>> {
         let mut rows = RowSet::default();
         for (a, b) in [(3, Some("x")), (1, None), (2, Some("y")), (1, Some("z"))] {
             let b = b.map_or(Datum::Null, Datum::Text);
             rows.push(Row::pack([Datum::Int(a), b]).bytes());
         }
-        let rows = finish(rows, finishing, &Cut::of(finishing).unwrap()).unwrap();
+        let rows = finish(rows, finishing, &cut(finishing).unwrap()).unwrap();
         rows.iter().map(|row| Datums::new(row).map(|datum| format!("{datum:?}")).collect()).collect()
     }
 
@@ -170,6 +175,6 @@ mod tests {
             Finishing { limit: count(9), offset: count(9), project: vec![0, 1], ..Default::default() };
         assert!(finished(&finishing).is_empty());
         let negative = Finishing { limit: count(-1), ..Default::default() };
-        assert_eq!(Cut::of(&negative).err().unwrap().to_string(), "2201W: LIMIT must not be negative");
+        assert_eq!(cut(&negative).err().unwrap().to_string(), "2201W: LIMIT must not be negative");
     }
 }

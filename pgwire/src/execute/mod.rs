@@ -5,6 +5,7 @@
 //! one timestamp.
 
 mod copy;
+mod evaluation;
 mod finish;
 mod point;
 mod query;
@@ -34,6 +35,7 @@ use transaction::CatalogChanges;
 use write::Written;
 
 pub use copy::{CopyIn, CopyOut};
+pub use evaluation::{Evaluation, beside_the_reactor};
 pub use point::Point;
 pub use subscription::Subscription;
 pub use transaction::{Mark, Transaction};
@@ -104,8 +106,10 @@ impl Executor {
         types: &[Type],
         context: &Context,
         catalog: &Catalog,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<Row, Error> {
-        compiler::compile_arguments(args, types, catalog, context)
+        let args = compiler::compile_arguments(args, types, catalog, context)?;
+        Evaluation::new(interrupt).values(&args)
     }
 }
 
@@ -180,7 +184,7 @@ impl Executor {
         &self,
         plan: &Plan,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<(), Error> {
         let tables: Vec<CollectionId> = match plan {
             Plan::Insert(insert) => vec![insert.table],
@@ -208,14 +212,14 @@ impl Executor {
         values: &Row,
         settings: TextSettings,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<Answer, Error> {
         let types = &prepared.compiled.parameters[..];
         if transaction.is_empty()
             && let Some(point) =
                 prepared.point.get_or_init(|| Point::of(&prepared.compiled.plan, &self.engine))
             && let Some(columns) = &prepared.columns
-            && let Some(rows) = point.read(values, types)?
+            && let Some(rows) = point.read(values, types, interrupt)?
         {
             return Ok(Answer::Rows(result(rows, Arc::clone(columns), Tag::Counted("SELECT"))));
         }
@@ -236,7 +240,7 @@ impl Executor {
             }
             Plan::CopyFrom(copy) => {
                 transaction.only_ddl = false;
-                Ok(Answer::CopyIn(Box::new(self.copy_from(copy, settings, transaction)?)))
+                Ok(Answer::CopyIn(Box::new(self.copy_from(copy, settings, transaction, interrupt)?)))
             }
             Plan::CopyTo(copy) => {
                 let parameters = (values, types);
@@ -256,7 +260,7 @@ impl Executor {
         values: &Row,
         types: &[Type],
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<ResultRows, Error> {
         match plan {
             Plan::Query(query) => self.open_query(query, (values, types), transaction, interrupt).await,
@@ -273,7 +277,7 @@ impl Executor {
         query: &Query,
         (values, types): (&Row, &[Type]),
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<ResultRows, Error> {
         let rows = self.rows(query, values, types, transaction, interrupt).await?;
         Ok(result(rows, Arc::from(&query.columns[..]), Tag::Counted("SELECT")))
@@ -284,7 +288,7 @@ impl Executor {
         subscribe: &Subscribe,
         (values, types): (&Row, &[Type]),
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<ResultRows, Error> {
         let bound = Plan::Subscribe(subscribe.clone());
         let bound = if types.is_empty() { bound } else { bound.bind_parameters(values, types) };
@@ -302,7 +306,7 @@ impl Executor {
         parameters: (&Row, &[Type]),
         settings: &TextSettings,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<(Written, Option<&'p Returning>), Error> {
         transaction.only_ddl = false;
         let bound;
@@ -335,7 +339,7 @@ impl Executor {
         change: &CatalogChange,
         settings: &TextSettings,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<Answer, Error> {
         for check in &change.checks {
             self.settle(&check.query, transaction).await;

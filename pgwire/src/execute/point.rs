@@ -6,17 +6,17 @@
 
 use std::sync::Arc;
 
-use bumpalo::Bump;
 use compiler::Error;
 use compiler::lir::Layout;
 use compiler::mir::predicate::as_equality;
 use compiler::plan::{Access, FastPath, Plan, Query, Source};
 use compiler::repr::{Datum, Row, RowBuf, Type};
-use compiler::scalar::{Mfp, MfpPlan, ScalarExpr, Scratch};
+use compiler::scalar::{Mfp, MfpPlan, ScalarExpr};
 use dataflow::Engine;
 use dataflow::coordinator::fragments::Readable;
 
-use crate::session::RowSet;
+use super::Evaluation;
+use crate::session::{Interrupt, RowSet};
 
 /// A lookup that is ready to be made.
 pub struct Point {
@@ -53,36 +53,47 @@ impl Point {
     }
 
     /// The rows under the key that the parameters make; `None` if they cannot be had at once.
-    pub fn read(&self, values: &Row, types: &[Type]) -> Result<Option<RowSet>, Error> {
+    pub fn read(
+        &self,
+        values: &Row,
+        types: &[Type],
+        interrupt: &Arc<Interrupt>,
+    ) -> Result<Option<RowSet>, Error> {
+        let mut evaluation = Evaluation::new(interrupt);
         let mut rows = RowSet::default();
-        let Some(key) = self.key(values, types)? else { return Ok(Some(rows)) };
-        let (mut scratch, mut row, mut failed) = (Scratch::default(), RowBuf::default(), None);
-        let read = self.readable.point(&key, &mut |value, diff| {
-            row.clear();
-            match self.plan.evaluate_parts(&[&key, value], &mut scratch, &mut row) {
-                Ok(true) => (0..diff).for_each(|_| rows.push(row.bytes())),
-                Ok(false) => {}
-                Err(error) => failed = Some(error),
-            }
+        let Some(key) = self.key(values, types, &mut evaluation)? else { return Ok(Some(rows)) };
+        let (mut row, mut failed) = (RowBuf::default(), None);
+        let read = self.readable.point(&key, &mut |value, diff| match evaluation.pass(
+            &self.plan,
+            &[&key, value],
+            &mut row,
+        ) {
+            Ok(true) => (0..diff).for_each(|_| rows.push(row.bytes())),
+            Ok(false) => {}
+            Err(error) => failed = Some(error),
         })?;
         match failed {
-            Some(error) => Err(error.into()),
+            Some(error) => Err(error),
             None => Ok(read.then_some(rows)),
         }
     }
 
     /// `None` if a part is NULL, which equals nothing.
-    fn key(&self, values: &Row, types: &[Type]) -> Result<Option<Vec<u8>>, Error> {
+    fn key(
+        &self,
+        values: &Row,
+        types: &[Type],
+        evaluation: &mut Evaluation,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let datums = values.unpack();
-        let arena = Bump::new();
         let mut bytes = Vec::with_capacity(16);
         for (place, expr) in self.key.iter().enumerate() {
-            let substituted;
+            let value;
             let datum = match expr {
                 ScalarExpr::Parameter(index, _) => datums[*index],
                 expr => {
-                    substituted = bind(expr, &datums, types);
-                    substituted.eval(&[], &arena)?
+                    value = evaluation.values(&[bind(expr, &datums, types)])?;
+                    value.unpack()[0]
                 }
             };
             match datum {

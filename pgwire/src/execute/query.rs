@@ -7,14 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use bumpalo::Bump;
 use compiler::catalog::{Arrangement, Catalog};
 use compiler::interpret;
 use compiler::lir::{Body, Dataflow, FragmentIndex, Layout, Node, NodeId, Op};
 use compiler::mir::{CollectionId, Rel};
 use compiler::plan::{Access, FastPath, Query, Sorted, Source};
 use compiler::repr::{Datum, Row, RowBuf, Type};
-use compiler::scalar::{MfpPlan, ScalarExpr, Scratch};
+use compiler::scalar::{MfpPlan, ScalarExpr};
 use compiler::{Error, SqlState};
 use dataflow::contents::Range;
 use dataflow::coordinator::fragments::Readable;
@@ -23,6 +22,7 @@ use dataflow::reads::Read;
 use dataflow::storage::{Diff, Updates};
 use dataflow::tables::key_length;
 
+use super::evaluation::{Evaluation, beside_the_reactor};
 use super::finish::{Cut, finish};
 use super::transaction::{Record, Visit};
 use super::{Executor, Transaction, rewrite};
@@ -30,6 +30,9 @@ use crate::session::{Interrupt, RowSet};
 
 /// After every so many rows a long read asks whether it should stop.
 const ROWS_PER_CHECK: usize = 4096;
+
+/// Rows of more bytes than this are finished outside the reactor's threads, however few they are.
+const BYTES_AT_ONCE: usize = 1 << 18;
 
 impl Executor {
     /// All rows of a query, finished.
@@ -39,7 +42,7 @@ impl Executor {
         values: &Row,
         types: &[Type],
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<RowSet, Error> {
         let bound;
         let query = if types.is_empty() {
@@ -48,7 +51,7 @@ impl Executor {
             bound = query.bind_parameters(values, types);
             &bound
         };
-        let cut = Cut::of(&query.finishing)?;
+        let cut = Cut::of(&query.finishing, &mut Evaluation::new(interrupt))?;
         let first = cut.needed();
         let needed = first.filter(|_| query.finishing.order.is_empty());
         let rows = match &query.source {
@@ -62,18 +65,19 @@ impl Executor {
                 self.run(dataflow, needed, interrupt).await?
             }
         };
-        beside_the_reactor(rows.len(), || finish(rows, &query.finishing, &cut))
+        let is_long = rows.len() > ROWS_PER_CHECK || rows.bytes() > BYTES_AT_ONCE;
+        beside_the_reactor(is_long, || finish(rows, &query.finishing, &cut))
     }
 
     async fn run(
         &self,
         dataflow: Dataflow,
         needed: Option<usize>,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<RowSet, Error> {
         let rows = self.updates(dataflow, interrupt).await?;
         let mut gather = Gather::new(needed, interrupt);
-        beside_the_reactor(rows.len(), || {
+        beside_the_reactor(rows.len() > ROWS_PER_CHECK, || {
             for (row, _, diff) in rows.iter() {
                 if gather.push(row, diff).is_break() {
                     break;
@@ -84,7 +88,7 @@ impl Executor {
     }
 
     /// What a dataflow gives that runs once.
-    async fn updates(&self, dataflow: Dataflow, interrupt: &Interrupt) -> Result<Updates, Error> {
+    async fn updates(&self, dataflow: Dataflow, interrupt: &Arc<Interrupt>) -> Result<Updates, Error> {
         tokio::select! {
             biased;
             error = interrupt.stopped() => Err(error),
@@ -99,13 +103,18 @@ impl Executor {
         first: Option<usize>,
         needed: Option<usize>,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<RowSet, Error> {
-        let Some(range) = range(path)? else { return Ok(RowSet::default()) };
+        let mut evaluation = Evaluation::new(interrupt);
+        let Some(range) = range(path, &mut evaluation)? else { return Ok(RowSet::default()) };
+        let is_long = is_long(&range);
+        if is_long {
+            evaluation = Evaluation::beside_the_reactor(interrupt);
+        }
         let catalog = self.catalog(transaction);
         let touched = self.touched(&catalog, &BTreeSet::from([path.relation]), transaction);
         let mut gather = Gather::new(needed, interrupt);
-        let mut through = Through::new(path.mfp.plan(), &mut gather);
+        let mut through = Through::new(path.mfp.plan(), &mut gather, evaluation);
         if !touched && let Some((sorted, first)) = path.sorted.zip(first) {
             self.stored_first(path, &range, sorted, first, interrupt, &mut through).await?;
         } else if !touched {
@@ -123,7 +132,9 @@ impl Executor {
                 self.stored(path, &range, interrupt, &mut copy).await?;
             }
             let mut visit = |key: &[u8], value: &[u8], diff: Diff| through.push(key, value, diff);
-            transaction.see(&catalog, path.relation, &path.identity, &range, stored, &mut visit)?;
+            beside_the_reactor(is_long, || {
+                transaction.see(&catalog, path.relation, &path.identity, &range, stored, &mut visit)
+            })?;
         } else {
             let mut visit = |key: &[u8], value: &[u8], diff: Diff| through.push(key, value, diff);
             let arrangement = Arrangement { identity: path.identity.clone(), layout: path.layout.clone() };
@@ -151,12 +162,14 @@ impl Executor {
     ) -> Result<(), Error> {
         let dataflow = self.with_own_changes(&arranged(catalog, item, arrangement)?, transaction)?;
         let records = self.engine.run(dataflow, None, RESULT_BYTES_MAX).await?;
-        for (record, _, diff) in records.iter() {
-            let (key, value) = record.split_at(key_length(record, arrangement.layout.key));
-            if range.contains(key) && visit(key, value, diff).is_break() {
-                break;
+        beside_the_reactor(is_long(range), || {
+            for (record, _, diff) in records.iter() {
+                let (key, value) = record.split_at(key_length(record, arrangement.layout.key));
+                if range.contains(key) && visit(key, value, diff).is_break() {
+                    break;
+                }
             }
-        }
+        });
         Ok(())
     }
 
@@ -165,7 +178,7 @@ impl Executor {
         &self,
         path: &FastPath,
         range: &Range,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
         visit: Visit<'_>,
     ) -> Result<(), Error> {
         let readable = self.readable(path)?;
@@ -178,10 +191,7 @@ impl Executor {
             return Ok(());
         }
         let read = self.complete(readable, interrupt).await?;
-        match range {
-            Range::Keys(_) => read.visit(0, range, visit)?,
-            Range::Between { .. } => tokio::task::block_in_place(|| read.visit(0, range, visit))?,
-        }
+        beside_the_reactor(is_long(range), || read.visit(0, range, visit))?;
         self.remote(path, &read, range, visit).await
     }
 
@@ -193,7 +203,7 @@ impl Executor {
         range: &Range,
         sorted: Sorted,
         first: usize,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
         through: &mut Through<'_, '_>,
     ) -> Result<(), Error> {
         let read = self.complete(self.readable(path)?, interrupt).await?;
@@ -223,7 +233,7 @@ impl Executor {
     }
 
     /// A read that has all that was acknowledged.
-    async fn complete(&self, readable: Arc<Readable>, interrupt: &Interrupt) -> Result<Read, Error> {
+    async fn complete(&self, readable: Arc<Readable>, interrupt: &Arc<Interrupt>) -> Result<Read, Error> {
         let read = self.engine.read(vec![readable]);
         tokio::select! {
             biased;
@@ -241,12 +251,15 @@ impl Executor {
         range: &Range,
         visit: Visit<'_>,
     ) -> Result<(), Error> {
-        for (record, diff) in read.remote(0, range).await? {
-            let (key, value) = record.split_at(key_length(&record, path.layout.key));
-            if visit(key, value, diff).is_break() {
-                break;
+        let records = read.remote(0, range).await?;
+        beside_the_reactor(is_long(range), || {
+            for (record, diff) in &records {
+                let (key, value) = record.split_at(key_length(record, path.layout.key));
+                if visit(key, value, *diff).is_break() {
+                    break;
+                }
             }
-        }
+        });
         Ok(())
     }
 
@@ -299,12 +312,15 @@ fn interpreted(
     rel: &Rel,
     contents: &compiler::mir::Contents,
     needed: Option<usize>,
-    interrupt: &Interrupt,
+    interrupt: &Arc<Interrupt>,
 ) -> Result<RowSet, Error> {
-    let limits = interpret::Limits { bytes_max: INTERPRETED_BYTES_MAX, check: &|| interrupt.check() };
-    beside_the_reactor(rel.rows_max().unwrap_or(usize::MAX), || {
+    let rows = Evaluation::new(interrupt).run(|scratch| {
+        let arena = scratch.arena_mut();
+        Ok::<_, Error>(interpret::evaluate_within(rel, contents, INTERPRETED_BYTES_MAX, arena)??)
+    })?;
+    beside_the_reactor(rows.len() > ROWS_PER_CHECK, || {
         let mut gather = Gather::new(needed, interrupt);
-        for (row, diff) in interpret::evaluate_within(rel, contents, &limits)? {
+        for (row, diff) in rows {
             if gather.push(row.bytes(), diff).is_break() {
                 break;
             }
@@ -313,9 +329,12 @@ fn interpreted(
     })
 }
 
-/// Does what takes as long as there are rows: where they are many, so that the reactor's thread serves others meanwhile.
-fn beside_the_reactor<T>(rows: usize, work: impl FnOnce() -> T) -> T {
-    if rows > ROWS_PER_CHECK { tokio::task::block_in_place(work) } else { work() }
+/// Whether visiting a range is more than a look here and there.
+fn is_long(range: &Range) -> bool {
+    match range {
+        Range::Keys(keys) => keys.len() > ROWS_PER_CHECK,
+        Range::Between { .. } => true,
+    }
 }
 
 /// The records of an item's arrangement, as a dataflow of its own: over collections that the transaction has changed.
@@ -330,18 +349,20 @@ fn arranged(catalog: &Catalog, item: CollectionId, arrangement: &Arrangement) ->
 }
 
 /// Which keys are read; `None` when no key can be found.
-pub(super) fn range(path: &FastPath) -> Result<Option<Range>, Error> {
+pub(super) fn range(path: &FastPath, evaluation: &mut Evaluation) -> Result<Option<Range>, Error> {
     let layout = &path.layout;
     Ok(match &path.access {
         Access::Scan => Some(Range::ALL),
         Access::Lookup(keys) => {
             let mut found = BTreeSet::new();
             for key in keys {
-                found.extend(key_bytes(key, layout, 0)?);
+                found.extend(key_bytes(key, layout, 0, evaluation)?);
             }
             (!found.is_empty()).then(|| Range::Keys(found.into_iter().collect()))
         }
-        Access::Range { prefix, lower, upper } => between(layout, prefix, lower.as_ref(), upper.as_ref())?,
+        Access::Range { prefix, lower, upper } => {
+            between(layout, prefix, lower.as_ref(), upper.as_ref(), evaluation)?
+        }
     })
 }
 
@@ -356,11 +377,13 @@ fn between(
     prefix: &[ScalarExpr],
     lower: Option<&(ScalarExpr, bool)>,
     upper: Option<&(ScalarExpr, bool)>,
+    evaluation: &mut Evaluation,
 ) -> Result<Option<Range>, Error> {
     let place = prefix.len();
-    let Some(prefix) = key_bytes(prefix, layout, 0)? else { return Ok(None) };
-    let bound = |expr: &ScalarExpr| -> Result<Option<Vec<u8>>, Error> {
-        let Some(value) = key_bytes(std::slice::from_ref(expr), layout, place)? else { return Ok(None) };
+    let Some(prefix) = key_bytes(prefix, layout, 0, evaluation)? else { return Ok(None) };
+    let mut bound = |expr: &ScalarExpr| -> Result<Option<Vec<u8>>, Error> {
+        let value = key_bytes(std::slice::from_ref(expr), layout, place, evaluation)?;
+        let Some(value) = value else { return Ok(None) };
         Ok(Some([&prefix[..], &value].concat()))
     };
     let mut from = prefix.clone();
@@ -383,11 +406,16 @@ fn between(
 }
 
 /// These values as a key has them from `place` on; `None` if one is NULL, which equals nothing.
-fn key_bytes(exprs: &[ScalarExpr], layout: &Layout, place: usize) -> Result<Option<Vec<u8>>, Error> {
-    let arena = Bump::new();
+fn key_bytes(
+    exprs: &[ScalarExpr],
+    layout: &Layout,
+    place: usize,
+    evaluation: &mut Evaluation,
+) -> Result<Option<Vec<u8>>, Error> {
+    let values = evaluation.values(exprs)?;
     let mut bytes = Vec::new();
-    for (offset, expr) in exprs.iter().enumerate() {
-        match expr.eval(&[], &arena)? {
+    for (offset, value) in values.iter().enumerate() {
+        match value {
             Datum::Null => return Ok(None),
             datum => layout.encode_key(place + offset, datum, &mut bytes),
         }
@@ -398,15 +426,15 @@ fn key_bytes(exprs: &[ScalarExpr], layout: &Layout, place: usize) -> Result<Opti
 /// Records on their way through a plan.
 pub(super) struct Through<'g, 'i> {
     plan: MfpPlan,
-    scratch: Scratch,
+    evaluation: Evaluation,
     row: RowBuf,
     gather: &'g mut Gather<'i>,
     failed: Option<Error>,
 }
 
 impl<'g, 'i> Through<'g, 'i> {
-    pub(super) fn new(plan: MfpPlan, gather: &'g mut Gather<'i>) -> Through<'g, 'i> {
-        Through { plan, scratch: Scratch::default(), row: RowBuf::default(), gather, failed: None }
+    pub(super) fn new(plan: MfpPlan, gather: &'g mut Gather<'i>, evaluation: Evaluation) -> Through<'g, 'i> {
+        Through { plan, evaluation, row: RowBuf::default(), gather, failed: None }
     }
 
     /// How many rows there are already.
@@ -415,12 +443,11 @@ impl<'g, 'i> Through<'g, 'i> {
     }
 
     pub(super) fn push(&mut self, key: &[u8], value: &[u8], diff: Diff) -> ControlFlow<()> {
-        self.row.clear();
-        match self.plan.evaluate_parts(&[key, value], &mut self.scratch, &mut self.row) {
+        match self.evaluation.pass(&self.plan, &[key, value], &mut self.row) {
             Ok(true) => self.gather.push(self.row.bytes(), diff),
             Ok(false) => self.gather.look(),
             Err(error) => {
-                self.failed = Some(error.into());
+                self.failed = Some(error);
                 ControlFlow::Break(())
             }
         }

@@ -4,9 +4,10 @@
 //! again.
 
 use std::pin::pin;
+use std::slice;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bumpalo::Bump;
 use compiler::plan::{Finishing, Shape, Subscribe};
 use compiler::repr::{Datum, RowBuf, row};
 use compiler::scalar::ScalarExpr;
@@ -16,7 +17,7 @@ use dataflow::storage::Timestamp;
 use dataflow::{Reads, Running};
 
 use super::finish::Cut;
-use super::{Executor, Transaction};
+use super::{Evaluation, Executor, Transaction};
 use crate::session::{Interrupt, RowSet};
 
 /// The updates of a collection as rows.
@@ -44,11 +45,12 @@ impl Executor {
         &self,
         subscribe: &Subscribe,
         transaction: &Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<Subscription, Error> {
-        let as_of = time("AS OF", subscribe.as_of.as_ref())?;
-        let up_to = time("UP TO", subscribe.up_to.as_ref())?;
-        let left = limit(subscribe.limit.as_ref())?;
+        let mut evaluation = Evaluation::new(interrupt);
+        let as_of = time("AS OF", subscribe.as_of.as_ref(), &mut evaluation)?;
+        let up_to = time("UP TO", subscribe.up_to.as_ref(), &mut evaluation)?;
+        let left = limit(subscribe.limit.as_ref(), &mut evaluation)?;
         if self.touched(&self.catalog(transaction), &subscribe.depends_on, transaction) {
             let message = "SUBSCRIBE cannot read what its transaction has changed";
             return Err(Error::unsupported(message).hint("Commit first."));
@@ -82,17 +84,20 @@ const CURE: &str = "The subscription has ended. Subscribe again when the row tha
                     fail, for example by CASE.";
 
 /// How many rows are wanted; None: all.
-fn limit(expr: Option<&ScalarExpr>) -> Result<Option<usize>, Error> {
+fn limit(expr: Option<&ScalarExpr>, evaluation: &mut Evaluation) -> Result<Option<usize>, Error> {
     let finishing = Finishing { limit: expr.cloned(), ..Finishing::default() };
-    Ok(Cut::of(&finishing)?.needed())
+    Ok(Cut::of(&finishing, evaluation)?.needed())
 }
 
 /// Microseconds since the Unix epoch.
-fn time(clause: &str, expr: Option<&ScalarExpr>) -> Result<Option<Timestamp>, Error> {
+fn time(
+    clause: &str,
+    expr: Option<&ScalarExpr>,
+    evaluation: &mut Evaluation,
+) -> Result<Option<Timestamp>, Error> {
     let Some(expr) = expr else { return Ok(None) };
-    let arena = Bump::new();
     let invalid = |message| Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
-    match expr.eval(&[], &arena)? {
+    match evaluation.values(slice::from_ref(expr))?.unpack()[0] {
         Datum::Int(time) => match Timestamp::try_from(time) {
             Ok(time) => Ok(Some(time)),
             Err(_) => invalid(format!("{clause} must not be negative")),

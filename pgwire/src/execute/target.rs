@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use bumpalo::Bump;
 use compiler::catalog::{Arrangement, Catalog, Column, Item, Kind};
 use compiler::error::About;
 use compiler::mir::CollectionId;
@@ -12,6 +11,8 @@ use compiler::repr::row::{Datums, ROW_BYTES_MAX};
 use compiler::repr::text::{self, TextSettings};
 use compiler::scalar::{EvalError, ScalarExpr};
 use compiler::{Error, SqlState};
+
+use super::Evaluation;
 
 /// A table or stream that is written to.
 pub struct Target<'c> {
@@ -33,7 +34,12 @@ impl<'c> Target<'c> {
     }
 
     /// Refuses NULL where none may be, values that could not be computed, and rows that are too large.
-    pub fn check_row(&self, row: &[u8], settings: &TextSettings) -> Result<(), Error> {
+    pub fn check_row(
+        &self,
+        row: &[u8],
+        settings: &TextSettings,
+        evaluation: &mut Evaluation,
+    ) -> Result<(), Error> {
         if row.len() > ROW_BYTES_MAX {
             return Err(EvalError::row_too_large().into());
         }
@@ -46,7 +52,7 @@ impl<'c> Target<'c> {
         }
         match &self.item.bound.checks[..] {
             [] => Ok(()),
-            checks => self.check_conditions(checks, row, settings),
+            checks => self.check_conditions(checks, row, settings, evaluation),
         }
     }
 
@@ -56,11 +62,11 @@ impl<'c> Target<'c> {
         conditions: &[ScalarExpr],
         row: &[u8],
         settings: &TextSettings,
+        evaluation: &mut Evaluation,
     ) -> Result<(), Error> {
         let Kind::Table(table) = &self.item.kind else { return Ok(()) };
-        let (arena, datums) = (Bump::new(), Datums::new(row).collect::<Vec<_>>());
         for (check, condition) in table.checks.iter().zip(conditions) {
-            if condition.eval(&datums, &arena)? == Datum::Bool(false) {
+            if !holds(condition, row, evaluation)? {
                 let (table, constraint) = (&self.item.name, &check.name);
                 let message =
                     format!("new row for relation \"{table}\" violates check constraint \"{constraint}\"");
@@ -134,6 +140,16 @@ impl<'c> Target<'c> {
         });
         keys.collect()
     }
+}
+
+/// Whether a condition is true of a row, or nobody knows.
+fn holds(condition: &ScalarExpr, row: &[u8], evaluation: &mut Evaluation) -> Result<bool, Error> {
+    evaluation.run(|scratch| {
+        scratch.arena_mut().reset();
+        let (arena, datums) = (scratch.arena(), Datums::new(row).collect::<Vec<_>>());
+        arena.work(row.len())?;
+        condition.eval(&datums, arena).map(|value| value != Datum::Bool(false))
+    })
 }
 
 /// The unique constraints of a table, and which rows have which keys.

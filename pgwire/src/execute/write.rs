@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use compiler::catalog::{Arrangement, Catalog, Kind};
@@ -16,11 +17,12 @@ use compiler::plan::{
 use compiler::repr::row::{self, Datums};
 use compiler::repr::text::TextSettings;
 use compiler::repr::{Datum, Row, RowBuf};
-use compiler::scalar::{Mfp, ScalarExpr, Scratch};
+use compiler::scalar::{Mfp, ScalarExpr};
 use compiler::{Error, SqlState};
 use dataflow::contents::Range;
 use dataflow::storage::Diff;
 
+use super::evaluation::{Evaluation, beside_the_reactor};
 use super::finish::{Cut, finish};
 use super::query::{self, Gather, Through};
 use super::target::{Keys, Target};
@@ -31,6 +33,17 @@ use crate::session::{Interrupt, RowSet};
 /// How long a transaction waits for a table while it has another one locked that could be waited for in turn.
 const DEADLOCK: Duration = Duration::from_secs(1);
 
+/// More rows than this are checked and sequenced outside the reactor's threads.
+const ROWS_MANY: usize = 10_000;
+
+/// Rows that are to be inserted.
+pub(super) struct Incoming<'r> {
+    pub rows: &'r RowSet,
+    pub conflict: Option<&'r OnConflict>,
+    /// Where a row comes from, for errors.
+    pub at: &'r (dyn Fn(usize) -> Option<String> + Sync),
+}
+
 /// What a statement did.
 pub(super) struct Written {
     pub count: u64,
@@ -39,8 +52,12 @@ pub(super) struct Written {
 
 impl Written {
     /// These rows were written, or stand where they would have been; RETURNING is asked of each.
-    fn of(rows: &RowSet, returning: Option<&Returning>) -> Result<Written, Error> {
-        let returned = returning.map(|returning| returned(rows, returning)).transpose()?;
+    fn of(
+        rows: &RowSet,
+        returning: Option<&Returning>,
+        interrupt: &Arc<Interrupt>,
+    ) -> Result<Written, Error> {
+        let returned = returning.map(|returning| returned(rows, returning, interrupt)).transpose()?;
         Ok(Written { count: rows.len() as u64, returned })
     }
 }
@@ -52,7 +69,7 @@ impl Executor {
         &self,
         table: CollectionId,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<(), Error> {
         let is_table =
             self.catalog(transaction).item(table).is_some_and(|item| matches!(item.kind, Kind::Table(_)));
@@ -99,33 +116,33 @@ impl Executor {
         insert: &Insert,
         settings: &TextSettings,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<Written, Error> {
         self.lock(insert.table, transaction, interrupt).await?;
         self.settle(&insert.source, transaction).await;
         let rows = self.rows(&insert.source, &Row::default(), &[], transaction, interrupt).await?;
         let conflict = insert.on_conflict.as_ref();
-        let stored =
-            self.insert_rows(insert.table, &rows, conflict, &|_| None, settings, transaction).await?;
-        Written::of(&stored, insert.returning.as_ref())
+        let incoming = Incoming { rows: &rows, conflict, at: &|_| None };
+        let stored = self.insert_rows(insert.table, incoming, settings, transaction, interrupt).await?;
+        Written::of(&stored, insert.returning.as_ref(), interrupt)
     }
 
-    /// Inserts rows of the table; returns those that are stored for them. `at` says where a row comes from, for errors.
+    /// Inserts rows of the table; returns those that are stored for them.
     pub(super) async fn insert_rows(
         &self,
         table: CollectionId,
-        rows: &RowSet,
-        conflict: Option<&OnConflict>,
-        at: &(dyn Fn(usize) -> Option<String> + Sync),
+        Incoming { rows, conflict, at }: Incoming<'_>,
         settings: &TextSettings,
         transaction: &mut Transaction,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<RowSet, Error> {
         let catalog = self.catalog(transaction);
         let target = Target::of(&catalog, table)?;
         transaction.check_room(rows.len(), rows.bytes())?;
-        for row in rows.iter() {
-            target.check_row(row, settings)?;
-        }
+        let mut evaluation = Evaluation::new(interrupt);
+        beside_the_reactor(rows.len() > ROWS_MANY, || {
+            rows.iter().try_for_each(|row| target.check_row(row, settings, &mut evaluation))
+        })?;
         let keys = self.keys(&target, &catalog, rows.iter(), transaction).await?;
         let mut inserting = Inserting {
             target,
@@ -134,15 +151,18 @@ impl Executor {
             settings,
             changes: Changes::default(),
             stored: RowSet::default(),
+            evaluation,
         };
-        for (index, row) in rows.iter().enumerate() {
-            inserting.insert(row).map_err(|error| match at(index) {
-                Some(context) => error.context(context),
-                None => error,
-            })?;
-        }
-        inserting.changes.apply(table, transaction)?;
-        Ok(inserting.stored)
+        beside_the_reactor(rows.len() > ROWS_MANY, || {
+            for (index, row) in rows.iter().enumerate() {
+                inserting.insert(row).map_err(|error| match at(index) {
+                    Some(context) => error.context(context),
+                    None => error,
+                })?;
+            }
+            inserting.changes.apply(table, transaction)?;
+            Ok(inserting.stored)
+        })
     }
 
     pub(super) async fn update(
@@ -150,17 +170,18 @@ impl Executor {
         update: &Update,
         settings: &TextSettings,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<Written, Error> {
         let selected = self.selected(update.table, &update.selection, transaction, interrupt).await?;
         let catalog = self.catalog(transaction);
         let target = Target::of(&catalog, update.table)?;
         let arity = target.item.columns().len();
         let mut pairs = Vec::with_capacity(selected.len());
+        let mut evaluation = Evaluation::new(interrupt);
         for row in selected.iter() {
             let (old, rest) = split_columns(row, arity);
             let new = split_columns(rest, arity).0;
-            target.check_row(new, settings)?;
+            target.check_row(new, settings, &mut evaluation)?;
             pairs.push((old, new));
         }
         let mut keys = self.keys(&target, &catalog, pairs.iter().map(|(_, new)| *new), transaction).await?;
@@ -177,14 +198,14 @@ impl Executor {
             }
         }
         changes.apply(update.table, transaction)?;
-        Written::of(&selected, update.returning.as_ref())
+        Written::of(&selected, update.returning.as_ref(), interrupt)
     }
 
     pub(super) async fn delete(
         &self,
         delete: &Delete,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<Written, Error> {
         let selected = self.selected(delete.table, &delete.selection, transaction, interrupt).await?;
         let catalog = self.catalog(transaction);
@@ -192,14 +213,14 @@ impl Executor {
         let mut changes = Changes::default();
         selected.iter().for_each(|row| changes.push(split_columns(row, arity).0, -1));
         changes.apply(delete.table, transaction)?;
-        Written::of(&selected, delete.returning.as_ref())
+        Written::of(&selected, delete.returning.as_ref(), interrupt)
     }
 
     pub(super) async fn truncate(
         &self,
         tables: &[CollectionId],
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<(), Error> {
         for table in tables.iter().collect::<BTreeSet<_>>() {
             self.lock(*table, transaction, interrupt).await?;
@@ -227,7 +248,7 @@ impl Executor {
         table: CollectionId,
         selection: &Query,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<RowSet, Error> {
         self.lock(table, transaction, interrupt).await?;
         if let Source::FastPath(path) = &selection.source
@@ -277,22 +298,25 @@ impl Executor {
         table: CollectionId,
         selection: &Query,
         transaction: &mut Transaction,
-        interrupt: &Interrupt,
+        interrupt: &Arc<Interrupt>,
     ) -> Result<RowSet, Error> {
         let Source::FastPath(path) = &selection.source else {
             unreachable!("invariant: the caller matched the fast path");
         };
-        let Some(range) = query::range(path)? else { return Ok(RowSet::default()) };
-        let cut = Cut::of(&selection.finishing)?;
+        let mut evaluation = Evaluation::new(interrupt);
+        let Some(range) = query::range(path, &mut evaluation)? else { return Ok(RowSet::default()) };
+        let cut = Cut::of(&selection.finishing, &mut evaluation)?;
         let records = self.present_records(table, path, &range, transaction).await?;
         let mut gather = Gather::new(cut.needed(), interrupt);
-        let mut through = Through::new(path.mfp.plan(), &mut gather);
-        for record in &records {
-            if through.push(&record.key, &record.value, record.diff).is_break() {
-                break;
+        let mut through = Through::new(path.mfp.plan(), &mut gather, evaluation);
+        beside_the_reactor(records.len() > ROWS_MANY, || {
+            for record in &records {
+                if through.push(&record.key, &record.value, record.diff).is_break() {
+                    break;
+                }
             }
-        }
-        through.finish()?;
+            through.finish()
+        })?;
         finish(gather.finish()?, &selection.finishing, &cut)
     }
 
@@ -406,6 +430,7 @@ struct Inserting<'i> {
     settings: &'i TextSettings,
     changes: Changes,
     stored: RowSet,
+    evaluation: Evaluation,
 }
 
 impl Inserting<'_> {
@@ -441,8 +466,10 @@ impl Inserting<'_> {
                 "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
             ));
         }
-        let Some(new) = evaluate(exprs, filter.as_ref(), &[old, row])? else { return Ok(()) };
-        self.target.check_row(&new, self.settings)?;
+        let Some(new) = evaluate(exprs, filter.as_ref(), &[old, row], &mut self.evaluation)? else {
+            return Ok(());
+        };
+        self.target.check_row(&new, self.settings, &mut self.evaluation)?;
         self.keys.remove(old);
         self.changes.push(old, -1);
         self.add(&new)
@@ -477,11 +504,11 @@ fn evaluate(
     exprs: &[ScalarExpr],
     filter: Option<&ScalarExpr>,
     parts: &[&[u8]],
+    evaluation: &mut Evaluation,
 ) -> Result<Option<Vec<u8>>, Error> {
     let arity = parts.iter().map(|part| row::arity(part)).sum();
     let mut out = RowBuf::default();
-    let passed =
-        over(exprs, filter, arity).plan().evaluate_parts(parts, &mut Scratch::default(), &mut out)?;
+    let passed = evaluation.pass(&over(exprs, filter, arity).plan(), parts, &mut out)?;
     Ok(passed.then(|| out.bytes().to_vec()))
 }
 
@@ -490,18 +517,19 @@ fn over(exprs: &[ScalarExpr], filter: Option<&ScalarExpr>, arity: usize) -> Mfp 
     mfp.project(arity..arity + exprs.len())
 }
 
-fn returned(rows: &RowSet, returning: &Returning) -> Result<RowSet, Error> {
+fn returned(rows: &RowSet, returning: &Returning, interrupt: &Arc<Interrupt>) -> Result<RowSet, Error> {
     let mut out = RowSet::default();
     let Some(first) = rows.get(0) else { return Ok(out) };
     let plan = over(&returning.exprs, None, row::arity(first)).plan();
-    let (mut scratch, mut row_out) = (Scratch::default(), RowBuf::default());
-    for row in rows.iter() {
-        row_out.clear();
-        if plan.evaluate_packed(row, &mut scratch, &mut row_out)? {
-            out.push(row_out.bytes());
+    let (mut evaluation, mut row_out) = (Evaluation::new(interrupt), RowBuf::default());
+    beside_the_reactor(rows.len() > ROWS_MANY, || {
+        for row in rows.iter() {
+            if evaluation.pass(&plan, &[row], &mut row_out)? {
+                out.push(row_out.bytes());
+            }
         }
-    }
-    Ok(out)
+        Ok(out)
+    })
 }
 
 /// A row of the relation from a record of its arrangement.

@@ -245,7 +245,7 @@ impl Session {
         }
         let context = self.context(Vec::new())?;
         let catalog = self.executor.catalog(&self.transaction);
-        self.executor.evaluate(args, &inner.compiled.parameters, &context, &catalog)
+        self.executor.evaluate(args, &inner.compiled.parameters, &context, &catalog, &self.interrupt)
     }
 }
 

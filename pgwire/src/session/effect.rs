@@ -2,22 +2,20 @@
 
 use std::time::Duration;
 
-use bumpalo::Bump;
 use compiler::plan::{Effect, EffectCall};
 use compiler::repr::{Datum, Row};
-use compiler::scalar::ScalarExpr;
 use compiler::{Error, SqlState};
 
 use super::advisory::{Key, Lock, Until};
 use super::rows::{Positioned, RowSet, Rows};
 use super::{Answer, Cause, Reach, ResultRows, Session, Tag, TransactionState};
+use crate::execute::Evaluation;
 
 impl Session {
     /// Does it; answers with a row of what it gives.
     pub(super) async fn carry_out(&mut self, call: &EffectCall) -> Result<Answer, Error> {
-        let arena = Bump::new();
-        let args: Vec<Datum<'_>> =
-            call.args.iter().map(|arg: &ScalarExpr| arg.eval(&[], &arena)).collect::<Result<_, _>>()?;
+        let args = Evaluation::new(&self.interrupt).values(&call.args)?;
+        let args = args.unpack();
         let given = match args.iter().any(Datum::is_null) {
             true => Datum::Null,
             false => self.effect(call.effect, &args).await?,

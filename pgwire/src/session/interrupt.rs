@@ -45,7 +45,7 @@ impl Interrupt {
         self.causes.load(Ordering::Acquire) & cause as u8 != 0
     }
 
-    /// Err if a finite statement is to stop. Long loops ask every few thousand rows.
+    /// Err if a finite statement is to stop. Long loops ask every few thousand rows, long evaluations as often.
     pub fn check(&self) -> Result<(), Error> {
         match self.causes.load(Ordering::Acquire) & !(Cause::Gone as u8) {
             0 => Ok(()),
@@ -77,6 +77,12 @@ impl Interrupt {
                 causes => return error(causes),
             }
         }
+    }
+}
+
+impl compiler::repr::Interrupt for Interrupt {
+    fn check(&self) -> Result<(), Error> {
+        self.check()
     }
 }
 

@@ -16,7 +16,7 @@ use crate::hir::Expr;
 use crate::mir::CollectionId;
 use crate::plan::Notice;
 use crate::repr::text::{self, TextSettings};
-use crate::repr::{ColumnType, Type};
+use crate::repr::{Arena, ColumnType, Type};
 
 /// `CREATE TABLE name [(names)] AS query`.
 pub(super) struct TableAs<'a> {
@@ -284,7 +284,7 @@ fn frozen_literal(expr: &ast::Expr, value: &Expr, typ: &Type) -> Result<Option<S
     let dated = typ.is_datetime() || matches!(typ, Type::Interval(_));
     let Some(value) = scalar(value).filter(|_| is_literal && dated) else { return Ok(None) };
     let mut out = String::new();
-    text::format(value.eval(&[], &bumpalo::Bump::new())?, typ, &TextSettings::default(), &mut out);
+    text::format(value.eval(&[], &Arena::default())?, typ, &TextSettings::default(), &mut out);
     Ok(Some(out))
 }
 

@@ -1,12 +1,11 @@
 //! Numeric operations and their scales, as PostgreSQL 15 answers.
 
-use bumpalo::Bump;
-
 use super::Numeric;
+use crate::repr::Arena;
 use crate::repr::text::format_float;
 use crate::scalar::EvalError;
 
-fn compute(operation: &str, a: &str, b: &str, arena: &Bump) -> Result<String, EvalError> {
+fn compute(operation: &str, a: &str, b: &str, arena: &Arena) -> Result<String, EvalError> {
     let read = |text: &str| Numeric::parse(text, arena).unwrap();
     let left = read(if operation == "fromfloat" { "0" } else { a });
     let right = || read(b);
@@ -45,7 +44,7 @@ fn compute(operation: &str, a: &str, b: &str, arena: &Bump) -> Result<String, Ev
 
 #[test]
 fn operations_have_the_values_and_scales_of_postgres() {
-    let arena = Bump::new();
+    let arena = Arena::default();
     for (operation, a, b, expected) in CASES {
         let result = compute(operation, a, b, &arena)
             .unwrap_or_else(|error| std::format!("{}: {}", error.code.code(), error.message));
@@ -55,7 +54,7 @@ fn operations_have_the_values_and_scales_of_postgres() {
 
 #[test]
 fn accumulator_lanes_hold_exactly_what_they_can() {
-    let arena = Bump::new();
+    let arena = Arena::default();
     let read = |text: &str| Numeric::parse(text, &arena).unwrap();
     assert_eq!(read("1.50").to_scaled_i128(3), Some(1500));
     assert_eq!(read("1.50").to_scaled_i128(1), Some(15));

@@ -11,6 +11,7 @@ use super::arithmetic::{GROUP, MAX_CHOSEN_SCALE, MIN_SIGNIFICANT_DIGITS, Result}
 use super::arithmetic::{digit_count, division_by_zero, finish, overflow};
 use super::{Numeric, big_pow10};
 use crate::error::SqlState;
+use crate::repr::Arena;
 use crate::scalar::EvalError;
 
 /// Results whose natural logarithm is beyond this overflow, or are zero.
@@ -47,7 +48,7 @@ impl<'a> Numeric<'a> {
         finish((radicand.sqrt() + 5) / 10, scale, arena)
     }
 
-    pub fn exp(self, arena: &'a Bump) -> Result<Numeric<'a>> {
+    pub fn exp(self, arena: &'a Arena) -> Result<Numeric<'a>> {
         if !self.is_finite() {
             return Ok(if self == Numeric::NEG_INFINITY { Numeric::ZERO } else { self });
         }
@@ -58,21 +59,22 @@ impl<'a> Numeric<'a> {
             return if value > 0.0 { Err(overflow()) } else { Ok(Numeric::small(0, scale)) };
         }
         let bits = bits_for(digits.max(0.0) + scale as f64) + value.abs() as u64 * 2;
-        finish(to_decimal(&exp_fixed(&self.fixed(bits), bits), bits, scale), scale, arena)
+        let exp = exp_fixed(&self.fixed(bits), bits, arena)?;
+        finish(to_decimal(&exp, bits, scale), scale, arena)
     }
 
-    pub fn ln(self, arena: &'a Bump) -> Result<Numeric<'a>> {
+    pub fn ln(self, arena: &'a Arena) -> Result<Numeric<'a>> {
         check_logarithm(self)?;
         if !self.is_finite() {
             return Ok(self);
         }
         let scale = chosen_scale(MIN_SIGNIFICANT_DIGITS - self.ln_exponent(), &[self]);
         let bits = bits_for(scale as f64 + 5.0);
-        finish(to_decimal(&self.ln_fixed(bits), bits, scale), scale, arena)
+        finish(to_decimal(&self.ln_fixed(bits, arena)?, bits, scale), scale, arena)
     }
 
     /// The logarithm of `self` to `base`.
-    pub fn log(self, base: Numeric<'_>, arena: &'a Bump) -> Result<Numeric<'a>> {
+    pub fn log(self, base: Numeric<'_>, arena: &'a Arena) -> Result<Numeric<'a>> {
         if self.is_nan() || base.is_nan() {
             return Ok(Numeric::NAN);
         }
@@ -89,15 +91,15 @@ impl<'a> Numeric<'a> {
         let scale = chosen_scale(MIN_SIGNIFICANT_DIGITS - exponent, &[self, base]);
         let lost = base.ln_exponent().unsigned_abs() + self.ln_exponent().unsigned_abs();
         let bits = bits_for(scale as f64 + 2.0 * lost as f64 + 10.0);
-        let divisor = base.ln_fixed(bits);
+        let divisor = base.ln_fixed(bits, arena)?;
         if divisor.is_zero() {
             return Err(division_by_zero());
         }
-        let quotient = (self.ln_fixed(bits) << bits) / divisor;
+        let quotient = (self.ln_fixed(bits, arena)? << bits) / divisor;
         finish(to_decimal(&quotient, bits, scale), scale, arena)
     }
 
-    pub fn power(self, exponent: Numeric<'_>, arena: &'a Bump) -> Result<Numeric<'a>> {
+    pub fn power(self, exponent: Numeric<'_>, arena: &'a Arena) -> Result<Numeric<'a>> {
         let one = Numeric::from_int(1);
         if self.is_nan() || exponent.is_nan() {
             let is_one = exponent.is_zero() || self == one;
@@ -147,7 +149,7 @@ impl<'a> Numeric<'a> {
         if self.is_negative() && odd { Numeric::NEG_INFINITY } else { Numeric::INFINITY }
     }
 
-    fn integer_power(self, power: i32, arena: &'a Bump) -> Result<Numeric<'a>> {
+    fn integer_power(self, power: i32, arena: &'a Arena) -> Result<Numeric<'a>> {
         let scale = chosen_scale(MIN_SIGNIFICANT_DIGITS, &[self]);
         if power == 0 || self.is_zero() {
             return finish(BigInt::from((power == 0) as i32) * big_pow10(scale as u32), scale, arena);
@@ -161,9 +163,10 @@ impl<'a> Numeric<'a> {
         }
         let (mantissa, own) = self.big();
         let bits = bits_for((digits + scale as f64).max(0.0) + 10.0) + 32;
-        let magnitude = Float::power(mantissa.magnitude().clone(), power.unsigned_abs(), bits);
-        let unit = Float::power(BigUint::from(10u32), own as u32, u64::MAX);
-        let unit = Float::power(unit.mantissa, power.unsigned_abs(), bits);
+        let magnitude = Float::power(mantissa.magnitude().clone(), power.unsigned_abs(), bits, arena)?;
+        let unit = Float::power(BigUint::from(10u32), own as u32, u64::MAX, arena)?;
+        let unit = Float::power(unit.mantissa, power.unsigned_abs(), bits, arena)?;
+        arena.work(product_units(magnitude.mantissa.bits() + bits, unit.mantissa.bits()))?;
         let (numerator, denominator) = if power > 0 { (magnitude, unit) } else { (unit, magnitude) };
         let rounded = numerator.divide_rounded(&denominator, scale);
         let sign = if self.is_negative() && power % 2 != 0 { Sign::Minus } else { Sign::Plus };
@@ -171,10 +174,10 @@ impl<'a> Numeric<'a> {
     }
 
     /// `exp(exponent * ln(|self|))`, with the sign that an odd exponent gives a negative base.
-    fn real_power(self, exponent: Numeric<'_>, arena: &'a Bump) -> Result<Numeric<'a>> {
+    fn real_power(self, exponent: Numeric<'_>, arena: &'a Arena) -> Result<Numeric<'a>> {
         let negative = self.is_negative() && is_odd(exponent);
         let base = self.abs(arena);
-        let value = base.ln_float() * exponent.to_float();
+        let value = base.ln_float(arena)? * exponent.to_float();
         if value.abs() > MAX_EXPONENT * 1.003 {
             let zero = Numeric::small(0, MAX_CHOSEN_SCALE as u16);
             return if value > 0.0 { Err(overflow()) } else { Ok(zero) };
@@ -186,8 +189,8 @@ impl<'a> Numeric<'a> {
         }
         let factor = exponent.leading_exponent().max(0) as f64 + 10.0;
         let bits = bits_for(digits.abs() + scale as f64 + factor);
-        let product = (base.ln_fixed(bits) * exponent.fixed(bits)) >> bits;
-        let magnitude = to_decimal(&exp_fixed(&product, bits), bits, scale);
+        let product = (base.ln_fixed(bits, arena)? * exponent.fixed(bits)) >> bits;
+        let magnitude = to_decimal(&exp_fixed(&product, bits, arena)?, bits, scale);
         finish(if negative { -magnitude } else { magnitude }, scale, arena)
     }
 
@@ -207,18 +210,18 @@ impl<'a> Numeric<'a> {
     }
 
     /// The natural logarithm of a positive number, to about 8 digits even near 1.
-    fn ln_float(self) -> f64 {
+    fn ln_float(self, arena: &Arena) -> Result<f64> {
         let bits = 64 + (self.ln_exponent().min(0).unsigned_abs() as f64 * BITS_PER_DIGIT) as u64;
-        let fixed = self.ln_fixed(bits);
+        let fixed = self.ln_fixed(bits, arena)?;
         let excess = fixed.bits().saturating_sub(60);
-        (fixed >> excess).to_f64().unwrap_or(0.0) * 2f64.powf(excess as f64 - bits as f64)
+        Ok((fixed >> excess).to_f64().unwrap_or(0.0) * 2f64.powf(excess as f64 - bits as f64))
     }
 
     /// An estimate of the decimal exponent of a positive number's logarithm.
     fn ln_exponent(self) -> i64 {
         let near = Numeric::small(9, 1) <= self && self <= Numeric::small(11, 1);
         if near {
-            let arena = Bump::new();
+            let arena = Arena::default();
             let rest = self.sub(Numeric::from_int(1), &arena).expect("invariant: near 1 nothing overflows");
             return if rest.is_zero() { 0 } else { rest.leading_exponent() };
         }
@@ -226,7 +229,7 @@ impl<'a> Numeric<'a> {
     }
 
     /// The natural logarithm of a positive number, times 2^bits.
-    fn ln_fixed(self, bits: u64) -> BigInt {
+    fn ln_fixed(self, bits: u64, arena: &Arena) -> Result<BigInt> {
         let bits_inside = bits + GUARD_BITS;
         let (mantissa, scale) = self.big();
         let unit = big_pow10(scale as u32);
@@ -234,9 +237,9 @@ impl<'a> Numeric<'a> {
         let shift = mantissa.bits() as i64 - unit.bits() as i64;
         let (numerator, denominator) = (mantissa << (-shift).max(0) as u64, unit << shift.max(0) as u64);
         let argument = ((&numerator - &denominator) << bits_inside) / (numerator + denominator);
-        let fraction: BigInt = atanh_fixed(&argument, bits_inside) * 2;
-        let whole = ln2_fixed(bits_inside) * shift;
-        (fraction + whole) >> GUARD_BITS
+        let fraction: BigInt = atanh_fixed(&argument, bits_inside, arena)? * 2;
+        let whole = ln2_fixed(bits_inside, arena)? * shift;
+        Ok((fraction + whole) >> GUARD_BITS)
     }
 }
 
@@ -262,8 +265,13 @@ fn bits_for(digits: f64) -> u64 {
     (digits * BITS_PER_DIGIT) as u64 + GUARD_BITS
 }
 
+/// What multiplying numbers of so many bits costs.
+fn product_units(a: u64, b: u64) -> usize {
+    ((a / 64 + 1) * (b / 64 + 1)) as usize
+}
+
 fn is_odd(value: Numeric<'_>) -> bool {
-    let arena = Bump::new();
+    let arena = Arena::default();
     value.rem(Numeric::from_int(2), &arena).is_ok_and(|rest| !rest.is_zero())
 }
 
@@ -274,47 +282,50 @@ fn to_decimal(fixed: &BigInt, bits: u64, scale: u16) -> BigInt {
 }
 
 /// atanh by its series; the argument is at most 1/3.
-fn atanh_fixed(argument: &BigInt, bits: u64) -> BigInt {
+fn atanh_fixed(argument: &BigInt, bits: u64, arena: &Arena) -> Result<BigInt> {
     let square = (argument * argument) >> bits;
     let (mut power, mut sum) = (argument.clone(), argument.clone());
     let mut n = 3;
     loop {
+        arena.work(product_units(power.bits(), bits))?;
         power = (power * &square) >> bits;
         // The shift of a negative number ends at -1, not at 0.
         if power.bits() <= 1 {
-            return sum;
+            return Ok(sum);
         }
         sum += &power / n;
         n += 2;
     }
 }
 
-fn ln2_fixed(bits: u64) -> BigInt {
-    atanh_fixed(&((BigInt::one() << bits) / 3), bits) * 2
+fn ln2_fixed(bits: u64, arena: &Arena) -> Result<BigInt> {
+    Ok(atanh_fixed(&((BigInt::one() << bits) / 3), bits, arena)? * 2)
 }
 
 /// exp of a fixed point number: a multiple of ln 2 is taken out, the rest halved eight times, and Taylor's series of
 /// that squared as often.
-fn exp_fixed(argument: &BigInt, bits: u64) -> BigInt {
+fn exp_fixed(argument: &BigInt, bits: u64, arena: &Arena) -> Result<BigInt> {
     const HALVINGS: u64 = 8;
     let inside = bits + GUARD_BITS;
     let argument = argument << GUARD_BITS;
-    let ln2 = ln2_fixed(inside);
+    let ln2 = ln2_fixed(inside, arena)?;
     let twos = (&argument / &ln2).to_i64().expect("invariant: exponents are bounded by the callers");
     let rest: BigInt = (argument - ln2 * twos) >> HALVINGS;
     let one = BigInt::one() << inside;
     let (mut term, mut sum) = (one.clone(), one);
     let mut n = 1;
     while term.bits() > 1 {
+        arena.work(product_units(term.bits(), inside))?;
         term = ((term * &rest) >> inside) / n;
         sum += &term;
         n += 1;
     }
     for _ in 0..HALVINGS {
+        arena.work(product_units(inside, inside))?;
         sum = (&sum * &sum) >> inside;
     }
     let down = GUARD_BITS as i64 - twos;
-    if down >= 0 { sum >> down as u64 } else { sum << (-down) as u64 }
+    Ok(if down >= 0 { sum >> down as u64 } else { sum << (-down) as u64 })
 }
 
 /// A positive number as `mantissa * 2^exponent`, kept to a number of bits.
@@ -324,7 +335,7 @@ struct Float {
 }
 
 impl Float {
-    fn power(base: BigUint, mut power: u32, bits: u64) -> Float {
+    fn power(base: BigUint, mut power: u32, bits: u64, arena: &Arena) -> Result<Float> {
         let mut result = Float { mantissa: BigUint::one(), exponent: 0 };
         let mut square = Float { mantissa: base, exponent: 0 };
         loop {
@@ -333,8 +344,9 @@ impl Float {
             }
             power >>= 1;
             if power == 0 {
-                return result;
+                return Ok(result);
             }
+            arena.work(2 * product_units(square.mantissa.bits(), square.mantissa.bits()))?;
             square = square.times(&square, bits);
         }
     }

@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use bumpalo::Bump;
-
 use super::{format, parse};
 use crate::repr::types::NumericTypmod;
-use crate::repr::{ColumnType, Datum, Type};
+use crate::repr::{Arena, ColumnType, Datum, Type};
 use crate::scalar::variance::{Measured, VarianceOf};
 use crate::scalar::{AggregateExpr, AggregateFunc, Class, ScalarExpr};
 
 /// The aggregate maintained as operators do: lanes or buckets to which every update adds.
 fn maintained(func: AggregateFunc, typ: &Type, updates: &[(&str, i64)]) -> String {
-    let arena = Bump::new();
+    let arena = Arena::default();
     let result = match func.class() {
         Class::Accumulable(lanes) => {
             let mut sums = vec![0i128; lanes.len()];
@@ -173,7 +171,7 @@ fn products_of_static_numerics_are_static() {
 
 #[test]
 fn distinct_filter_and_order_are_obeyed() {
-    let arena = Bump::new();
+    let arena = Arena::default();
     let row = |a: &str, b: i64| (vec![parse(&Type::Text, a, &arena), Datum::Int(b)], 1);
     let rows =
         [row("b", 2), row("a", 1), row("b", 3), row("NULL", 4), (vec![Datum::Text("c"), Datum::Int(0)], 2)];

@@ -1,10 +1,8 @@
 //! Conversions: which exist in which context, and what they do to typmods.
 
-use bumpalo::Bump;
-
 use super::{format, parse};
-use crate::repr::Type;
 use crate::repr::types::NumericTypmod;
+use crate::repr::{Arena, Type};
 use crate::scalar::CastContext::{self, Assignment, Explicit, Implicit};
 use crate::scalar::{ScalarExpr, cast};
 
@@ -19,7 +17,7 @@ fn array(element: Type) -> Type {
 /// The text of a converted value, its error, or that there is no such conversion.
 fn convert(from: &Type, text: &str, to: &Type, context: CastContext) -> String {
     let Some(cast) = cast(from, to, context) else { return "no cast".to_owned() };
-    let arena = Bump::new();
+    let arena = Arena::default();
     let literal = ScalarExpr::literal(parse(from, text, &arena), from.clone());
     let converted = cast.apply(literal, &crate::repr::text::TextSettings::default());
     assert_eq!(converted.typ(&[]).typ, *to, "{from:?} to {to:?}");

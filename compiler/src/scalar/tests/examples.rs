@@ -1,10 +1,8 @@
 //! Runs the example of every declaration: its literals are read as the declared argument types.
 
-use bumpalo::Bump;
-
 use super::{format, parse};
 use crate::repr::row::Datums;
-use crate::repr::{Datum, RowBuf, Type, encode_sort_key, row};
+use crate::repr::{Arena, Datum, RowBuf, Type, encode_sort_key, row};
 use crate::scalar::window::{self, Frame, PartitionRow};
 use crate::scalar::{
     AggregateExpr, ArgType, Context, ScalarExpr, SortKey, Volatility, WindowExpr, all, all_aggregates,
@@ -105,7 +103,7 @@ fn type_of(literal: &Literal, declared: ArgType) -> Type {
 fn arguments<'a>(
     sql: &str,
     arg: &dyn Fn(usize) -> Option<ArgType>,
-    arena: &'a Bump,
+    arena: &'a Arena,
 ) -> (Vec<Datum<'a>>, Vec<Type>) {
     let (mut datums, mut types) = (Vec::new(), Vec::new());
     for (i, literal) in literals(sql).iter().enumerate() {
@@ -126,7 +124,7 @@ fn every_function_does_what_its_example_says() {
         if func.volatility != Volatility::Immutable || func.args.contains(&ArgType::Record) {
             continue;
         }
-        let arena = Bump::new();
+        let arena = Arena::default();
         let (args, types) = arguments(sql, &|i| func.arg(i), &arena);
         let literals = args.iter().zip(&types).map(|(d, t)| ScalarExpr::literal(*d, t.clone())).collect();
         let call = ScalarExpr::call(func, literals, &types);
@@ -153,7 +151,7 @@ fn every_function_does_what_its_example_says() {
 #[test]
 fn every_aggregate_does_what_its_example_says() {
     for aggregate in all_aggregates() {
-        let arena = Bump::new();
+        let arena = Arena::default();
         let (rows, expected) = aggregate.example;
         let mut types: Vec<Type> = Vec::new();
         let mut group = Vec::new();
@@ -189,7 +187,7 @@ fn every_aggregate_does_what_its_example_says() {
 #[test]
 fn every_window_function_does_what_its_example_says() {
     for function in all_window_functions() {
-        let arena = Bump::new();
+        let arena = Arena::default();
         let (rows, expected) = function.example;
         let types: Vec<Type> =
             function.args.iter().map(|declared| declared.concrete().unwrap_or(Type::Int4)).collect();
@@ -223,7 +221,7 @@ fn every_window_function_does_what_its_example_says() {
 #[test]
 fn every_table_function_does_what_its_example_says() {
     for func in all_table_functions() {
-        let arena = Bump::new();
+        let arena = Arena::default();
         let (sql, expected) = func.example;
         let (args, types) = arguments(sql, &|i| func.args.get(i).copied(), &arena);
         let typ = func.column_types(&types).remove(0);

@@ -1,9 +1,7 @@
 //! Map-filter-project: the compiled form on packed rows against the plain meaning, on random expressions and rows.
 
-use bumpalo::Bump;
-
 use super::parse;
-use crate::repr::{ColumnType, Datum, Row, RowBuf, Type};
+use crate::repr::{Arena, ColumnType, Datum, Row, RowBuf, Type};
 use crate::scalar::{EvalError, Func, Mfp, ScalarExpr, Scratch};
 
 /// A small generator; tests print its seed.
@@ -33,7 +31,7 @@ fn random_expr(random: &mut Random, types: &[Type], want: &Type, depth: usize) -
         if !columns.is_empty() && random.below(3) > 0 {
             return ScalarExpr::Column(random.pick(&columns));
         }
-        let arena = Bump::new();
+        let arena = Arena::default();
         let text = match want {
             Type::Int4 => random.pick(&["0", "1", "2", "2147483647", "NULL"]),
             Type::Text => random.pick(&["", "a", "ab", "%b", "NULL"]),
@@ -65,7 +63,7 @@ fn random_expr(random: &mut Random, types: &[Type], want: &Type, depth: usize) -
 
 const INPUT: [Type; 4] = [Type::Int4, Type::Int4, Type::Text, Type::Bool];
 
-fn random_row<'a>(random: &mut Random, arena: &'a Bump) -> Vec<Datum<'a>> {
+fn random_row<'a>(random: &mut Random, arena: &'a Arena) -> Vec<Datum<'a>> {
     INPUT
         .iter()
         .map(|typ| match typ {
@@ -94,7 +92,7 @@ fn random_mfp(random: &mut Random) -> Mfp {
 
 /// What an Mfp means, said plainly.
 fn reference(mfp: &Mfp, input: &[Datum<'_>]) -> Result<Option<Row>, EvalError> {
-    let arena = Bump::new();
+    let arena = Arena::default();
     let mut row = input.to_vec();
     for map in &mfp.maps {
         let value = map.eval(&row, &arena).unwrap_or_else(|e| e.to_cell(&arena));
@@ -123,7 +121,7 @@ fn the_compiled_form_means_what_the_plain_one_does() {
         optimized.optimize();
         let (plan, again) = (mfp.plan(), optimized.plan());
         for _ in 0..4 {
-            let arena = Bump::new();
+            let arena = Arena::default();
             let input = random_row(&mut random, &arena);
             let expected = reference(&mfp, &input);
             let packed = Row::pack(input.iter().copied());
@@ -166,7 +164,7 @@ fn composition_is_one_after_the_other() {
         let arity = first.output_arity();
         let second = Mfp::new(arity).project((0..arity).rev());
         let both = first.clone().then(second);
-        let arena = Bump::new();
+        let arena = Arena::default();
         let input = random_row(&mut random, &arena);
         let expected = reference(&first, &input).map(|row| {
             row.map(|row| {
@@ -202,7 +200,7 @@ fn long_chains_are_evaluated() {
         let one = ScalarExpr::literal(Datum::Int(1), Type::Int4);
         chain = ScalarExpr::Call { func: plus, args: vec![chain, one], typ: Type::Int4 };
     }
-    let arena = Bump::new();
+    let arena = Arena::default();
     assert_eq!(
         chain.eval(&[Datum::Int(1)], &arena).map_err(|e| e.message.clone()),
         Ok(Datum::Int(CHAIN + 1))

@@ -7,13 +7,11 @@ mod mfp;
 mod postgresql;
 mod to_char;
 
-use bumpalo::Bump;
-
 use crate::repr::text::{self, TextSettings};
-use crate::repr::{Datum, Type};
+use crate::repr::{Arena, Datum, Type};
 
 /// A value read from its text; NULL is NULL.
-fn parse<'a>(typ: &Type, text: &str, arena: &'a Bump) -> Datum<'a> {
+fn parse<'a>(typ: &Type, text: &str, arena: &'a Arena) -> Datum<'a> {
     if text == "NULL" {
         return Datum::Null;
     }

@@ -1,10 +1,8 @@
 //! Results and errors against PostgreSQL 15: each line of `postgresql.tsv` is a function's id, the texts of its arguments,
 //! `=>`, and the text of the result or the error's code and message.
 
-use bumpalo::Bump;
-
 use super::{format, parse};
-use crate::repr::Type;
+use crate::repr::{Arena, Type};
 use crate::scalar::{Func, ScalarExpr};
 
 #[test]
@@ -15,7 +13,7 @@ fn results_and_errors_are_postgresqls() {
         let [id, texts @ .., "=>", expected] = fields.as_slice() else {
             panic!("id, arguments, =>, result: {line:?}")
         };
-        let arena = Bump::new();
+        let arena = Arena::default();
         let func = Func::by_id(id).unwrap_or_else(|| panic!("{id:?} is declared"));
         let types: Vec<Type> = func.args.iter().map(|a| a.concrete().expect("a concrete argument")).collect();
         let args =

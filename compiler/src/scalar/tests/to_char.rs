@@ -1,9 +1,7 @@
 //! `to_char` against what PostgreSQL 15 prints: each line of `to_char.tsv` is a type, a value, a pattern and the text.
 
-use bumpalo::Bump;
-
 use super::{format, parse};
-use crate::repr::{Datum, Type};
+use crate::repr::{Arena, Datum, Type};
 use crate::scalar::{Func, ScalarExpr};
 
 #[test]
@@ -18,7 +16,7 @@ fn patterns_print_what_postgresql_prints() {
             Type::Timestamp(None) => "to_char Timestamp Text",
             _ => "to_char Interval Text",
         };
-        let arena = Bump::new();
+        let arena = Arena::default();
         let value_of_type = ScalarExpr::literal(parse(&typ, value, &arena), typ.clone());
         let pattern_text = ScalarExpr::literal(Datum::Text(pattern), Type::Text);
         let types = [typ, Type::Text];

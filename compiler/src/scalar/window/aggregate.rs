@@ -8,11 +8,9 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-use bumpalo::Bump;
-
 use super::Value;
 use super::frame::{Frames, Layout};
-use crate::repr::{Datum, Row};
+use crate::repr::{Arena, Datum, Row};
 use crate::scalar::aggregate::{AggregateFunc, Class};
 use crate::scalar::exact_sum::Partials;
 use crate::scalar::{EvalError, Lane, compare, limit};
@@ -20,13 +18,16 @@ use crate::scalar::{EvalError, Lane, compare, limit};
 /// The most that the results of a partition take: an array of all rows up to each takes the square of their number.
 const RESULTS_BYTES_MAX: usize = 2 << 30;
 
+/// What moving a frame on costs.
+const POSITION_UNITS: usize = 64;
+
 /// The aggregate of each position's frame. `values` are the arguments of each row.
 pub(super) fn results<'a>(
     func: AggregateFunc,
     layout: &Layout<'_, '_, 'a>,
     frames: &Frames,
     values: &[Value<'a>],
-    arena: &'a Bump,
+    arena: &'a Arena,
 ) -> Vec<Datum<'a>> {
     let mut frame = Moving {
         func,
@@ -39,6 +40,9 @@ pub(super) fn results<'a>(
     let mut results: Vec<Datum<'a>> = Vec::with_capacity(layout.row_of.len());
     let mut bytes = 0usize;
     for position in 0..layout.row_of.len() {
+        if let Err(stopped) = arena.work(POSITION_UNITS) {
+            return vec![stopped.to_cell(arena); layout.row_of.len()];
+        }
         let ranges = frames.ranges(position, layout);
         let result = match results.last() {
             Some(same) if ranges == frame.ranges => *same,
@@ -142,7 +146,7 @@ impl<'f, 'a> Moving<'f, 'a> {
         }
     }
 
-    fn result(&self, arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+    fn result(&self, arena: &'a Arena) -> Result<Datum<'a>, EvalError> {
         if let Some((error, _)) = self.errors.first_key_value() {
             return Err((*error).clone());
         }
@@ -154,7 +158,10 @@ impl<'f, 'a> Moving<'f, 'a> {
                 let best = firsts.reduce(|a, b| if is_better(b, a, self.func) { b } else { a });
                 Ok(best.unwrap_or(Datum::Null))
             }
-            Kept::Nothing => self.func.fold(&self.rows(), arena),
+            Kept::Nothing => {
+                arena.work(self.ranges.iter().map(Range::len).sum())?;
+                self.func.fold(&self.rows(), arena)
+            }
         }
     }
 

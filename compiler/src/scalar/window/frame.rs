@@ -10,11 +10,9 @@
 
 use std::ops::Range;
 
-use bumpalo::Bump;
-
 use super::{Bound, Exclude, Frame, FrameUnits, Offset, PartitionRow, RangeValue};
 use crate::error::SqlState;
-use crate::repr::{Datum, encode_sort_key};
+use crate::repr::{Arena, Datum, encode_sort_key};
 use crate::scalar::{EvalError, ScalarExpr};
 
 /// A partition by positions: each copy of a row has its own.
@@ -66,7 +64,7 @@ impl Frames {
     pub(super) fn new<'a>(
         frame: &'a Frame,
         layout: &Layout<'_, '_, 'a>,
-        arena: &'a Bump,
+        arena: &'a Arena,
     ) -> Result<Frames, EvalError> {
         let start = Side::new(&frame.start, frame, true, layout, arena)?;
         let end = Side::new(&frame.end, frame, false, layout, arena)?;
@@ -118,7 +116,7 @@ impl Side {
         frame: &'a Frame,
         is_start: bool,
         layout: &Layout<'_, '_, 'a>,
-        arena: &'a Bump,
+        arena: &'a Arena,
     ) -> Result<Side, EvalError> {
         let by = |distance: i64| match frame.units {
             FrameUnits::Rows => Side::Row(distance),
@@ -175,7 +173,7 @@ impl Side {
 }
 
 /// An offset's size, unless it is none.
-fn known<'a>(offset: &'a Offset, is_start: bool, arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+fn known<'a>(offset: &'a Offset, is_start: bool, arena: &'a Arena) -> Result<Datum<'a>, EvalError> {
     let which = if is_start { "starting" } else { "ending" };
     let size = offset.size.eval(&[], arena)?;
     let invalid =
@@ -199,7 +197,7 @@ struct Far<'f, 'l, 'r, 'a> {
     value: &'a RangeValue,
     is_start: bool,
     layout: &'f Layout<'l, 'r, 'a>,
-    arena: &'a Bump,
+    arena: &'a Arena,
 }
 
 impl<'a> Far<'_, '_, '_, 'a> {

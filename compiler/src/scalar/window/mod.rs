@@ -11,7 +11,6 @@
 mod aggregate;
 mod frame;
 
-use bumpalo::Bump;
 use serde::{Deserialize, Serialize};
 
 use self::frame::{Frames, Layout};
@@ -19,7 +18,7 @@ use super::aggregate::AggregateFunc;
 use super::{ArgType, EvalError, ScalarExpr, SortKey};
 use crate::error::SqlState;
 use crate::repr::row::RowBuf;
-use crate::repr::{ColumnType, Datum, Row, Type, encode_sort_key};
+use crate::repr::{Arena, ColumnType, Datum, Row, Type, encode_sort_key};
 
 /// A call over a window; its expressions are over the rows of the window's input.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -300,7 +299,7 @@ pub fn evaluate<'a>(
     functions: &'a [WindowExpr],
     rows: &[PartitionRow<'_, 'a>],
     failed: Option<EvalError>,
-    arena: &'a Bump,
+    arena: &'a Arena,
     emit: &mut dyn FnMut(usize, &[u8], i64),
 ) {
     let total = rows.iter().fold(0i64, |sum, row| sum.saturating_add(row.copies));
@@ -335,7 +334,7 @@ impl<'r> Partition<'r> {
         (row, copies): (&'r Row, i64),
         key: impl IntoIterator<Item = usize>,
         order: &[SortKey],
-        arena: &Bump,
+        arena: &Arena,
     ) {
         let datums = row.unpack();
         let (mut place, mut rank) = (Vec::new(), Vec::new());
@@ -354,7 +353,7 @@ impl<'r> Partition<'r> {
     }
 
     /// Its rows with what the functions give beside each.
-    pub fn evaluate<'a>(mut self, functions: &'a [WindowExpr], arena: &'a Bump) -> Vec<(Row, i64)>
+    pub fn evaluate<'a>(mut self, functions: &'a [WindowExpr], arena: &'a Arena) -> Vec<(Row, i64)>
     where
         'r: 'a,
     {
@@ -405,7 +404,7 @@ fn emit_results(
 struct Evaluation<'e, 'a> {
     function: &'a WindowExpr,
     layout: &'e Layout<'e, 'e, 'a>,
-    arena: &'a Bump,
+    arena: &'a Arena,
 }
 
 impl<'a> Evaluation<'_, 'a> {

@@ -11,10 +11,9 @@
 
 use std::ops::Bound;
 
-use bumpalo::Bump;
 use compiler::lir::Form;
 use compiler::repr::datum::EvalErrorRef;
-use compiler::repr::{Datum, RowBuf, row};
+use compiler::repr::{Arena, Datum, RowBuf, row};
 use compiler::scalar::{AggregateExpr, AggregateFunc, Class, EvalError, Lane, Mfp, ScalarExpr};
 
 use super::groups::{Hash, Wide};
@@ -122,7 +121,7 @@ impl Accumulation {
     pub fn finish(&self, last: &Last) -> Finish {
         let accumulation = self.clone();
         let (mut before, mut after) = (last.finisher(), last.finisher());
-        let (mut columns, mut arena) = (RowBuf::default(), Bump::new());
+        let (mut columns, mut arena) = (RowBuf::default(), Arena::default());
         Box::new(move |key, sums_before, sums_after, time, emit| {
             for (sums, finisher) in [(sums_before, &mut before), (sums_after, &mut after)] {
                 if sums.lanes[0] <= 0 {
@@ -139,7 +138,7 @@ impl Accumulation {
     }
 
     /// One column per aggregate.
-    fn write_columns(&self, sums: Sums<'_>, out: &mut RowBuf, arena: &Bump) {
+    fn write_columns(&self, sums: Sums<'_>, out: &mut RowBuf, arena: &Arena) {
         for (index, part) in self.parts.iter().enumerate() {
             if let Some(error) = sums.wide.and_then(|wide| least_error(wide, index)) {
                 out.push(Datum::Error(EvalErrorRef(error)));
@@ -154,7 +153,7 @@ impl Accumulation {
 }
 
 impl Part {
-    fn result<'a>(&self, index: usize, sums: Sums<'_>, arena: &'a Bump) -> Result<Datum<'a>, EvalError> {
+    fn result<'a>(&self, index: usize, sums: Sums<'_>, arena: &'a Arena) -> Result<Datum<'a>, EvalError> {
         if !self.bucketed {
             let lanes = if self.lanes.is_empty() { 1 } else { self.lanes.len() };
             return self.func.finish(&sums.lanes[self.first..self.first + lanes], arena);

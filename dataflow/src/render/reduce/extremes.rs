@@ -8,8 +8,7 @@
 //! ```
 //! Where equal values print differently they share the sort key, and the argument with the least bytes stands for them.
 
-use bumpalo::Bump;
-use compiler::repr::{Datum, RowBuf, canonical, row};
+use compiler::repr::{Arena, Datum, RowBuf, canonical, row};
 use compiler::scalar::{AggregateExpr, AggregateFunc};
 
 use super::ordered::Rule;
@@ -111,7 +110,7 @@ pub fn collate_rule(parts: usize, order: Vec<(usize, usize)>, last: &Last) -> Ru
 /// From all of a group's rows to its row, by the aggregates' own definition.
 pub fn basic_rule(aggregates: Vec<AggregateExpr>, last: &Last) -> Rule {
     let mut finisher = last.finisher();
-    let (mut columns, mut arena) = (RowBuf::default(), Bump::new());
+    let (mut columns, mut arena) = (RowBuf::default(), Arena::default());
     Box::new(move |key, rows, outcome| {
         if rows.is_empty() {
             return;
