@@ -47,7 +47,8 @@ use lower::Lifetime;
 use mir::{CollectionId, Contents};
 use plan::{
     CatalogChange, Check, Compiled, ConflictAction, Context, CopySource, CopyTo, Cursor, Declare, Delete,
-    Finishing, Insert, OnConflict, OutputColumn, Plan, Query, Returning, Shape, Source, Subscribe, Update,
+    Envelope, Finishing, Insert, OnConflict, OutputColumn, Plan, Query, Returning, Shape, Source, Subscribe,
+    Update, subscribed_columns,
 };
 use repr::Type;
 use scalar::{ScalarExpr, Slice, SortKey};
@@ -201,18 +202,13 @@ impl Compiler<'_> {
         let sources = items::Sources(self.catalog);
         let shape = match shape {
             Shape::Rows if !lower::only_grows(&rel, &sources) => Shape::Changes,
+            Shape::Envelope(envelope) => {
+                let within = |key: &Vec<usize>| key.iter().all(|column| envelope.key.contains(column));
+                Shape::Envelope(Envelope { unique: rel.keys().iter().any(within), ..envelope })
+            }
             shape => shape,
         };
-        let counted = |name: &str| (name.to_owned(), Type::Int8);
-        let columns = match shape {
-            Shape::Updates => {
-                let progressed = progress.then(|| ("tw_progressed".to_owned(), Type::Bool));
-                let first = std::iter::once(counted("tw_timestamp")).chain(progressed);
-                first.chain([counted("tw_diff")]).chain(own).collect()
-            }
-            Shape::Rows => own,
-            Shape::Changes => own.into_iter().chain([counted("tw_diff")]).collect::<Vec<_>>(),
-        };
+        let columns = shaped_columns(&shape, progress, own);
         let columns = columns.into_iter().map(|(name, typ)| OutputColumn { name, typ });
         Ok(Subscribe {
             columns: columns.collect(),
@@ -277,6 +273,28 @@ impl Compiler<'_> {
         };
         let ast::Declare { name, binary, hold, scroll, .. } = declare;
         Ok(Declare { name: name.name, binary, hold, scroll, body })
+    }
+}
+
+/// The columns of a subscription to a relation with these.
+fn shaped_columns(shape: &Shape, progress: bool, own: Vec<(String, Type)>) -> Vec<(String, Type)> {
+    match shape {
+        Shape::Updates { .. } => {
+            subscribed_columns(progress, "tw_diff", Type::Int8).into_iter().chain(own).collect()
+        }
+        Shape::Rows => own,
+        Shape::Changes => own.into_iter().chain([("tw_diff".to_owned(), Type::Int8)]).collect(),
+        Shape::Envelope(Envelope { debezium, key, others, .. }) => {
+            let first = subscribed_columns(progress, "tw_state", Type::Text);
+            let key = key.iter().map(|column| own[*column].clone());
+            let sides: &[&str] = if *debezium { &["before_", "after_"] } else { &[""] };
+            let sided = |side: &str, column: usize| {
+                let (name, typ) = &own[column];
+                (format!("{side}{name}"), typ.clone())
+            };
+            let others = sides.iter().flat_map(|side| others.iter().map(|column| sided(side, *column)));
+            first.into_iter().chain(key).chain(others.collect::<Vec<_>>()).collect()
+        }
     }
 }
 

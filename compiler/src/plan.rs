@@ -299,11 +299,26 @@ pub struct Subscribe {
     pub limit: Option<ScalarExpr>,
 }
 
+/// A relation as one row for each key: what has become of the key's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// The columns beside the key come twice: as they were and as they are.
+    pub debezium: bool,
+    /// Columns of the relation.
+    pub key: Vec<usize>,
+    pub others: Vec<usize>,
+    /// No two rows can have the same key. Otherwise keys are watched, and which is violated is told.
+    pub unique: bool,
+}
+
 /// What an update looks like as a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// SUBSCRIBE: `tw_timestamp`, (`tw_progressed`,) `tw_diff`, then the relation's columns.
-    Updates,
+    /// SUBSCRIBE: `tw_timestamp`, (`tw_progressed`,) `tw_diff`, then the relation's columns. The rows of one timestamp are in this order of
+    /// their columns; without one, what goes stands before what comes.
+    Updates { order: Vec<SortKey> },
+    /// ENVELOPE: `tw_timestamp`, (`tw_progressed`,) `tw_state`, the key, then the columns beside it; a row for each key and timestamp.
+    Envelope(Envelope),
     /// EMIT CHANGES over what only grows: the relation's columns, once for each copy of a row.
     Rows,
     /// EMIT CHANGES: the relation's columns, then `tw_diff`.
@@ -582,9 +597,16 @@ fn each_scalar_of(rel: &mut mir::Rel, f: &mut impl FnMut(&mut ScalarExpr)) {
     });
 }
 
+/// The columns that SUBSCRIBE puts before a relation's: when, whether it is progress, and what.
+pub fn subscribed_columns(progress: bool, what: &str, typ: Type) -> Vec<(String, Type)> {
+    let progressed = progress.then(|| ("tw_progressed".to_owned(), Type::Bool));
+    let first = std::iter::once(("tw_timestamp".to_owned(), Type::Int8)).chain(progressed);
+    first.chain([(what.to_owned(), typ)]).collect()
+}
+
 impl Shape {
     /// Whether a query asked for it.
-    pub fn is_query(self) -> bool {
+    pub fn is_query(&self) -> bool {
         matches!(self, Shape::Rows | Shape::Changes)
     }
 }

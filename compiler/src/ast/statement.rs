@@ -196,11 +196,13 @@ pub enum CopyDirection {
     ToProgram(String),
 }
 
-/// `SUBSCRIBE [TO] relation | (query) [ENVELOPE ..] [WITH (..)] [AS OF t] [UP TO t]`.
+/// `SUBSCRIBE [TO] relation | (query) [ENVELOPE .. | WITHIN TIMESTAMP ORDER BY ..] [WITH (..)] [AS OF t] [UP TO t]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscribe {
     pub to: Subject,
     pub envelope: Option<Envelope>,
+    /// WITHIN TIMESTAMP ORDER BY.
+    pub order: Vec<OrderBy>,
     pub options: Vec<Opt>,
     pub as_of: Option<Expr>,
     pub up_to: Option<Expr>,

@@ -3,17 +3,18 @@
 //! Both are one statement in two shapes. SUBSCRIBE's rows say when and how often; a push query's are the query's own, and of a result
 //! whose rows can go they say behind their columns whether they come or go.
 
+use super::aggregate::sort_direction;
 use super::bound::{Subscribe, scalar, whole};
 use super::coerce::{Cast, Typed};
-use super::scope::Clause;
+use super::scope::{Clause, Scope, ScopeRelation};
 use super::{Binder, Purpose};
-use crate::ast::{self, Emit, Subject};
-use crate::catalog::Kind;
+use crate::ast::{self, Emit, ExprKind, Literal, Subject};
+use crate::catalog::{Kind, nearest};
 use crate::error::{Error, SqlState};
 use crate::hir::{Query, Rel};
-use crate::plan::Shape;
-use crate::repr::Type;
-use crate::scalar::ScalarExpr;
+use crate::plan::{Envelope, Shape, subscribed_columns};
+use crate::repr::{ColumnType, Type};
+use crate::scalar::{ScalarExpr, SortKey};
 
 /// Whether the query asks for its changes instead of its rows.
 pub(super) fn is_push(query: &ast::Query) -> bool {
@@ -22,10 +23,6 @@ pub(super) fn is_push(query: &ast::Query) -> bool {
 
 impl Binder<'_> {
     pub(super) fn bind_subscribe(&mut self, subscribe: &mut ast::Subscribe) -> Result<Subscribe, Error> {
-        if let Some(envelope) = &subscribe.envelope {
-            let message = format!("ENVELOPE {} is not supported", envelope.kind.name.to_uppercase());
-            return Err(Error::unsupported(message).at(envelope.kind.position));
-        }
         let query = match &mut subscribe.to {
             Subject::Relation(name) => self.subscribed(|binder| binder.bind_subject(name))?,
             Subject::Query(query) => self.subscribed(|binder| binder.bind_result(query))?,
@@ -46,7 +43,10 @@ impl Binder<'_> {
         }
         let as_of = self.bind_time(subscribe.as_of.as_mut())?;
         let up_to = self.bind_time(subscribe.up_to.as_mut())?;
-        let shape = Shape::Updates;
+        let shape = match &subscribe.envelope {
+            Some(envelope) => Shape::Envelope(bind_envelope(envelope, &query.names)?),
+            None => Shape::Updates { order: self.bind_order_within(&mut subscribe.order, &query, progress)? },
+        };
         Ok(Subscribe { query, reads, snapshot, progress, as_of, up_to, shape, limit: None })
     }
 
@@ -141,4 +141,72 @@ impl Binder<'_> {
             None => Err(Error::unsupported("a subquery in AS OF or UP TO is not supported").at(position)),
         }
     }
+
+    /// The order of one timestamp's rows, over the columns that are sent.
+    fn bind_order_within(
+        &mut self,
+        order: &mut [ast::OrderBy],
+        query: &Query,
+        progress: bool,
+    ) -> Result<Vec<SortKey>, Error> {
+        let types = query.rel.types();
+        let own = query.names.iter().cloned().zip(types.into_iter().map(|typ| typ.typ));
+        let columns = subscribed_columns(progress, "tw_diff", Type::Int8).into_iter().chain(own);
+        let columns = columns.map(|(name, typ)| (name, ColumnType::new(typ, true))).collect();
+        let scope = Scope::of_relation(ScopeRelation::named("subscribe"), columns);
+        let (keys, _) = self.with_frame(scope, Clause::OrderBy, |binder| {
+            order.iter_mut().map(|key| binder.bind_key_within(key)).collect()
+        })?;
+        Ok(keys)
+    }
+
+    fn bind_key_within(&mut self, key: &mut ast::OrderBy) -> Result<SortKey, Error> {
+        let position = key.expr.start();
+        if let ExprKind::Literal(Literal::Number(_)) = key.expr.kind {
+            return Err(Error::unsupported("WITHIN TIMESTAMP ORDER BY a position is not supported")
+                .hint("Name the column.")
+                .at(position));
+        }
+        let (desc, nulls_first) = sort_direction(key)?;
+        let expr = self.bind_expr(&mut key.expr)?;
+        match scalar(&expr) {
+            Some(expr) => Ok(SortKey { expr, desc, nulls_first }),
+            None => {
+                Err(Error::unsupported("a subquery in WITHIN TIMESTAMP ORDER BY is not supported")
+                    .at(position))
+            }
+        }
+    }
+}
+
+/// The key's columns and the others.
+fn bind_envelope(envelope: &ast::Envelope, names: &[String]) -> Result<Envelope, Error> {
+    let debezium = match envelope.kind.name.as_str() {
+        "upsert" => false,
+        "debezium" => true,
+        other => {
+            let message = format!("ENVELOPE {} is not supported", other.to_uppercase());
+            return Err(Error::unsupported(message)
+                .hint("SUBSCRIBE takes ENVELOPE UPSERT (KEY (…)) and ENVELOPE DEBEZIUM (KEY (…)).")
+                .at(envelope.kind.position));
+        }
+    };
+    let mut key: Vec<usize> = Vec::with_capacity(envelope.key.len());
+    for name in &envelope.key {
+        let Some(column) = names.iter().position(|column| *column == name.name) else {
+            let message = format!("column \"{}\" named in KEY does not exist", name.name);
+            let error = Error::new(SqlState::UNDEFINED_COLUMN, message).at(name.position);
+            return Err(match nearest(&name.name, names.iter().map(String::as_str)) {
+                Some(near) => error.hint(format!("did you mean \"{near}\"?")),
+                None => error,
+            });
+        };
+        if key.contains(&column) {
+            let message = format!("column \"{}\" appears twice in KEY", name.name);
+            return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(name.position));
+        }
+        key.push(column);
+    }
+    let others = (0..names.len()).filter(|column| !key.contains(column)).collect();
+    Ok(Envelope { debezium, key, others, unique: false })
 }

@@ -5,7 +5,7 @@ use super::rows::OptionNames;
 use crate::ast::*;
 
 impl Parser<'_> {
-    /// `SUBSCRIBE [TO] relation | (query) [ENVELOPE ..] [WITH (..)] [AS OF t] [UP TO t]`.
+    /// `SUBSCRIBE [TO] relation | (query) [ENVELOPE .. | WITHIN TIMESTAMP ORDER BY ..] [WITH (..)] [AS OF t] [UP TO t]`.
     pub fn subscribe(&mut self) -> Result<Subscribe> {
         let position = self.position();
         self.expect("subscribe")?;
@@ -25,10 +25,20 @@ impl Parser<'_> {
             true => Some(self.envelope()?),
             false => None,
         };
+        let order = match envelope.is_none() && self.are("within timestamp") {
+            true => {
+                self.expect("within timestamp")?;
+                if !self.is("order") {
+                    return self.unexpected();
+                }
+                self.order_by()?
+            }
+            false => Vec::new(),
+        };
         let options = self.with_options()?;
         let as_of = if self.eat("as of") { Some(self.expr()?) } else { None };
         let up_to = if self.eat("up to") { Some(self.expr()?) } else { None };
-        Ok(Subscribe { to, envelope, options, as_of, up_to, position })
+        Ok(Subscribe { to, envelope, order, options, as_of, up_to, position })
     }
 
     fn envelope(&mut self) -> Result<Envelope> {

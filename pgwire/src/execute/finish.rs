@@ -11,7 +11,8 @@ use compiler::{Error, SqlState};
 use super::Evaluation;
 use crate::session::RowSet;
 
-/// A finishing with the values of its expressions.
+/// A finishing with the values of its expressions; the default keeps all rows.
+#[derive(Default)]
 pub struct Cut {
     offset: usize,
     /// `None` is no limit.

@@ -5,6 +5,7 @@
 //! one timestamp.
 
 mod copy;
+mod envelope;
 mod evaluation;
 mod finish;
 mod point;

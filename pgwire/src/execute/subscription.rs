@@ -13,20 +13,21 @@ use compiler::repr::{Datum, RowBuf, row};
 use compiler::scalar::ScalarExpr;
 use compiler::{Error, SqlState};
 use dataflow::output::Event;
-use dataflow::storage::Timestamp;
+use dataflow::storage::{Timestamp, Updates};
 use dataflow::{Reads, Running};
 
-use super::finish::Cut;
+use super::envelope::Keys;
+use super::finish::{Cut, finish};
 use super::{Evaluation, Executor, Transaction};
 use crate::session::{Interrupt, RowSet};
 
 /// The updates of a collection as rows.
 pub struct Subscription {
     running: Running,
-    shape: Shape,
-    /// Progress rows are wanted, which have these many NULLs in the place of data.
+    form: Form,
+    /// Progress rows are wanted, which have these many NULLs behind the word for it.
     progress: bool,
-    data_columns: usize,
+    width: usize,
     /// How many more rows are wanted, if not all.
     left: Option<usize>,
     /// Updates at or before this time are not wanted: the subscriber has them.
@@ -37,6 +38,29 @@ pub struct Subscription {
     next: usize,
     ended: bool,
     failed: Option<Error>,
+}
+
+/// A [`Shape`] at work.
+enum Form {
+    /// With the order of one timestamp's rows, and all their columns.
+    Updates(Finishing),
+    Rows,
+    Changes,
+    Keys(Keys),
+}
+
+impl Form {
+    fn of(subscribe: &Subscribe) -> Form {
+        match subscribe.shape.clone() {
+            Shape::Updates { order } => {
+                let project = (0..subscribe.columns.len()).collect();
+                Form::Updates(Finishing { order, project, ..Finishing::default() })
+            }
+            Shape::Rows => Form::Rows,
+            Shape::Changes => Form::Changes,
+            Shape::Envelope(envelope) => Form::Keys(Keys::new(envelope)),
+        }
+    }
 }
 
 impl Executor {
@@ -65,9 +89,9 @@ impl Executor {
         let known = (!subscribe.snapshot).then(|| running.as_of());
         Ok(Subscription {
             running,
-            shape: subscribe.shape,
+            form: Form::of(subscribe),
             progress: subscribe.progress,
-            data_columns: subscribe.columns.len().saturating_sub(2 + usize::from(subscribe.progress)),
+            width: subscribe.columns.len().saturating_sub(1 + usize::from(subscribe.progress)),
             left,
             known,
             passed: 0,
@@ -205,22 +229,61 @@ impl Subscription {
             Ok(Event::Progress(at)) => {
                 self.passed = at;
                 if self.progress {
-                    self.push(at, None);
+                    self.push(at, true, &vec![Datum::Null; self.width]);
                 }
             }
-            Ok(Event::Updates { at, rows }) if self.known.is_none_or(|known| at > known) => {
-                match rows.iter().find_map(|(row, ..)| row::first_error(row)) {
+            Ok(Event::Updates { at, rows }) => {
+                let wanted = self.known.is_none_or(|known| at > known);
+                match rows.iter().filter(|_| wanted).find_map(|(row, ..)| row::first_error(row)) {
                     Some(error) => self.fail(error.into()),
-                    // What goes before what takes its place: who applies them one by one never has two rows of a key.
-                    None => {
-                        for goes in [true, false] {
-                            let updates = rows.iter().filter(|(.., diff)| (*diff < 0) == goes);
-                            updates.for_each(|(row, _, diff)| self.push(at, Some((row, diff))));
-                        }
-                    }
+                    None => self.take_updates(at, &rows, wanted),
                 }
             }
-            Ok(Event::Updates { .. }) => {}
+        }
+    }
+
+    /// Makes rows of one time's updates. Those that are not wanted are remembered where keys are.
+    fn take_updates(&mut self, at: Timestamp, updates: &Updates, wanted: bool) {
+        let mut form = std::mem::replace(&mut self.form, Form::Rows);
+        match &mut form {
+            Form::Keys(keys) => {
+                let told = keys.take(updates);
+                told.iter().filter(|_| wanted).for_each(|row| self.push(at, false, &row.unpack()));
+            }
+            _ if !wanted => {}
+            Form::Updates(finishing) => self.push_updates(at, updates, finishing),
+            Form::Rows => {
+                for (row, _, diff) in updates.iter() {
+                    (0..diff).for_each(|_| self.rows.push(row));
+                }
+            }
+            Form::Changes => {
+                for (row, diff) in leaving_first(updates) {
+                    let mut change = RowBuf::default();
+                    change.extend(row);
+                    change.push(Datum::Int(diff));
+                    self.rows.push(change.bytes());
+                }
+            }
+        }
+        self.form = form;
+    }
+
+    fn push_updates(&mut self, at: Timestamp, updates: &Updates, finishing: &Finishing) {
+        for (data, diff) in leaving_first(updates) {
+            let mut row = RowBuf::default();
+            self.begin_row(at, false, &mut row);
+            row.push(Datum::Int(diff));
+            row.extend(data);
+            self.rows.push(row.bytes());
+        }
+        if finishing.order.is_empty() {
+            return;
+        }
+        let rows = std::mem::take(&mut self.rows);
+        match finish(rows, finishing, &Cut::default()) {
+            Ok(sorted) => self.rows = sorted,
+            Err(error) => self.fail(error),
         }
     }
 
@@ -228,32 +291,23 @@ impl Subscription {
         self.failed = Some(if error.hint.is_some() { error } else { error.hint(CURE) });
     }
 
-    fn push(&mut self, at: Timestamp, update: Option<(&[u8], i64)>) {
+    fn push(&mut self, at: Timestamp, progressed: bool, what: &[Datum<'_>]) {
         let mut row = RowBuf::default();
-        match (self.shape, update) {
-            (Shape::Updates, update) => {
-                row.push(Datum::Int(i64::try_from(at).unwrap_or(i64::MAX)));
-                if self.progress {
-                    row.push(Datum::Bool(update.is_none()));
-                }
-                match update {
-                    Some((data, diff)) => {
-                        row.push(Datum::Int(diff));
-                        row.extend(data);
-                    }
-                    None => (0..=self.data_columns).for_each(|_| row.push(Datum::Null)),
-                }
-            }
-            (Shape::Rows, Some((data, diff))) => {
-                (0..diff).for_each(|_| self.rows.push(data));
-                return;
-            }
-            (Shape::Changes, Some((data, diff))) => {
-                row.extend(data);
-                row.push(Datum::Int(diff));
-            }
-            (Shape::Rows | Shape::Changes, None) => return,
-        }
+        self.begin_row(at, progressed, &mut row);
+        what.iter().for_each(|datum| row.push(*datum));
         self.rows.push(row.bytes());
     }
+
+    fn begin_row(&self, at: Timestamp, progressed: bool, row: &mut RowBuf) {
+        row.push(Datum::Int(i64::try_from(at).unwrap_or(i64::MAX)));
+        if self.progress {
+            row.push(Datum::Bool(progressed));
+        }
+    }
+}
+
+/// What goes before what takes its place: who applies them one by one never has two rows of a key.
+fn leaving_first(updates: &Updates) -> impl Iterator<Item = (&[u8], i64)> {
+    let going = |goes: bool| updates.iter().filter(move |(.., diff)| (*diff < 0) == goes);
+    going(true).chain(going(false)).map(|(row, _, diff)| (row, diff))
 }

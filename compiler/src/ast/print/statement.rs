@@ -376,7 +376,7 @@ impl Printer<'_> {
 /// Reading in other ways than by a query.
 impl Printer<'_> {
     fn subscribe(&mut self, subscribe: &Subscribe) {
-        let Subscribe { to, envelope, options, as_of, up_to, position: _ } = subscribe;
+        let Subscribe { to, envelope, order, options, as_of, up_to, position: _ } = subscribe;
         self.text("SUBSCRIBE ");
         match to {
             Subject::Relation(name) => {
@@ -392,6 +392,7 @@ impl Printer<'_> {
             self.column_list(key);
             self.text(")");
         }
+        self.order_by_clause(" WITHIN TIMESTAMP ORDER BY ", order);
         self.with_options(options);
         self.filter(" AS OF ", as_of.as_ref());
         self.filter(" UP TO ", up_to.as_ref());
