@@ -496,6 +496,13 @@ fn no_increment_is_lost() {
 
 /// A group commit shares the fsync, never the timestamp; and a session's commits are in its order.
 #[test]
+fn time_goes_before_the_first_commit() {
+    let server = Server::start(Options::default());
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(now(&mut server.connect()) > 0);
+}
+
+#[test]
 fn every_commit_has_a_time_of_its_own() {
     const COMMITS: u64 = 50;
     let data = Scratch::new("times");

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::mir::{CollectionId, LocalId};
-use crate::repr::{Datum, RelationType, Row, encode_canonical, row};
+use crate::repr::{Datum, RelationType, Row, encode_key};
 use crate::scalar::{AggregateExpr, EvalError, Mfp, ScalarExpr, Slice, SortKey, TableFunc, WindowExpr};
 
 /// What a statement asks the engine to run. `fragments` are in topological order: each refers only to earlier ones.
@@ -74,13 +74,10 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Appends a value of the key's column at `place` as the records have it: canonical only where equal values can differ. Whoever looks
-    /// a key up must encode it by this.
+    /// Appends a value that is compared with the key's column at `place` as the records have it. Whoever looks a key up must encode it
+    /// by this.
     pub fn encode_key(&self, place: usize, datum: Datum<'_>, out: &mut Vec<u8>) {
-        match self.typ.columns[place].typ.has_lossy_equality() {
-            true => encode_canonical(datum, out),
-            false => row::encode(datum, out),
-        }
+        encode_key(&self.typ.columns[place].typ, datum, out);
     }
 
     /// The key under which the arrangement has a row of the relation, NULLs and all; its parts must be columns.

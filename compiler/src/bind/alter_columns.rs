@@ -126,7 +126,7 @@ impl Binder<'_> {
                 .at(key.position));
         }
         let position = definition.name.position;
-        let mut columns = self.bind_columns(std::slice::from_mut(definition))?;
+        let mut columns = self.bind_columns(&altered.item.name, std::slice::from_mut(definition))?;
         let mut column = columns.pop().expect("invariant: one definition gives one column");
         let value = self.value_of_default(&column, position)?;
         if !column.typ.nullable && value.iter().all(|datum| datum.is_null()) {

@@ -189,8 +189,17 @@ impl Binder<'_> {
             return Err(Error::unsupported("ON CONFLICT is for tables: a stream has no keys")
                 .at(on_conflict.position));
         };
-        let key = match &on_conflict.target {
-            Some(target) => Some(conflict_key(item, target, on_conflict.position)?),
+        let key = match &mut on_conflict.target {
+            Some(target) => {
+                let key = conflict_key(item, target, on_conflict.position)?;
+                if let ConflictTarget::Keys { filter: Some(filter), .. } = target {
+                    // It asks for an index that has the rows of which it is true: a key has all.
+                    self.with_frame(target_scope(item, alias), Clause::Where, |binder| {
+                        binder.bind_condition(filter, "WHERE")
+                    })?;
+                }
+                Some(key)
+            }
             None => None,
         };
         let ConflictAction::Update { assignments, filter } = &mut on_conflict.action else {
@@ -437,10 +446,15 @@ impl Binder<'_> {
                 "Insert into the stream that it is derived from.",
             ),
             Kind::Stream(_) if inserts => Ok(item),
-            Kind::Stream(_) => refuse(
+            Kind::Stream(Stream { derived, .. }) => refuse(
                 SqlState::WRONG_OBJECT_TYPE,
                 "A stream is append-only.",
-                "Insert a row that corrects the earlier one, or keep the rows in a table.",
+                match derived {
+                    None => "Insert a row that corrects the earlier one, or keep the rows in a table.",
+                    Some(_) => {
+                        "Insert a row that corrects the earlier one into the stream that it is derived from, or keep the rows in a table."
+                    }
+                },
             ),
             Kind::View(_) | Kind::MaterializedView(_) => refuse(
                 SqlState::WRONG_OBJECT_TYPE,
@@ -570,7 +584,7 @@ fn conflict_key(item: &Item, target: &ConflictTarget, position: u32) -> Result<V
                 Err(Error::new(SqlState::UNDEFINED_OBJECT, message).at(name.position))
             }
         },
-        ConflictTarget::Keys { keys: wanted, filter } => {
+        ConflictTarget::Keys { keys: wanted, .. } => {
             let mut columns = Vec::with_capacity(wanted.len());
             for key in wanted {
                 match &key.expr.kind {
@@ -588,7 +602,7 @@ fn conflict_key(item: &Item, target: &ConflictTarget, position: u32) -> Result<V
                 columns.sort_unstable();
                 columns == sorted
             };
-            match keys.find(same).filter(|_| filter.is_none()) {
+            match keys.find(same) {
                 Some(key) => Ok(key.columns.clone()),
                 None => {
                     let message =

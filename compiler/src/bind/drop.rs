@@ -9,6 +9,7 @@ use crate::catalog::{Change, Item, Kind, MaterializedView, SYSTEM_SCHEMAS};
 use crate::error::{Error, SqlState};
 use crate::mir::CollectionId;
 use crate::plan::{Notice, Plan};
+use crate::scalar::quote_ident;
 
 impl Binder<'_> {
     pub(super) fn bind_drop(&mut self, drop: &ast::Drop) -> Result<Bound, Error> {
@@ -40,6 +41,11 @@ impl Binder<'_> {
     fn find_dropped(&mut self, drop: &ast::Drop, name: &ast::Name) -> Result<Option<CollectionId>, Error> {
         let schema = self.schema_of(name)?;
         let Some(item) = self.catalog.resolve(schema, &name.last().name, &self.context.search_path) else {
+            if drop.kind == ObjectKind::Index
+                && let Some(table) = self.table_of_primary_key(schema, &name.last().name)
+            {
+                return Err(self.refuse_index_of_key(&name.last().name, table));
+            }
             let code = match drop.kind {
                 ObjectKind::Index => SqlState::UNDEFINED_OBJECT,
                 _ => SqlState::UNDEFINED_TABLE,
@@ -69,16 +75,28 @@ impl Binder<'_> {
         if let Kind::Index(index) = &item.kind
             && index.constraint
         {
-            let table = self
-                .catalog
-                .item(index.on)
-                .map_or_else(String::new, |on| on.describe(&self.context.search_path));
-            let message =
-                format!("cannot drop index {0} because constraint {0} on {table} requires it", item.name);
-            return Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
-                .hint(format!("You can drop {table} instead.")));
+            let table = self.catalog.item(index.on).expect("invariant: an index lies on an item");
+            return Err(self.refuse_index_of_key(&item.name, table));
         }
         Ok(Some(item.id))
+    }
+
+    /// The table whose primary key has this name: its index is no item of its own.
+    fn table_of_primary_key(&self, schema: Option<&str>, name: &str) -> Option<&Item> {
+        let schemas = match schema {
+            Some(schema) => vec![schema],
+            None => self.context.search_path.iter().map(String::as_str).collect(),
+        };
+        let mut items = schemas.into_iter().flat_map(|schema| self.catalog.items_in(schema));
+        items.find(|item| item.primary_key().is_some_and(|key| key.name == name)).map(|item| &**item)
+    }
+
+    fn refuse_index_of_key(&self, name: &str, table: &Item) -> Error {
+        let table = table.describe(&self.context.search_path);
+        let index = quote_ident(name);
+        let message = format!("cannot drop index {index} because constraint {name} on {table} requires it");
+        Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+            .hint(format!("You can drop {table} instead."))
     }
 
     /// The drops of these and, with CASCADE, of what depends on them, dependants first. Indexes go with their relation.

@@ -7,6 +7,7 @@ use super::{Binder, Purpose, literal};
 use crate::ast;
 use crate::error::{Error, SqlState};
 use crate::hir::Expr;
+use crate::keyword;
 use crate::repr::types::Category;
 use crate::repr::{Datum, Type};
 use crate::scalar::{self, ArgType, Func, Volatility, special};
@@ -317,10 +318,17 @@ impl Binder<'_> {
     /// `0A000` where the value of a volatile or stable function would have to be kept up to date.
     pub(super) fn refuse_in_maintained(&self, name: &str, position: u32) -> Result<(), Error> {
         let Purpose::Maintained(what) = self.purpose else { return Ok(()) };
-        let message = format!("{name}() cannot be used in a {what}");
-        Err(Error::unsupported(message)
-            .detail(format!("A {what} is kept up to date as its inputs change, and the result of {name}() changes without them."))
-            .hint(format!("Call {name}() in the query that reads the {what}."))
+        let call = match keyword::category(name) {
+            keyword::Category::Reserved => name.to_owned(),
+            _ => format!("{name}()"),
+        };
+        let hint = match what {
+            "subscription" => format!("Write the value in its place, as SELECT {call} gives it."),
+            _ => format!("Call {call} in the query that reads the {what}."),
+        };
+        Err(Error::unsupported(format!("{call} cannot be used in a {what}"))
+            .detail(format!("A {what} is kept up to date as its inputs change, and the result of {call} changes without them."))
+            .hint(hint)
             .at(position))
     }
 

@@ -12,7 +12,7 @@ use crate::ast;
 use crate::lir;
 use crate::mir::{self, CollectionId};
 use crate::repr::{ColumnType, RelationType, Row};
-use crate::scalar::ScalarExpr;
+use crate::scalar::{ScalarExpr, quote_ident};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Item {
@@ -294,10 +294,10 @@ impl Item {
 
     /// Kind and name as messages name it: `view v`, or `view s.v` when the path does not lead to its schema.
     pub fn describe(&self, search_path: &[String]) -> String {
-        if search_path.contains(&self.schema) {
-            format!("{} {}", self.kind_name(), self.name)
-        } else {
-            format!("{} {}.{}", self.kind_name(), self.schema, self.name)
+        let (kind, name) = (self.kind_name(), quote_ident(&self.name));
+        match search_path.contains(&self.schema) {
+            true => format!("{kind} {name}"),
+            false => format!("{kind} {}.{name}", quote_ident(&self.schema)),
         }
     }
 

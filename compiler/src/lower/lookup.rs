@@ -95,8 +95,9 @@ fn is_bound(constant: &ScalarExpr, typ: &Type) -> bool {
     }
     let own = constant.typ(&[]).typ;
     match typ {
-        // Canonical keys: any numeric has one.
-        Type::Numeric(None) => matches!(own, Type::Numeric(_)),
+        // Encoding a key settles how it is printed.
+        Type::Numeric(_) => matches!(own, Type::Numeric(_)),
+        Type::Bpchar(_) => matches!(own, Type::Bpchar(_)),
         typ => same_key_encoding(typ, &own),
     }
 }

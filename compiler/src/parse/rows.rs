@@ -335,7 +335,8 @@ impl Parser<'_> {
     pub fn with_options(&mut self) -> Result<Vec<Opt>> {
         if self.is("with") && self.is_symbol_at(1, "(") {
             self.advance();
-            return self.option_list(OptionNames::LabelsAndStrings);
+            let options = self.option_list(OptionNames::LabelsAndStrings)?;
+            return once_each(options);
         }
         Ok(Vec::new())
     }
@@ -389,6 +390,20 @@ impl Parser<'_> {
                 Ok(OptValue::List(values, position))
             }
             _ => Ok(OptValue::Number(self.signed_number()?, position)),
+        }
+    }
+}
+
+/// `42601` for an option that is given twice: one of the two would mean nothing.
+fn once_each(options: Vec<Opt>) -> Result<Vec<Opt>> {
+    let names = options.iter().map(|option| &option.name);
+    let again = names
+        .enumerate()
+        .find(|(at, name)| options[..*at].iter().any(|before| before.name.name == name.name));
+    match again {
+        None => Ok(options),
+        Some((_, name)) => {
+            Err(Error::new(SqlState::SYNTAX_ERROR, "conflicting or redundant options").at(name.position))
         }
     }
 }

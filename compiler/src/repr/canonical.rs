@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::row::{self, Datums, read, split_first, tag};
-use super::{Datum, json, numeric::encoding};
+use super::{Datum, Type, json, numeric::encoding};
 
 /// The canonical encoding of packed datums; borrowed if they are canonical already, as almost all are.
 pub fn canonicalize(bytes: &[u8]) -> Cow<'_, [u8]> {
@@ -102,6 +102,24 @@ pub fn encode_canonical(datum: Datum<'_>, out: &mut Vec<u8>) {
             out.push(tag::END);
         }
         _ => row::encode(datum, out),
+    }
+}
+
+/// Appends the encoding by which a column of this type is keyed: that of the column's own values which are equal to this one, though it
+/// may be printed otherwise than they are. What equals no value of the column keeps its place among them.
+pub fn encode_key(typ: &Type, datum: Datum<'_>, out: &mut Vec<u8>) {
+    match (typ, datum) {
+        (typ, datum) if typ.has_lossy_equality() => encode_canonical(datum, out),
+        (Type::Numeric(_), Datum::Numeric(value)) => {
+            encoding::encode_at(value, typ.static_scale().unwrap_or(value.scale()), encoding::NUMERIC, out)
+        }
+        (Type::Bpchar(Some(length)), Datum::Bpchar(value)) => {
+            let blanks = (*length as usize).saturating_sub(value.text().chars().count());
+            out.push(tag::BPCHAR);
+            row::encode_text_body(value.text(), out);
+            row::encode_int(blanks as i64, out);
+        }
+        (_, datum) => row::encode(datum, out),
     }
 }
 

@@ -26,7 +26,7 @@ mod properties;
 pub use arena::{Arena, Interrupt};
 pub use array::Array;
 pub use bpchar::Bpchar;
-pub use canonical::{canonicalize, encode_canonical, encode_sort_key};
+pub use canonical::{canonicalize, encode_canonical, encode_key, encode_sort_key};
 pub use datum::Datum;
 pub use interval::Interval;
 pub use json::Json;

@@ -29,6 +29,8 @@ use crate::storage::{ShardId, Storage, Timestamp, Update, Updates};
 
 /// How long shards that nothing touches may lag behind the clock.
 const NUDGE: Duration = Duration::from_secs(1);
+/// How long until the next try to begin time, in a store that was never written to.
+const BEGINNING: Duration = Duration::from_millis(5);
 /// How long history stays readable by AS OF, in microseconds.
 const RETENTION: Timestamp = 3_600_000_000;
 /// How many events one tick may gather: a tick closes all that is committed in one step.
@@ -220,7 +222,7 @@ impl Coordinator {
 
     /// The loop. Ends with [`Event::Close`], or when nobody can send events any more.
     pub fn run(mut self, events: Receiver<Event>) {
-        let mut nudge_at = Instant::now() + NUDGE;
+        let mut nudge_at = Instant::now() + self.patience();
         let mut gathered = Vec::new();
         loop {
             match events.recv_timeout(nudge_at.saturating_duration_since(Instant::now())) {
@@ -241,7 +243,7 @@ impl Coordinator {
                         // What was committed before comes first, so that an as_of covers it.
                         self.tick(std::mem::take(&mut commits));
                         if matches!(other, Event::Nudge) {
-                            nudge_at = Instant::now() + NUDGE;
+                            nudge_at = Instant::now() + self.patience();
                         }
                         if let Event::Close(done) = other {
                             (self.commands)(Command::Shutdown);
@@ -254,6 +256,11 @@ impl Coordinator {
             }
             self.tick(commits);
         }
+    }
+
+    /// How long the clock may stand still.
+    fn patience(&self) -> Duration {
+        if self.read_ts.get() == 0 { BEGINNING } else { NUDGE }
     }
 
     fn react(&mut self, event: Event) {

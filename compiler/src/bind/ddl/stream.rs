@@ -47,7 +47,7 @@ impl Binder<'_> {
         }
         match &mut create.body {
             StreamBody::Declared => {
-                let columns = self.bind_columns(&mut create.columns)?;
+                let columns = self.bind_columns(&name, &mut create.columns)?;
                 let timestamp = timestamp.map(|option| timestamp_column(&columns, option)).transpose()?;
                 let stream = Stream { columns, derived: None, timestamp };
                 let item = self.new_item(schema, name, Kind::Stream(stream));

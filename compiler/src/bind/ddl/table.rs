@@ -53,7 +53,7 @@ impl Binder<'_> {
                 return self.bind_latest_of(LatestOf { schema, name, stream, key, options });
             }
         }
-        let mut columns = self.bind_columns(&mut create.columns)?;
+        let mut columns = self.bind_columns(&create.name.last().name, &mut create.columns)?;
         let mut keys = Keys::new(self.catalog, &schema, &name);
         for definition in &create.columns {
             let column = position_of(&columns, &definition.name)?;
@@ -122,6 +122,7 @@ impl Binder<'_> {
     /// Column definitions of a table or a stream: types, NOT NULL and defaults; keys are the caller's.
     pub(in crate::bind) fn bind_columns(
         &mut self,
+        table: &str,
         definitions: &mut [ast::ColumnDefinition],
     ) -> Result<Vec<Column>, Error> {
         let mut columns: Vec<Column> = Vec::with_capacity(definitions.len());
@@ -147,6 +148,7 @@ impl Binder<'_> {
                 false => self.bind_type(&definition.data_type)?,
             };
             columns.push(self.bind_column_constraints(
+                table,
                 name.name.clone(),
                 typ,
                 &mut definition.constraints,
@@ -157,17 +159,26 @@ impl Binder<'_> {
 
     fn bind_column_constraints(
         &mut self,
+        table: &str,
         name: String,
         typ: Type,
         constraints: &mut [ast::ColumnConstraint],
     ) -> Result<Column, Error> {
         let mut column = Column::new(name, ColumnType::new(typ, true));
+        let mut declared = None;
         for constraint in constraints {
             let position = constraint.position;
             match &mut constraint.kind {
-                ColumnConstraintKind::NotNull => column.typ.nullable = false,
-                ColumnConstraintKind::Null
-                | ColumnConstraintKind::Check(_)
+                ColumnConstraintKind::NotNull | ColumnConstraintKind::Null => {
+                    column.typ.nullable = constraint.kind == ColumnConstraintKind::Null;
+                    if declared
+                        .replace(column.typ.nullable)
+                        .is_some_and(|before| before != column.typ.nullable)
+                    {
+                        return Err(conflicting_nulls(table, &column.name).at(position));
+                    }
+                }
+                ColumnConstraintKind::Check(_)
                 | ColumnConstraintKind::PrimaryKey
                 | ColumnConstraintKind::Unique { .. } => {}
                 ColumnConstraintKind::Default(expr) => {
@@ -230,8 +241,11 @@ impl Binder<'_> {
         let id = keys.table;
         let steps = keys.into_steps(table.schema, table.name, columns.collect());
         let fill = Insert { table: id, source: bound, on_conflict: None, returning: None };
-        let fill = table.with_data.then(|| Box::new(fill));
-        Ok(Bound::Change(Ddl { fill, ..Ddl::new("SELECT", steps) }))
+        let (fill, tag) = match table.with_data {
+            true => (Some(Box::new(fill)), "SELECT"),
+            false => (None, "CREATE TABLE AS"),
+        };
+        Ok(Bound::Change(Ddl { fill, ..Ddl::new(tag, steps) }))
     }
 
     /// Whether it is a stream, or a view that stands for a query over one.
@@ -293,6 +307,12 @@ fn serial(typ: &ast::TypeName) -> bool {
         typ.name.last().name.as_str(),
         "serial" | "serial2" | "serial4" | "serial8" | "bigserial" | "smallserial"
     )
+}
+
+fn conflicting_nulls(table: &str, column: &str) -> Error {
+    let message =
+        format!("conflicting NULL/NOT NULL declarations for column \"{column}\" of table \"{table}\"");
+    Error::new(SqlState::SYNTAX_ERROR, message)
 }
 
 fn unsupported_reference(position: u32) -> Error {

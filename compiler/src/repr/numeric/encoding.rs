@@ -72,6 +72,17 @@ pub(in crate::repr) fn encode_canonical(value: Numeric<'_>, tags: Tags, out: &mu
     }
 }
 
+/// Appends the encoding that the value has in a column of this scale. What does not fit there, no value of the column is equal to: it
+/// keeps its own.
+pub(in crate::repr) fn encode_at(value: Numeric<'_>, scale: u16, tags: Tags, out: &mut Vec<u8>) {
+    if !value.is_finite() || value.scale() == scale || value.least_scale() > scale {
+        return encode(value, tags, out);
+    }
+    encode_canonical(value, tags, out);
+    out.truncate(out.len() - if value.least_scale() < LONG_SCALE as u16 { 1 } else { 3 });
+    encode_scale(scale, out);
+}
+
 /// Whether the encoding of a number with a body is the one that all equal values share.
 pub(in crate::repr) fn is_canonical(bytes: &[u8], tags: Tags) -> bool {
     parts(bytes, 0, tags).is_some_and(|parts| parts.scale == parts.least_scale())
