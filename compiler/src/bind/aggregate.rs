@@ -149,7 +149,10 @@ impl Binder<'_> {
                 nulls_first: key.nulls_first,
             }
         });
-        let func = AggregateFunc::ArrayAgg;
+        let func = match argument.typ() {
+            Type::Array(_) => AggregateFunc::StackArrays,
+            _ => AggregateFunc::ArrayAgg,
+        };
         let typ = ColumnType::new(func.result_type(&[argument.typ()]), true);
         Aggregate { func, args: vec![argument], distinct: false, filter: None, order: keys.collect(), typ }
     }

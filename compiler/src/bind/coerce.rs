@@ -104,7 +104,7 @@ impl Binder<'_> {
         self.coerce(value, to, how)
     }
 
-    fn convert(&mut self, expr: Expr, from: &Type, to: &Type, how: Cast) -> Option<Expr> {
+    pub(super) fn convert(&mut self, expr: Expr, from: &Type, to: &Type, how: Cast) -> Option<Expr> {
         let cast = scalar::cast(from, to, how)?;
         if from.involves_zone() || to.involves_zone() {
             self.facts.uses_context = true;

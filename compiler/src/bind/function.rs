@@ -349,7 +349,20 @@ impl Binder<'_> {
         if func.zone {
             args.push(self.zone_literal());
         }
+        if func.prints {
+            args = args.into_iter().map(|arg| self.printed(arg)).collect();
+        }
         Ok(Expr::Call { func, args, typ })
+    }
+
+    /// A value whose text form depends on the session as that text; an array as an array of texts.
+    fn printed(&mut self, value: Expr) -> Expr {
+        let typ = value.typ();
+        if !typ.involves_zone() {
+            return value;
+        }
+        let text = if matches!(typ, Type::Array(_)) { Type::Text.array_of() } else { Type::Text };
+        self.convert(value.clone(), &typ, &text, Cast::Explicit).unwrap_or(value)
     }
 
     /// The session's time zone, as the text that a zone-dependent function takes.

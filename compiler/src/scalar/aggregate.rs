@@ -72,6 +72,8 @@ pub enum AggregateFunc {
     Regression(Regression),
     StringAgg,
     ArrayAgg,
+    /// Arrays as one of a further dimension.
+    StackArrays,
     JsonAgg,
     JsonbAgg,
     JsonObjectAgg,
@@ -110,7 +112,9 @@ impl AggregateFunc {
             BitAnd | BitOr | BitXor => Class::Bucketed,
             Variance(VarianceOf { values: Measured::Numerics | Measured::Floats, .. }) => Class::Bucketed,
             Min | Max => Class::Hierarchical,
-            StringAgg | ArrayAgg | JsonAgg | JsonbAgg | JsonObjectAgg | JsonbObjectAgg => Class::Basic,
+            StringAgg | ArrayAgg | StackArrays | JsonAgg | JsonbAgg | JsonObjectAgg | JsonbObjectAgg => {
+                Class::Basic
+            }
             Regression(_) | PercentileCont | PercentileDisc | Mode => Class::Basic,
             _ => Class::Accumulable(lanes::of(self)),
         }
@@ -125,7 +129,10 @@ impl AggregateFunc {
     /// Whether NULL arguments are not seen.
     pub fn ignores_nulls(self) -> bool {
         use AggregateFunc::*;
-        !matches!(self, CountStar | ArrayAgg | JsonAgg | JsonbAgg | JsonObjectAgg | JsonbObjectAgg)
+        !matches!(
+            self,
+            CountStar | ArrayAgg | StackArrays | JsonAgg | JsonbAgg | JsonObjectAgg | JsonbObjectAgg
+        )
     }
 
     /// Whether the result is the same when equal arguments are seen once: DISTINCT changes nothing.
@@ -226,11 +233,8 @@ impl AggregateFunc {
                 _ => args[1].without_typmod(),
             },
             StringAgg => args[0].without_typmod(),
-            // The elements of an array_agg of arrays are the arrays': one dimension more of the same type.
-            ArrayAgg => match &args[0] {
-                Type::Array(_) => args[0].clone(),
-                typ => Type::Array(Box::new(typ.clone())),
-            },
+            ArrayAgg => Type::Array(Box::new(args[0].clone())),
+            StackArrays => args[0].clone(),
             JsonAgg | JsonObjectAgg => Type::Json,
             JsonbAgg | JsonbObjectAgg => Type::Jsonb,
         }
@@ -459,7 +463,7 @@ aggregates! {
     /// The values as an array, NULLs included.
     "array_agg"(AnyNonArray) -> AnyArray = AggregateFunc::ArrayAgg, ["1"] ["NULL"] => "{1,NULL}";
     /// The arrays as an array of one more dimension.
-    "array_agg"(AnyArray) -> AnyArray = AggregateFunc::ArrayAgg, ["{1,2}"] ["{3,4}"] => "{{1,2},{3,4}}";
+    "array_agg"(AnyArray) -> AnyArray = AggregateFunc::StackArrays, ["{1,2}"] ["{3,4}"] => "{{1,2},{3,4}}";
     /// The values as a jsonb array, NULLs included.
     "jsonb_agg"(AnyElement) -> Jsonb = AggregateFunc::JsonbAgg, ["1"] ["NULL"] => "[1, null]";
     /// The pairs as a jsonb object; of equal keys the last counts.

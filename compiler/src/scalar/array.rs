@@ -81,10 +81,10 @@ functions! { pub(super) FUNCTIONS;
     /// Whether the arrays have an element in common.
     "&&"(AnyArray, AnyArray) -> Bool: "'{1,4,3}'::int4[] && '{2,1}'::int4[]" => "t" = { |cx, a: Array<'_>, b: Array<'_>| overlap(a, b, cx.arena) };
     /// The text forms of the elements that are not NULL, with a text between them.
-    "array_to_string"(AnyArray, Text) -> Text: "array_to_string('{1,NULL,3}'::int4[], ',')" => "1,3"
+    "array_to_string"(AnyArray, Text) -> Text, prints(): "array_to_string('{1,NULL,3}'::int4[], ',')" => "1,3"
         = { |_, a: Array<'_>, separator: &str| to_string(a, separator, None) };
     /// The text forms of the elements, with a text between them and one for NULL.
-    "array_to_string"(AnyArray, Text, Text) -> Text, called_on_null(): "array_to_string('{1,NULL,3}'::int4[], ',', '*')" => "1,*,3"
+    "array_to_string"(AnyArray, Text, Text) -> Text, called_on_null(), prints(): "array_to_string('{1,NULL,3}'::int4[], ',', '*')" => "1,*,3"
         = { |_, a: Option<Array<'_>>, separator: Option<&str>, null: Option<&str>| a.zip(separator).map(|(a, s)| to_string(a, s, null)).transpose() };
     /// The parts of a text between delimiters; its characters if the delimiter is NULL.
     "string_to_array"(Text, Text) -> [Text], called_on_null(): "string_to_array('xx~~yy~~zz', '~~')" => "{xx,yy,zz}"

@@ -17,7 +17,9 @@ pub(super) fn fold<'a>(
     let repeated = rows.iter().flat_map(|(args, diff)| (0..*diff).map(move |_| args.as_slice()));
     match func {
         AggregateFunc::StringAgg => Ok(string_agg(repeated, arena)),
-        AggregateFunc::ArrayAgg => array_agg(repeated, arena),
+        AggregateFunc::ArrayAgg if rows.is_empty() => Ok(Datum::Null),
+        AggregateFunc::ArrayAgg => Ok(Datum::Array(Array::pack_flat_in(repeated.map(|args| args[0]), arena))),
+        AggregateFunc::StackArrays => stack_arrays(&repeated.map(|args| args[0]).collect::<Vec<_>>(), arena),
         AggregateFunc::JsonbAgg => {
             let values: Vec<Json<'a>> = repeated.map(|args| json_build::of(args[0], arena)).collect();
             Ok(if values.is_empty() { Datum::Null } else { Datum::Json(Json::array(values, arena)) })
@@ -84,36 +86,21 @@ where
     }
 }
 
-fn array_agg<'a, 'r>(
-    rows: impl Iterator<Item = &'r [Datum<'a>]>,
-    arena: &'a Arena,
-) -> Result<Datum<'a>, EvalError>
-where
-    'a: 'r,
-{
-    let values: Vec<Datum<'a>> = rows.map(|args| args[0]).collect();
-    match values.first() {
-        None => Ok(Datum::Null),
-        Some(Datum::Array(first)) => stack_arrays(*first, &values, arena),
-        Some(_) => Ok(Datum::Array(Array::pack_flat_in(values, arena))),
-    }
-}
-
 /// Arrays of one shape as one of a further dimension.
-fn stack_arrays<'a>(
-    first: Array<'a>,
-    values: &[Datum<'a>],
-    arena: &'a Arena,
-) -> Result<Datum<'a>, EvalError> {
+fn stack_arrays<'a>(values: &[Datum<'a>], arena: &'a Arena) -> Result<Datum<'a>, EvalError> {
     let error = |message: &str| EvalError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, message);
-    let shape = first.dimensions();
+    let shape = match values.first() {
+        None => return Ok(Datum::Null),
+        Some(Datum::Array(first)) => first.dimensions(),
+        Some(_) => return Err(null_array()),
+    };
     if shape.is_empty() {
         return Err(error("cannot accumulate empty arrays"));
     }
     let mut elements = Vec::new();
     for value in values {
         let Datum::Array(array) = value else {
-            return Err(EvalError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "cannot accumulate null arrays"));
+            return Err(null_array());
         };
         if array.dimensions() != shape {
             return Err(error("cannot accumulate arrays of different dimensionality"));
@@ -123,6 +110,10 @@ fn stack_arrays<'a>(
     let mut dimensions = vec![Dimension { length: values.len() as u32, lower: 1 }];
     dimensions.extend(shape);
     Ok(Datum::Array(Array::pack_in(elements, &dimensions, arena)))
+}
+
+fn null_array() -> EvalError {
+    EvalError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "cannot accumulate null arrays")
 }
 
 fn jsonb_object_agg<'a, 'r>(

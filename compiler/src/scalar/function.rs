@@ -199,6 +199,9 @@ pub struct Function {
     /// The result depends on the session's TimeZone: the binder appends it as one more text literal, which makes the call
     /// immutable. A call without it means UTC.
     pub zone: bool,
+    /// The result has the text forms of arguments of any type in it. The binder makes texts of those whose form depends on the
+    /// session's TimeZone.
+    pub prints: bool,
     pub syntax: Syntax,
     /// Of a declared conversion: the least context that applies it.
     pub cast: Option<CastContext>,
@@ -234,6 +237,7 @@ impl Function {
             volatility: Volatility::Immutable,
             can_error: false,
             zone: false,
+            prints: false,
             syntax: if word { Syntax::Function } else { Syntax::Operator },
             cast: None,
             doc,
@@ -281,6 +285,11 @@ impl Function {
 
     pub(super) const fn zone(mut self) -> Function {
         self.zone = true;
+        self
+    }
+
+    pub(super) const fn prints(mut self) -> Function {
+        self.prints = true;
         self
     }
 

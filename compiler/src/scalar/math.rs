@@ -242,7 +242,7 @@ fn power(base: f64, exponent: f64) -> Result<f64, EvalError> {
     if base == 0.0 && exponent < 0.0 {
         return refuse("zero raised to a negative power is undefined");
     }
-    if base < 0.0 && base.is_finite() && exponent.is_finite() && exponent.fract() != 0.0 {
+    if base < 0.0 && exponent.is_finite() && exponent.fract() != 0.0 {
         return refuse("a negative number raised to a non-integer power yields a complex result");
     }
     let result = base.powf(exponent);

@@ -58,11 +58,11 @@ functions! { pub(super) FUNCTIONS;
         = { |cx, a: &str, p: &str| with_regex(cx, a, p, "", |r| counted(cx, r, a))? };
     /// The part that matches a regular expression, or its first group.
     "substring"(Text, Text) -> Text, errs(), maybe_null(): "substring('foobar', 'o(.)b')" => "o"
-        = { |cx, a: &str, p: &str| with_regex(cx, a, p, "", |r| {
-            let found = r.captures(a)?;
-            let part = if found.len() > 1 { found.get(1)? } else { found.get(0)? };
-            Some(Datum::Text(cx.arena.alloc_str(part.as_str())))
-        }) };
+        = { |cx, a: &str, p: &str| with_regex(cx, a, p, "", |r| part(cx, r, a)) };
+    /// The part between the two separators (the escape character and a double quote) of a SIMILAR TO pattern that the whole text
+    /// matches.
+    "substring"(Text, Text, Text) -> Text, errs(), maybe_null(): "substring('foobar', '%#\"o_b#\"%', '#')" => "oob"
+        = { |cx, a: &str, p: &str, escape: &str| with_regex(cx, a, &similar_to(p, escape)?, "", |r| part(cx, r, a)) };
     /// The part that matches a regular expression.
     "regexp_substr"(Text, Text) -> Text, errs(), maybe_null(): "regexp_substr('foobar', 'o.')" => "oo"
         = { |cx, a: &str, p: &str| with_regex(cx, a, p, "", |r| r.find(a).map(|m| m.as_str().to_owned())) };
@@ -216,7 +216,15 @@ fn like_escape(pattern: &str, escape: &str) -> Result<String, EvalError> {
     Ok(out)
 }
 
-/// SIMILAR TO: % and _ as in LIKE, the rest as in a regular expression without a point or anchors, of the whole text.
+/// What the first group of an expression matches, or all of it where there is none.
+fn part<'a>(cx: Context<'a>, regex: &Regex, text: &str) -> Option<Datum<'a>> {
+    let found = regex.captures(text)?;
+    let part = if found.len() > 1 { found.get(1)? } else { found.get(0)? };
+    Some(Datum::Text(cx.arena.alloc_str(part.as_str())))
+}
+
+/// SIMILAR TO: % and _ as in LIKE, the rest as in a regular expression without a point or anchors, of the whole text. The escape
+/// character and a double quote begin, and end, what `substring` takes: the part before it is as short as it can be.
 fn similar_to(pattern: &str, escape: &str) -> Result<String, EvalError> {
     let mut chars = escape.chars();
     let (escape, None) = (chars.next(), chars.next()) else {
@@ -226,8 +234,17 @@ fn similar_to(pattern: &str, escape: &str) -> Result<String, EvalError> {
     let mut out = String::from("^(?:");
     let mut in_brackets = false;
     let mut escaped = false;
+    let mut separators = 0;
     for c in pattern.chars() {
         match c {
+            '"' if escaped && !in_brackets => {
+                out.push_str(match separators {
+                    0 => "){1,1}?(",
+                    1 => "){1,1}(?:",
+                    _ => return Err(too_many_separators()),
+                });
+                (escaped, separators) = (false, separators + 1);
+            }
             c if escaped => {
                 out.extend(['\\', c]);
                 escaped = false;
@@ -253,6 +270,11 @@ fn similar_to(pattern: &str, escape: &str) -> Result<String, EvalError> {
     }
     out.push_str(")$");
     Ok(out)
+}
+
+fn too_many_separators() -> EvalError {
+    let message = "SQL regular expression may not contain more than two escape-double-quote separators";
+    EvalError::new(SqlState::INVALID_USE_OF_ESCAPE_CHARACTER, message)
 }
 
 /// The most compiled expressions that a thread keeps.

@@ -114,11 +114,13 @@ struct Translator<'p> {
     chars: Peekable<Chars<'p>>,
     flags: Flags,
     out: String,
+    /// Where the open groups begin in `out`; None for those that are remembered.
+    groups: Vec<Option<usize>>,
 }
 
 impl<'p> Translator<'p> {
     fn new(pattern: &'p str, flags: Flags) -> Translator<'p> {
-        Translator { chars: pattern.chars().peekable(), flags, out: String::new() }
+        Translator { chars: pattern.chars().peekable(), flags, out: String::new(), groups: Vec::new() }
     }
 
     fn translate(mut self) -> Result<String, EvalError> {
@@ -127,6 +129,7 @@ impl<'p> Translator<'p> {
                 '\\' => self.escape()?,
                 '[' => self.bracket()?,
                 '(' => self.group()?,
+                ')' => self.end_group(),
                 '{' => self.brace(),
                 '}' => self.out.push_str("\\}"),
                 '#' if self.flags.expanded => while self.chars.next().is_some_and(|c| c != '\n') {},
@@ -140,10 +143,13 @@ impl<'p> Translator<'p> {
     }
 
     fn group(&mut self) -> Result<(), EvalError> {
+        let start = self.out.len();
         self.out.push('(');
         if self.chars.peek() != Some(&'?') {
+            self.groups.push(None);
             return Ok(());
         }
+        self.groups.push(Some(start));
         self.chars.next();
         match self.chars.next() {
             Some(':') => self.out.push_str("?:"),
@@ -152,6 +158,16 @@ impl<'p> Translator<'p> {
             _ => return Err(invalid("quantifier operand invalid")),
         }
         Ok(())
+    }
+
+    /// A group that takes as little as it can, `(?:…){1,1}?`, is one in which every quantifier does.
+    fn end_group(&mut self) {
+        if let Some(start) = self.groups.pop().flatten()
+            && self.chars.clone().take(6).eq("{1,1}?".chars())
+        {
+            self.out.insert(start + "(?".len(), 'U');
+        }
+        self.out.push(')');
     }
 
     /// A bound if a number follows, else the character itself.

@@ -13,15 +13,15 @@ functions! { pub(super) FUNCTIONS;
     /// The two texts, one after the other.
     "||"(Text, Text) -> Text: "'a' || 'b'" => "ab" = { |cx, a: &str, b: &str| join(cx, &[a, b]) };
     /// A text with the text form of a value after it.
-    "||"(Text, AnyNonArray) -> Text: "text 'a' || 1" => "a1" = { |cx, a: &str, b: Datum<'_>| join(cx, &[a, &as_text(b)]) };
+    "||"(Text, AnyNonArray) -> Text, prints(): "text 'a' || 1" => "a1" = { |cx, a: &str, b: Datum<'_>| join(cx, &[a, &as_text(b)]) };
     /// A text with the text form of a value before it.
-    "||"(AnyNonArray, Text) -> Text: "1 || text 'a'" => "1a" = { |cx, a: Datum<'_>, b: &str| join(cx, &[&as_text(a), b]) };
+    "||"(AnyNonArray, Text) -> Text, prints(): "1 || text 'a'" => "1a" = { |cx, a: Datum<'_>, b: &str| join(cx, &[&as_text(a), b]) };
     /// The two byte strings, one after the other.
     "||"(Bytea, Bytea) -> Bytea: "bytea '\\x01' || bytea '\\x02'" => "\\x0102" = { |_, a: &[u8], b: &[u8]| [a, b].concat() };
     /// The text forms of the values that are not NULL, one after the other.
-    "concat"() -> Text, never_null(), variadic(ArgType::Any): "concat('a', NULL, 1, true)" => "a1t" = { raw concat };
+    "concat"() -> Text, never_null(), prints(), variadic(ArgType::Any): "concat('a', NULL, 1, true)" => "a1t" = { raw concat };
     /// The text forms of the values that are not NULL, with the first text between them.
-    "concat_ws"(Text) -> Text, called_on_null(), variadic(ArgType::Any): "concat_ws(',', 'a', NULL, 1)" => "a,1" = { raw concat_ws };
+    "concat_ws"(Text) -> Text, called_on_null(), prints(), variadic(ArgType::Any): "concat_ws(',', 'a', NULL, 1)" => "a,1" = { raw concat_ws };
     /// The number of characters.
     "length"(Text) -> Int4: "length('jos\u{e9}')" => "4" = { |_, a: &str| a.chars().count() as i64 };
     /// The number of characters.
@@ -382,14 +382,14 @@ functions! { pub(super) QUOTING;
     /// The text as a literal in SQL.
     "quote_literal"(Text) -> Text: "quote_literal('O''Reilly')" => "'O''Reilly'" = { |_, a: &str| quote_literal(a) };
     /// The value as a literal in SQL.
-    "quote_literal"(AnyElement) -> Text: "quote_literal(42.5)" => "'42.5'" = { |_, a: Datum<'_>| quote_literal(&as_text(a)) };
+    "quote_literal"(AnyElement) -> Text, prints(): "quote_literal(42.5)" => "'42.5'" = { |_, a: Datum<'_>| quote_literal(&as_text(a)) };
     /// The text as a literal in SQL, NULL as NULL.
     "quote_nullable"(Text) -> Text, never_null(): "quote_nullable('a')" => "'a'"
         = { |_, a: Option<&str>| a.map_or("NULL".to_owned(), quote_literal) };
     /// A text with the arguments in the places that %s, %I and %L mark.
     "format"(Text) -> Text, errs(), called_on_null(): "format('100%%')" => "100%" = { raw format };
     /// A text with the arguments in the places that %s, %I and %L mark.
-    "format"(Text) -> Text, errs(), called_on_null(), variadic(ArgType::Any), with_id("format Text variadic"): "format('%s %L', 1, 'b')" => "1 'b'" = { raw format };
+    "format"(Text) -> Text, errs(), called_on_null(), prints(), variadic(ArgType::Any), with_id("format Text variadic"): "format('%s %L', 1, 'b')" => "1 'b'" = { raw format };
 }
 
 /// `%[position$][-][width]` and `s`, `I` or `L`.

@@ -176,28 +176,32 @@ impl Executor {
         let catalog = self.catalog(transaction);
         let target = Target::of(&catalog, update.table)?;
         let arity = target.item.columns().len();
-        let mut pairs = Vec::with_capacity(selected.len());
+        let is_long = selected.len() > ROWS_MANY;
         let mut evaluation = Evaluation::new(interrupt);
-        for row in selected.iter() {
+        let mut checked = |row| {
             let (old, rest) = split_columns(row, arity);
             let new = split_columns(rest, arity).0;
-            target.check_row(new, settings, &mut evaluation)?;
-            pairs.push((old, new));
-        }
+            target.check_row(new, settings, &mut evaluation).map(|()| (old, new))
+        };
+        let pairs = beside_the_reactor(is_long, || {
+            selected.iter().map(&mut checked).collect::<Result<Vec<(&[u8], &[u8])>, Error>>()
+        })?;
         let mut keys = self.keys(&target, &catalog, pairs.iter().map(|(_, new)| *new), transaction).await?;
-        pairs.iter().for_each(|(old, _)| keys.remove(old));
-        let mut changes = Changes::default();
-        for (old, new) in &pairs {
-            if let Some((key, other)) = keys.conflict(new, None) {
-                return Err(target.duplicate(&keys.checks[key], &other.row, settings));
+        beside_the_reactor(is_long, || {
+            pairs.iter().for_each(|(old, _)| keys.remove(old));
+            let mut changes = Changes::default();
+            for (old, new) in &pairs {
+                if let Some((key, other)) = keys.conflict(new, None) {
+                    return Err(target.duplicate(&keys.checks[key], &other.row, settings));
+                }
+                keys.add(new, true);
+                if old != new {
+                    changes.push(old, -1);
+                    changes.push(new, 1);
+                }
             }
-            keys.add(new, true);
-            if old != new {
-                changes.push(old, -1);
-                changes.push(new, 1);
-            }
-        }
-        changes.apply(update.table, transaction)?;
+            changes.apply(update.table, transaction)
+        })?;
         Written::of(&selected, update.returning.as_ref(), interrupt)
     }
 
@@ -210,9 +214,11 @@ impl Executor {
         let selected = self.selected(delete.table, &delete.selection, transaction, interrupt).await?;
         let catalog = self.catalog(transaction);
         let arity = Target::of(&catalog, delete.table)?.item.columns().len();
-        let mut changes = Changes::default();
-        selected.iter().for_each(|row| changes.push(split_columns(row, arity).0, -1));
-        changes.apply(delete.table, transaction)?;
+        beside_the_reactor(selected.len() > ROWS_MANY, || {
+            let mut changes = Changes::default();
+            selected.iter().for_each(|row| changes.push(split_columns(row, arity).0, -1));
+            changes.apply(delete.table, transaction)
+        })?;
         Written::of(&selected, delete.returning.as_ref(), interrupt)
     }
 

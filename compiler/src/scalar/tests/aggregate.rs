@@ -126,7 +126,7 @@ fn sums_are_exact_and_retract() {
             sample(Measured::Numerics),
             &numeric,
             &[(huge, 1), ("1", 1), ("1.00001", 1), (huge, -1)],
-            "0.00000000005000000000",
+            "0.0000000000500000000000000000",
         ),
         (sample(Measured::Floats), &Type::Float8, &[("1e16", 1), ("1", 1), ("4", 1), ("1e16", -1)], "4.5"),
         (sample(Measured::Floats), &Type::Float8, &[("-1e-300", 1), ("1e-300", 1)], "0"),
