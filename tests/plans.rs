@@ -166,3 +166,43 @@ fn deleting_the_greatest_and_the_least_of_a_million_reads_few_of_them_again() {
         assert!((1..=READ_AGAIN).contains(&read), "round {round}: {read} of {GROUP} rows were read again");
     }
 }
+
+/// Chains of a graph, and how many edges each has.
+const CHAINS: u64 = 2_000;
+const CHAIN: u64 = 5;
+
+/// Of the rows of a transitive closure, a change of an edge has only those go round again that it led to.
+#[test]
+fn an_edge_costs_a_closure_what_it_leads_to() {
+    let server = InProcess::start(1);
+    let mut client = server.connect();
+    let rows_read = || {
+        server.engine.arrangements().iter().map(|(_, readable)| readable.published.rows_read()).sum::<u64>()
+    };
+    done(&mut client, "CREATE TABLE edges (a int8, b int8)");
+    let sql = "CREATE MATERIALIZED VIEW closure AS WITH RECURSIVE r (a, b) AS
+               (SELECT a, b FROM edges UNION SELECT r.a, e.b FROM r JOIN edges e ON e.a = r.b) SELECT a, b FROM r";
+    done(&mut client, sql);
+    let edge = format!("i + i / {CHAIN} AS a, i + i / {CHAIN} + 1 AS b");
+    done(
+        &mut client,
+        &format!("INSERT INTO edges SELECT {edge} FROM generate_series(0, {} - 1) AS i", CHAINS * CHAIN),
+    );
+    let pairs = CHAINS * CHAIN * (CHAIN + 1) / 2;
+    assert_eq!(done(&mut client, "SELECT count(*) FROM closure"), [pairs.to_string()]);
+    assert!(rows_read() >= pairs, "nothing is counted");
+    // The edge in the middle of a chain: three nodes before it lead to three behind it.
+    for chain in [7, 1_200, 1_999] {
+        let first = chain * (CHAIN + 1) + 2;
+        for (change, left) in [
+            (format!("DELETE FROM edges WHERE a = {first}"), pairs - 9),
+            (format!("INSERT INTO edges VALUES ({first}, {first} + 1)"), pairs),
+        ] {
+            let before = rows_read();
+            done(&mut client, &change);
+            assert_eq!(done(&mut client, "SELECT count(*) FROM closure"), [left.to_string()]);
+            let read = rows_read() - before;
+            assert!((9..=36).contains(&read), "{change}: {read} of {pairs} rows went round again");
+        }
+    }
+}

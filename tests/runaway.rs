@@ -9,7 +9,7 @@ use harness::server::{Options, Server};
 use harness::wire::Wire;
 
 /// Each would run for hours, or fill the memory, and in a place of its own: a call of a table function, a join, a reduction over it, calls
-/// of calls, the interpreter of the catalog, a write.
+/// of calls, the interpreter of the catalog, a write, recursions.
 const ENDLESS: &[&str] = &[
     "SELECT count(*) FROM generate_series(1, 100000000) a, generate_series(1, 100000) b",
     "SELECT a % 10, max(a * b) FROM generate_series(1, 20000) a, generate_series(1, 1000000) b GROUP BY 1",
@@ -18,6 +18,8 @@ const ENDLESS: &[&str] = &[
     "SELECT count(*) FROM pg_class a, pg_class b, pg_class c, pg_class d WHERE a.oid::int8 + b.oid::int8 + c.oid::int8 + d.oid::int8 < 0",
     "INSERT INTO few SELECT a FROM generate_series(1, 1000000000) a WHERE a < 0",
     "SELECT string_agg(x::text, '') FROM few, generate_series(1, 1000000000) WHERE x < 0",
+    "SET recursion_limit = 2000000000; WITH RECURSIVE r (n) AS (SELECT 1::int8 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r",
+    "SET recursion_limit = 2000000000; WITH RECURSIVE r (n) AS (SELECT x FROM few WHERE x = 1 UNION SELECT r.n + a.x * 0 + 1 FROM r JOIN few a ON a.x = r.n % 3000 + 1) SELECT max(n) FROM r",
 ];
 
 /// Takes a whole 20 seconds at least, in one expression of one row.
@@ -174,6 +176,33 @@ fn whoever_waits_for_a_view_that_is_dropped_is_told() {
     is_answered_soon(&mut other, "DROP MATERIALIZED VIEW endless", "a reader of it");
     let lines = waiting.listen(1);
     assert!(lines.iter().any(|line| line.starts_with("Error ERROR 42P01 ")), "{lines:?}");
+}
+
+/// Between two rounds of a recursion, a worker sees to everything else.
+#[test]
+fn a_recursive_view_without_end_holds_nobody_and_is_dropped_like_others() {
+    let server = Server::start(Options { workers: 2, ..Options::default() });
+    let mut other = Wire::connect(server.port);
+    other.ask("CREATE TABLE few (x int8)");
+    other.ask("INSERT INTO few VALUES (1)");
+    other.ask("SET recursion_limit = 2000000000");
+    let view = "WITH RECURSIVE r (n) AS (SELECT x FROM few UNION SELECT n + 1 FROM r) SELECT n FROM r";
+    is_answered_soon(&mut other, &format!("CREATE MATERIALIZED VIEW endless AS {view}"), "nothing");
+    let mut waiting = begin(&server, "SELECT count(*) FROM endless");
+    let beside = "a recursive view without end";
+    is_answered_soon(&mut other, "INSERT INTO few VALUES (2)", beside);
+    is_answered_soon(&mut other, "SELECT count(*), max(x + 1) FROM few", beside);
+    is_answered_soon(&mut other, "DROP MATERIALIZED VIEW endless", beside);
+    let lines = waiting.listen(1);
+    assert!(lines.iter().any(|line| line.starts_with("Error ERROR 42P01 ")), "{lines:?}");
+    // By itself it ends in an error, which readers see; a view keeps the limit that it was created with.
+    other.ask("SET recursion_limit = 100");
+    is_answered_soon(&mut other, &format!("CREATE MATERIALIZED VIEW endless AS {view}"), "nothing");
+    let lines = other.ask("SELECT count(*) FROM endless");
+    let told = "Error ERROR 54001 recursion goes on after 100 rounds";
+    assert!(lines.iter().any(|line| line.starts_with(told)), "{lines:?}");
+    other.ask("DELETE FROM few");
+    assert_eq!(other.ask("SELECT count(*) FROM endless")[1], "DataRow '0'");
 }
 
 /// What is arranged is read where it lies: by its key, by an index, by another view's key, whatever else the workers do.

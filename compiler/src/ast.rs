@@ -10,6 +10,7 @@
 
 mod definition;
 mod expr;
+pub mod mention;
 pub mod precedence;
 pub mod print;
 mod query;

@@ -8,7 +8,7 @@ pub mod hir;
 use std::fmt::{self, Display, Formatter};
 
 use crate::lir;
-use crate::mir::{CollectionId, Id, Rel, deep};
+use crate::mir::{CollectionId, Id, LocalId, Rel, deep};
 use crate::scalar::print::Literal;
 use crate::scalar::{AggregateExpr, Mfp, ScalarExpr, Slice, SortKey, WindowExpr};
 
@@ -106,6 +106,7 @@ fn mir_line(rel: &Rel, names: &dyn Names) -> String {
         Rel::Get { id: Id::Global(id), .. } => format!("Get {}", names.name(*id)),
         Rel::Get { id: Id::Local(id), .. } => format!("Get l{}", id.0),
         Rel::Let { id, .. } => format!("Let l{} = first in second", id.0),
+        Rel::Recursive { id, rounds, .. } => recursive_line(*id, *rounds),
         Rel::Project { outputs, .. } => format!("Project {}", columns(outputs)),
         Rel::Map { scalars, .. } => format!("Map {}", list(scalars)),
         Rel::Filter { predicates, .. } => format!("Filter {}", joined(predicates, " AND ")),
@@ -135,6 +136,10 @@ fn mir_line(rel: &Rel, names: &dyn Names) -> String {
         Rel::Threshold { .. } => "Threshold".to_owned(),
         Rel::Union { .. } => "Union".to_owned(),
     }
+}
+
+fn recursive_line(id: LocalId, rounds: u64) -> String {
+    format!("Recursive l{}, at most {rounds} rounds", id.0)
 }
 
 /// What a join of a stream and a table at arrival is called.
@@ -254,6 +259,9 @@ fn node_tree(node: &lir::Node, names: &dyn Names) -> Tree {
             }
             Op::Let { id, value, body } => {
                 Tree::new(format!("Let l{} = first in second", id.0), vec![child(value), child(body)])
+            }
+            Op::Recursive(lir::Recursive { id, value, rounds, .. }) => {
+                Tree::new(recursive_line(*id, *rounds), vec![child(value)])
             }
             Op::Local { id, mfp } => Tree::leaf(format!("Local l{}{}", id.0, mfp_text(mfp))),
             Op::Mfp { input, mfp } => Tree::new(format!("Mfp{}", mfp_text(mfp)), vec![child(input)]),

@@ -80,6 +80,14 @@ pub enum Rel {
         value: Box<Rel>,
         body: Box<Rel>,
     },
+    /// What `value`, a UNION, comes to when its own last result is under its name, beginning with nothing. See [`mir::Rel::Recursive`].
+    Recursive {
+        id: CteId,
+        name: String,
+        value: Box<Rel>,
+        types: Vec<ColumnType>,
+        rounds: u64,
+    },
     Project {
         input: Box<Rel>,
         outputs: Vec<usize>,
@@ -512,7 +520,7 @@ impl Rel {
 
     pub fn arity(&self) -> usize {
         match self {
-            Rel::Values { types, .. } | Rel::Cte { types, .. } => types.len(),
+            Rel::Values { types, .. } | Rel::Cte { types, .. } | Rel::Recursive { types, .. } => types.len(),
             Rel::Get { typ, .. } | Rel::View { typ, .. } => typ.arity(),
             Rel::With { body, .. } => body.arity(),
             Rel::Project { outputs, .. } => outputs.len(),
@@ -538,7 +546,9 @@ impl Rel {
             types.into_iter().map(|t| ColumnType::new(t.typ, true)).collect::<Vec<_>>()
         };
         match self {
-            Rel::Values { types, .. } | Rel::Cte { types, .. } => types.clone(),
+            Rel::Values { types, .. } | Rel::Cte { types, .. } | Rel::Recursive { types, .. } => {
+                types.clone()
+            }
             Rel::Get { typ, .. } | Rel::View { typ, .. } => typ.columns.clone(),
             Rel::With { body, .. } => body.types(),
             Rel::Project { input, outputs } => {
@@ -597,7 +607,8 @@ impl Rel {
         match self {
             Rel::Values { .. } | Rel::Get { .. } | Rel::View { .. } | Rel::Cte { .. } => Vec::new(),
             Rel::With { value, body, .. } => vec![(0, value), (0, body)],
-            Rel::Project { input, .. }
+            Rel::Recursive { value: input, .. }
+            | Rel::Project { input, .. }
             | Rel::Map { input, .. }
             | Rel::Filter { input, .. }
             | Rel::FlatMap { input, .. }
@@ -618,7 +629,8 @@ impl Rel {
         match self {
             Rel::Values { .. } | Rel::Get { .. } | Rel::View { .. } | Rel::Cte { .. } => Vec::new(),
             Rel::With { value, body, .. } => vec![(0, value), (0, body)],
-            Rel::Project { input, .. }
+            Rel::Recursive { value: input, .. }
+            | Rel::Project { input, .. }
             | Rel::Map { input, .. }
             | Rel::Filter { input, .. }
             | Rel::FlatMap { input, .. }

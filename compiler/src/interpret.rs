@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::error::{Error, SqlState};
-use crate::mir::{CollectionId, Contents, Id, LocalId, Lookup, Rel, deep};
+use crate::mir::{COPIES_MAX, CollectionId, Contents, Id, LocalId, Lookup, Rel, deep};
 use crate::repr::row::{Row, RowBuf};
 use crate::repr::{Arena, Datum, Type, encode_canonical, encode_sort_key};
 use crate::scalar::window::{Partition, WindowExpr};
@@ -83,6 +83,7 @@ impl Sequences {
             }
             Rel::Changes { input } => changelog(self.updates(input)),
             Rel::Constant { .. } | Rel::Get { .. } => at_each_time(rel, &self.inputs),
+            Rel::Recursive { .. } => self.recursive(rel.clone()),
             _ => {
                 let (mut node, mut inputs) = (rel.clone(), BTreeMap::new());
                 node.for_each_child_mut(|child| {
@@ -94,6 +95,29 @@ impl Sequences {
                 at_each_time(&node, &inputs)
             }
         })
+    }
+
+    /// A recursion is evaluated as a whole; what it needs more of than what it holds at a time is given to it as a collection.
+    fn recursive(&mut self, mut rel: Rel) -> Updates {
+        let mut inputs = self.inputs.clone();
+        self.take_out(&mut rel, &mut inputs);
+        at_each_time(&rel, &inputs)
+    }
+
+    fn take_out(&mut self, rel: &mut Rel, inputs: &mut BTreeMap<CollectionId, Updates>) {
+        let outside = match rel {
+            Rel::Get { id: Id::Local(id), .. } => self.locals.contains_key(id),
+            Rel::Lookup(_) | Rel::Changes { .. } => true,
+            _ => false,
+        };
+        if outside {
+            let id = CollectionId(inputs.last_key_value().map_or(0, |(id, _)| id.0 + 1));
+            let typ = rel.typ();
+            inputs.insert(id, self.updates(rel));
+            *rel = Rel::get(id, typ);
+        } else {
+            deep(|| rel.for_each_child_mut(|child| self.take_out(child, inputs)));
+        }
     }
 }
 
@@ -337,6 +361,7 @@ impl<'a> Evaluator<'a> {
                 };
                 body
             }
+            Rel::Recursive { id, value, rounds } => self.recursive(*id, value, *rounds)?,
             Rel::Project { input, outputs } => self.each_row(input, |row, _, emit| {
                 emit(Row::pack(outputs.iter().map(|column| row[*column])))?;
                 Ok(())
@@ -400,6 +425,37 @@ impl<'a> Evaluator<'a> {
                 sum
             }
         })
+    }
+
+    /// The plain fixpoint. The errors of the last round are those of the collection: an error is no row that another round could read.
+    fn recursive(&mut self, id: LocalId, value: &Rel, rounds: u64) -> Result<Collection, Error> {
+        let mut last = self.round(id, value, Vec::new())?;
+        for _ in 1..rounds {
+            let next = self.round(id, value, last.rows.clone())?;
+            if next.rows == last.rows {
+                return Ok(next);
+            }
+            if next.rows.iter().any(|(_, diff)| diff.unsigned_abs() > COPIES_MAX) {
+                break;
+            }
+            last = next;
+        }
+        if self.round(id, value, last.rows.clone())?.rows != last.rows {
+            last.errs.insert(EvalError::too_many_rounds(rounds));
+        }
+        Ok(last)
+    }
+
+    /// The value when these rows are under its name.
+    fn round(&mut self, id: LocalId, value: &Rel, rows: Vec<(Row, i64)>) -> Result<Collection, Error> {
+        step(self.arena)?;
+        let outer = self.locals.insert(id, Collection { rows, errs: BTreeSet::new() });
+        let result = self.eval(value);
+        match outer {
+            Some(outer) => self.locals.insert(id, outer),
+            None => self.locals.remove(&id),
+        };
+        result
     }
 
     /// A function of each row, which may fail.

@@ -125,6 +125,7 @@ pub enum Op {
         value: Box<Node>,
         body: Box<Node>,
     },
+    Recursive(Recursive),
     Local {
         id: LocalId,
         mfp: Mfp,
@@ -160,6 +161,18 @@ pub enum Op {
     Union {
         inputs: Vec<Node>,
     },
+}
+
+/// A value over its own last result, round after round. See [`crate::mir::Rel::Recursive`].
+///
+/// What of it reads the name is done once a round: joins there are linear and arrange their inputs for themselves, and aggregates are
+/// recomputed from their groups. The rest is a collection like any other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recursive {
+    pub id: LocalId,
+    pub value: Box<Node>,
+    /// After so many, rows that still change are an error.
+    pub rounds: u64,
 }
 
 /// How a collection becomes key and value: `mfp` yields the record, its first `key` columns are the key.
@@ -310,6 +323,7 @@ impl Node {
             Op::Let { value, body, .. } => vec![value, body],
             Op::Mfp { input, .. }
             | Op::Changes { input, .. }
+            | Op::Recursive(Recursive { value: input, .. })
             | Op::FlatMap { input, .. }
             | Op::Reduce(Reduce { input, .. })
             | Op::TopK(TopK { input, .. })
@@ -334,6 +348,7 @@ impl Node {
             Op::Let { value, body, .. } => vec![value, body],
             Op::Mfp { input, .. }
             | Op::Changes { input, .. }
+            | Op::Recursive(Recursive { value: input, .. })
             | Op::FlatMap { input, .. }
             | Op::Reduce(Reduce { input, .. })
             | Op::TopK(TopK { input, .. })
@@ -493,7 +508,11 @@ impl Node {
                 window.functions.iter_mut().flat_map(WindowExpr::exprs_mut).for_each(&mut *f);
                 scalars_of(&mut window.finish, f);
             }
-            Op::Negate { input } | Op::Threshold { input } => input.for_each_scalar_mut(f),
+            Op::Recursive(Recursive { value: input, .. })
+            | Op::Negate { input }
+            | Op::Threshold { input } => {
+                input.for_each_scalar_mut(f);
+            }
             Op::Union { inputs } => inputs.iter_mut().for_each(|input| input.for_each_scalar_mut(f)),
         })
     }

@@ -38,6 +38,11 @@ pub enum Rel {
     Get { id: Id, typ: RelationType },
     /// `value` under a name in `body`. Memory: none (the renderer shares the stream).
     Let { id: LocalId, value: Box<Rel>, body: Box<Rel> },
+    /// What `value` comes to when it is evaluated again and again with its own last result under the name, beginning with nothing, until
+    /// a round changes no row. If one still does after so many `rounds`, that is an error of the whole collection. Sign kept.
+    /// Append-only if the value is, given that the name is. Memory: every input of what reads the name, and the rounds in which its
+    /// rows came.
+    Recursive { id: LocalId, value: Box<Rel>, rounds: u64 },
     /// Columns of the input, by index, repeated or left out. Sign kept. Memory: none.
     Project { input: Box<Rel>, outputs: Vec<usize> },
     /// The input's columns, then one per scalar; a scalar may use those before it. Memory: none.
@@ -234,6 +239,30 @@ impl Rel {
     pub fn let_in(id: LocalId, value: Rel, body: Rel) -> Rel {
         Rel::Let { id, value: Box::new(value), body: Box::new(body) }
     }
+
+    /// What a value over its own name comes to. What is known of the name's columns becomes as narrow as the value shows it to be: it is
+    /// so of nothing, and each round keeps it.
+    pub fn recursive(id: LocalId, mut value: Rel, rounds: u64) -> Rel {
+        let mut columns = value.columns();
+        columns.iter_mut().for_each(|column| column.nullable = false);
+        loop {
+            value.retype_uses(id, &columns);
+            let found = value.columns();
+            let nullable = |(known, found): (&ColumnType, &ColumnType)| known.nullable || !found.nullable;
+            if columns.iter().zip(&found).all(nullable) {
+                return Rel::Recursive { id, value: Box::new(value), rounds };
+            }
+            columns.iter_mut().zip(found).for_each(|(known, found)| known.nullable |= found.nullable);
+        }
+    }
+
+    /// Says of which columns a definition is wherever it is used.
+    fn retype_uses(&mut self, id: LocalId, columns: &[ColumnType]) {
+        deep(|| match self {
+            Rel::Get { id: Id::Local(get), typ } if *get == id => *typ = RelationType::new(columns.to_vec()),
+            rel => rel.for_each_child_mut(|child| child.retype_uses(id, columns)),
+        })
+    }
 }
 
 /// Walking.
@@ -245,7 +274,8 @@ impl Rel {
                 f(value);
                 f(body);
             }
-            Rel::Project { input, .. }
+            Rel::Recursive { value: input, .. }
+            | Rel::Project { input, .. }
             | Rel::Map { input, .. }
             | Rel::Filter { input, .. }
             | Rel::FlatMap { input, .. }
@@ -270,7 +300,8 @@ impl Rel {
                 f(value);
                 f(body);
             }
-            Rel::Project { input, .. }
+            Rel::Recursive { value: input, .. }
+            | Rel::Project { input, .. }
             | Rel::Map { input, .. }
             | Rel::Filter { input, .. }
             | Rel::FlatMap { input, .. }
@@ -362,6 +393,15 @@ impl Rel {
         std::mem::replace(self, Rel::empty(RelationType::default()))
     }
 
+    /// Whether it reads one of these definitions.
+    pub fn reads_any(&self, locals: &BTreeSet<LocalId>) -> bool {
+        let mut found = false;
+        self.visit(&mut |rel| {
+            found |= matches!(rel, Rel::Get { id: Id::Local(id), .. } if locals.contains(id));
+        });
+        found
+    }
+
     /// The catalog collections it reads.
     pub fn depends_on(&self) -> BTreeSet<CollectionId> {
         let mut ids = BTreeSet::new();
@@ -377,12 +417,21 @@ impl Rel {
     pub fn next_local(&self) -> LocalId {
         let mut next = 0;
         self.visit(&mut |rel| match rel {
-            Rel::Let { id, .. } | Rel::Get { id: Id::Local(id), .. } => next = next.max(id.0 + 1),
+            Rel::Let { id, .. } | Rel::Recursive { id, .. } | Rel::Get { id: Id::Local(id), .. } => {
+                next = next.max(id.0 + 1);
+            }
             _ => {}
         });
         LocalId(next)
     }
 }
+
+/// How many rounds a recursion may take where nobody says it. Hierarchies are less deep; one without an end is there within seconds.
+pub const ROUNDS_DEFAULT: u64 = 5_000;
+
+/// More copies of a row than this, in one round of a recursion, are one without an end: each round multiplies them, and multiplicities
+/// must not overflow.
+pub const COPIES_MAX: u64 = 1 << 40;
 
 /// Runs one step of a recursion over an expression, growing the stack when a deep one needs it.
 pub fn deep<T>(step: impl FnOnce() -> T) -> T {
@@ -395,7 +444,7 @@ impl Rel {
     pub fn arity(&self) -> usize {
         deep(|| match self {
             Rel::Constant { typ, .. } | Rel::Get { typ, .. } => typ.arity(),
-            Rel::Let { body, .. } => body.arity(),
+            Rel::Let { body: inner, .. } | Rel::Recursive { value: inner, .. } => inner.arity(),
             Rel::Project { outputs, .. } => outputs.len(),
             Rel::Map { input, scalars } => input.arity() + scalars.len(),
             Rel::Filter { input, .. }
@@ -416,7 +465,7 @@ impl Rel {
     pub fn columns(&self) -> Vec<ColumnType> {
         deep(|| match self {
             Rel::Constant { typ, .. } | Rel::Get { typ, .. } => typ.columns.clone(),
-            Rel::Let { body, .. } => body.columns(),
+            Rel::Let { body: inner, .. } | Rel::Recursive { value: inner, .. } => inner.columns(),
             Rel::Project { input, outputs } => {
                 let columns = input.columns();
                 outputs.iter().map(|column| columns[*column].clone()).collect()

@@ -16,6 +16,9 @@ use crate::repr::text::{DateStyle, IntervalStyle, TextSettings};
 use crate::repr::{ColumnType, Row, Type};
 use crate::scalar::{Mfp, ScalarExpr, SortKey};
 
+/// The session parameter that bounds recursions.
+const RECURSION_LIMIT: &str = "recursion_limit";
+
 /// What the meaning of a statement depends on besides its text and the catalog.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
@@ -45,11 +48,16 @@ impl Context {
             ("datestyle", &definition.date_style),
             ("intervalstyle", &definition.interval_style),
         ];
-        Ok(Context {
-            settings: definition_settings(definition)?,
-            parameters: parameters.map(|(name, value)| (name.to_owned(), value.clone())).into(),
-            ..Context::default()
-        })
+        let mut parameters: BTreeMap<String, String> =
+            parameters.map(|(name, value)| (name.to_owned(), value.clone())).into();
+        parameters.insert(RECURSION_LIMIT.to_owned(), definition.recursion_limit.to_string());
+        Ok(Context { settings: definition_settings(definition)?, parameters, ..Context::default() })
+    }
+
+    /// After how many rounds a recursion whose rows still change is an error.
+    pub fn recursion_limit(&self) -> u64 {
+        let set = self.parameters.get(RECURSION_LIMIT).and_then(|limit| limit.parse().ok());
+        set.filter(|limit| *limit > 0).unwrap_or(mir::ROUNDS_DEFAULT)
     }
 }
 

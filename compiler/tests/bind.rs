@@ -83,6 +83,7 @@ goldens! {
     joins = "joins.txt";
     subqueries = "subqueries.txt";
     sets = "sets.txt";
+    recursion = "recursion.txt";
     writes = "writes.txt";
     items = "items.txt";
 }

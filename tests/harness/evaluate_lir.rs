@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use compiler::interpret::{Collection, Updates, consolidate};
 use compiler::lir::{
-    Body, Dataflow, DeltaPath, FragmentIndex, Join, JoinInput, Node, Op, Reduce, ReducePlan, TopK, Window,
+    Body, Dataflow, DeltaPath, FragmentIndex, Join, JoinInput, Node, Op, Recursive, Reduce, ReducePlan, TopK,
+    Window,
 };
 use compiler::mir::{CollectionId, LocalId};
 use compiler::repr::row::{self, RowBuf};
@@ -32,7 +33,15 @@ pub fn evaluate(
         .collect()
 }
 
-type Locals<'d> = BTreeMap<LocalId, &'d Node>;
+type Locals<'d> = BTreeMap<LocalId, Local<'d>>;
+
+/// What a name stands for.
+#[derive(Clone)]
+enum Local<'d> {
+    Node(&'d Node),
+    /// A recursion's last round.
+    Rows(Vec<(Row, i64)>),
+}
 
 /// A published arrangement's relation.
 fn rows_of(evaluator: &Evaluator<'_>, fragment: FragmentIndex, at: usize) -> Collection {
@@ -78,10 +87,14 @@ impl<'d> Evaluator<'d> {
             }
             Op::Let { id, value, body } => {
                 let mut inner = locals.clone();
-                inner.insert(*id, value);
+                inner.insert(*id, Local::Node(value));
                 self.node(body, at, &inner)
             }
-            Op::Local { id, mfp } => run(self.node(locals[id], at, locals), mfp),
+            Op::Local { id, mfp } => match &locals[id] {
+                Local::Node(node) => run(self.node(node, at, locals), mfp),
+                Local::Rows(rows) => run(Collection { rows: rows.clone(), errs: BTreeSet::new() }, mfp),
+            },
+            Op::Recursive(recursive) => self.recursive(recursive, at, locals),
             Op::Mfp { input, mfp } => run(self.node(input, at, locals), mfp),
             Op::FlatMap { input, func, args, mfp } => {
                 let rows = each(self.node(input, at, locals), |datums, emit| {
@@ -141,6 +154,20 @@ impl<'d> Evaluator<'d> {
         };
         consolidate(&mut result.rows);
         result
+    }
+
+    fn recursive(&self, plan: &'d Recursive, at: usize, locals: &Locals<'d>) -> Collection {
+        let (mut inner, mut last) = (locals.clone(), Collection::default());
+        for round in 0..=plan.rounds {
+            inner.insert(plan.id, Local::Rows(last.rows.clone()));
+            let next = self.node(&plan.value, at, &inner);
+            if round > 0 && next.rows == last.rows {
+                return next;
+            }
+            last = next;
+        }
+        last.errs.insert(EvalError::too_many_rounds(plan.rounds));
+        last
     }
 
     fn join_input(&self, input: &'d JoinInput, at: usize, locals: &Locals<'d>) -> (Collection, usize) {

@@ -184,7 +184,7 @@ impl Generator {
         if depth == 0 {
             return self.leaf();
         }
-        match self.rng.below(18) {
+        match self.rng.below(19) {
             0 => self.project(depth),
             1 | 2 => self.map(depth),
             3..=5 => self.filter(depth),
@@ -195,6 +195,7 @@ impl Generator {
             13 => self.union(depth),
             14 => self.definition(depth),
             15 | 16 => self.window(depth),
+            17 => self.recursive(depth),
             _ => self.flat_map(depth),
         }
     }
@@ -463,14 +464,54 @@ impl Generator {
 
     fn definition(&mut self, depth: usize) -> Rel {
         let value = self.sub(depth - 1);
-        let id = LocalId(self.next_local);
-        self.next_local += 1;
+        let id = self.local();
         self.locals.push((id, value.clone()));
         let get = Rel::local(id, value.typ());
         match self.rng.one_in(2) {
             true => get.clone().union(get),
             false => get,
         }
+    }
+
+    /// Where the rows of a table lead, through its other rows or those of another expression; with each way there, if it is
+    /// not made distinct, so that cycles are an error.
+    fn recursive(&mut self, depth: usize) -> Rel {
+        let from = self.tables[0].clone();
+        let edges = Rel::get(from.id, from.typ).project(vec![0, 1]);
+        let id = self.local();
+        let name = Rel::local(id, RelationType::new(vec![ColumnType::new(Type::Int8, true); 2]));
+        let other = self.sub(depth - 1);
+        let is_int = |column: &usize| other.columns()[*column].typ == Type::Int8;
+        let ints: Vec<usize> = (0..other.arity()).filter(is_int).collect();
+        let fallible = Fallible::default().columns(&other).contains(&true);
+        let (other, ints) = match ints.is_empty() || fallible {
+            true => (edges.clone(), vec![0, 1]),
+            false => (other, ints),
+        };
+        let (key, next) = (2 + *self.rng.pick(&ints), 2 + *self.rng.pick(&ints));
+        let link = vec![ScalarExpr::Column(1), ScalarExpr::Column(key)];
+        let mut step = Rel::join(vec![name, other], vec![link]).project(vec![0, next]);
+        if self.rng.one_in(3) {
+            let columns = step.columns();
+            let predicate = self.scalar(&columns, &Type::Bool, 1, false);
+            step = step.filter([predicate]);
+        }
+        if self.rng.one_in(3) {
+            let local = self.local();
+            let get = Rel::local(local, step.typ());
+            let rest = get.clone().union(get.project(vec![1, 0])).distinct();
+            step = Rel::let_in(local, step, rest);
+        }
+        let value = edges.union(step);
+        match self.rng.one_in(3) {
+            true => Rel::recursive(id, value, 4),
+            false => Rel::recursive(id, value.distinct(), 20),
+        }
+    }
+
+    fn local(&mut self) -> LocalId {
+        self.next_local += 1;
+        LocalId(self.next_local - 1)
     }
 
     fn flat_map(&mut self, depth: usize) -> Rel {

@@ -381,10 +381,11 @@ impl Generator {
         if depth == 0 {
             return self.select(0);
         }
-        match self.rng.below(8) {
+        match self.rng.below(9) {
             0 => self.set_operation(depth),
             1 => self.limited(depth),
             2 => self.with(depth),
+            3 => self.recursive(depth),
             _ => self.select(depth),
         }
     }
@@ -435,6 +436,46 @@ impl Generator {
         let body = self.select(depth);
         self.ctes.pop();
         let sql = format!("WITH {name} ({}) AS ({}) {}", columns.join(", "), value.sql, body.sql);
+        Query { sql, types: body.types, fails: body.fails }
+    }
+
+    /// Where the rows of a table lead, through those of others: each place once, or each way of a few steps.
+    fn recursive(&mut self, depth: usize) -> Query {
+        let before = self.failures;
+        let (name, alias) = (format!("cte{}", self.alias()), self.alias());
+        let (from, scope) = self.table(false);
+        let (to, to_scope) = self.table(false);
+        let (start, next) = (self.expr(Int, &scope, 1), self.expr(Int, &to_scope, 1));
+        let key = pairs(&vec![(format!("{alias}.k1"), Int)], &to_scope);
+        let filter = self.filter(&scope);
+        // What goes on is never computed of where it comes from, so that there is an end.
+        let link = match key.is_empty() {
+            true => "true".to_owned(),
+            false => {
+                let (left, right) = self.rng.pick(&key).clone();
+                format!("{left} = {right}")
+            }
+        };
+        let join = *self.rng.pick(&["JOIN", "JOIN", "LEFT JOIN"]);
+        let (union, second, counted, condition) = match self.rng.one_in(3) {
+            true => ("UNION ALL", "0", format!("{alias}.k0 + 1"), format!(" WHERE {alias}.k0 < 2")),
+            false => {
+                let mut both = to_scope.clone();
+                both.extend(["k0", "k1"].map(|column| (format!("{alias}.{column}"), Int)));
+                ("UNION", "7", format!("{alias}.k0"), self.filter(&both))
+            }
+        };
+        let term = format!(
+            "SELECT ({counted})::int8, ({next})::int8 FROM {name} AS {alias} {join} {to} ON {link}{condition}"
+        );
+        let fails = self.failures > before;
+        self.ctes.push((name.clone(), vec![Int, Int], fails));
+        let body = self.select(depth);
+        self.ctes.pop();
+        let sql = format!(
+            "WITH RECURSIVE {name} (k0, k1) AS (SELECT {second}::int8, ({start})::int8 FROM {from}{filter} {union} {term}) {}",
+            body.sql
+        );
         Query { sql, types: body.types, fails: body.fails }
     }
 

@@ -125,7 +125,6 @@ pub struct CreateView {
     pub or_replace: bool,
     pub if_not_exists: bool,
     pub temporary: bool,
-    pub recursive: bool,
     pub columns: Vec<Ident>,
     pub options: Vec<Opt>,
     pub query: Query,

@@ -410,6 +410,54 @@ pub struct Within {
 }
 
 impl Query {
+    /// What a recursive view of this name, columns and query is: `WITH RECURSIVE name (columns) AS (query) SELECT columns FROM name`.
+    pub fn recursive(name: &Ident, columns: &[Ident], query: Query) -> Query {
+        let position = query.position;
+        let item = |column: &Ident| {
+            let named = Name { parts: vec![column.clone()] };
+            SelectItem::Expr { expr: Expr::new(ExprKind::Column(named), column.position), alias: None }
+        };
+        let first = Source::Relation {
+            name: Name { parts: vec![name.clone()] },
+            meant: None,
+            changes: false,
+            only: false,
+            alias: None,
+            system_time: None,
+            sample: None,
+        };
+        let select = Select {
+            distinct: Distinct::All,
+            items: columns.iter().map(item).collect(),
+            from: vec![FromItem { first, joins: Vec::new() }],
+            filter: None,
+            group_by: None,
+            having: None,
+            windows: Vec::new(),
+            time_window: None,
+            position,
+        };
+        let cte = Cte {
+            name: name.clone(),
+            columns: columns.to_vec(),
+            materialized: None,
+            body: Statement::Query(Box::new(query)),
+            search: None,
+            cycle: None,
+        };
+        Query {
+            with: Some(With { recursive: true, ctes: vec![cte], position }),
+            body: SetExpr::Select(Box::new(select)),
+            order_by: Vec::new(),
+            limit: None,
+            offset: None,
+            locks: Vec::new(),
+            as_of: None,
+            emit: None,
+            position,
+        }
+    }
+
     /// The name of the first column, as far as the text tells: a scalar subquery's column is called by it.
     pub(super) fn first_column_name(&self) -> Option<&str> {
         let mut body = &self.body;

@@ -211,6 +211,10 @@ fn check_place(owner: &Frame, aggregate: &Aggregate, level: usize) -> Result<(),
             nested |= of_group && reference.level == level + depth;
         });
     }
+    if owner.scope.relations.iter().any(|relation| relation.is_itself) {
+        let message = "aggregate functions are not allowed in a recursive query's recursive term";
+        return Err(Error::new(SqlState::INVALID_RECURSION, message));
+    }
     let refused = match nested {
         true => "aggregate function calls cannot be nested".to_owned(),
         false if owner.clause.takes_aggregates() => return Ok(()),

@@ -270,7 +270,7 @@ impl Binder<'_> {
         let position = name.position();
         if name.qualifier().is_empty()
             && !changes
-            && let Some(bound) = self.bind_cte(&name.last().name.clone(), position)?
+            && let Some(bound) = self.bind_cte(&name.last().name)
         {
             let (rel, mut scope) = bound;
             rename(&mut scope, alias, position)?;
@@ -411,6 +411,12 @@ impl Binder<'_> {
     pub(super) fn undefined_relation(&self, name: &ast::Name) -> Error {
         let message = format!("relation \"{}\" does not exist", super::display_name(name));
         let error = Error::new(SqlState::UNDEFINED_TABLE, message).at(name.position());
+        if name.qualifier().is_empty() && self.later_ctes.contains(&name.last().name) {
+            let later = &name.last().name;
+            return error
+                .detail(format!("There is a WITH item named \"{later}\", but it cannot be referenced from this part of the query."))
+                .hint("Use WITH RECURSIVE, or re-order the WITH items to remove forward references.");
+        }
         let schema = name.qualifier().last().map(|part| part.name.as_str());
         let cte = crate::catalog::nearest(&name.last().name, self.ctes.iter().map(|cte| cte.name.as_str()));
         let near = cte
@@ -422,23 +428,20 @@ impl Binder<'_> {
         }
     }
 
-    fn bind_cte(&mut self, name: &str, position: u32) -> Result<Option<Bound>, Error> {
-        let Some(at) = self.ctes.iter().rposition(|cte| cte.name == name) else { return Ok(None) };
-        let cte = self.ctes[at].clone();
-        let relation = ScopeRelation::named(cte.name);
+    fn bind_cte(&mut self, name: &str) -> Option<Bound> {
+        let cte = self.ctes.iter().rfind(|cte| cte.name == name)?.clone();
+        let is_itself = matches!(cte.definition, CteDefinition::Itself(_));
+        let relation = ScopeRelation { is_itself, ..ScopeRelation::named(cte.name) };
         let types: Vec<ColumnType> = cte.columns.iter().map(|(_, typ)| typ.clone()).collect();
         let scope = Scope::of_relation(relation, cte.columns);
         let rel = match cte.definition {
-            CteDefinition::Shared(id) => Rel::Cte { id, types },
+            CteDefinition::Shared(id) | CteDefinition::Itself(id) => Rel::Cte { id, types },
             CteDefinition::Inlined(mut rel, frames) => {
                 rel.shift_levels(1, (self.frames.len() - frames) as isize);
                 rel
             }
-            CteDefinition::Recursive => {
-                return Err(Error::unsupported("WITH RECURSIVE is not supported").at(position));
-            }
         };
-        Ok(Some((rel, scope)))
+        Some((rel, scope))
     }
 
     fn bind_table_function(&mut self, function: &mut ast::TableFunction) -> Result<Bound, Error> {

@@ -40,6 +40,7 @@ mod from;
 mod function;
 mod grouping;
 mod query;
+mod recursion;
 mod scope;
 mod select;
 mod session;
@@ -88,6 +89,8 @@ pub struct Binder<'a> {
     /// Frames below this one belong to queries around the SELECT whose FROM is being bound.
     from_base: usize,
     ctes: Vec<Cte>,
+    /// What WITH clauses around define further on, the next one last: not in sight yet.
+    later_ctes: Vec<String>,
     next_cte: u32,
     /// By number; None until the context says it.
     parameters: Vec<Option<Type>>,
@@ -112,8 +115,8 @@ enum CteDefinition {
     Shared(CteId),
     /// Reads outer rows: put in wherever it is named. The number of frames there were at its definition.
     Inlined(hir::Rel, usize),
-    /// Named within its own definition.
-    Recursive,
+    /// Within the recursive term of its own definition.
+    Itself(CteId),
 }
 
 impl<'a> Binder<'a> {
@@ -125,6 +128,7 @@ impl<'a> Binder<'a> {
             frames: Vec::new(),
             from_base: 0,
             ctes: Vec::new(),
+            later_ctes: Vec::new(),
             next_cte: 0,
             parameters: context.parameter_types.clone(),
             facts: Facts::default(),

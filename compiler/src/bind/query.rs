@@ -3,7 +3,7 @@
 use super::aggregate::sort_direction;
 use super::coerce::{Cast, Typed};
 use super::scope::{Clause, Scope};
-use super::{Binder, Cte, CteDefinition};
+use super::{Binder, Cte, CteDefinition, recursion};
 use crate::ast::{self, ExprKind, Literal, SetExpr, SetOperator};
 use crate::error::{Error, SqlState};
 use crate::hir::{self, CteId, Expr, Rel, SetOp};
@@ -80,67 +80,61 @@ impl Binder<'_> {
 
     /// The definitions that read no outer row: they stand around the query.
     pub(super) fn bind_with(&mut self, with: &mut ast::With) -> Result<Vec<(CteId, String, Rel)>, Error> {
-        let mut shared = Vec::new();
-        let first = self.ctes.len();
-        for cte in &mut with.ctes {
-            if self.ctes[first..].iter().any(|other| other.name == cte.name.name) {
+        for (at, cte) in with.ctes.iter().enumerate() {
+            if with.ctes[..at].iter().any(|other| other.name.name == cte.name.name) {
                 let message = format!("WITH query name \"{}\" specified more than once", cte.name.name);
                 return Err(Error::new(SqlState::DUPLICATE_ALIAS, message).at(cte.name.position));
             }
-            if with.recursive {
-                let definition = CteDefinition::Recursive;
-                self.ctes.push(Cte { name: cte.name.name.clone(), columns: Vec::new(), definition });
-            }
-            let bound = self.bind_cte_body(cte);
-            if with.recursive {
-                self.ctes.pop();
-            }
+        }
+        let order = match with.recursive {
+            true => recursion::order(&with.ctes)?,
+            false => (0..with.ctes.len()).collect(),
+        };
+        let (mut shared, later) = (Vec::new(), self.later_ctes.len());
+        if !with.recursive {
+            self.later_ctes.extend(with.ctes.iter().rev().map(|cte| cte.name.name.clone()));
+        }
+        for at in order {
+            let cte = &mut with.ctes[at];
+            let bound = match with.recursive && recursion::is_recursive(cte) {
+                true => self.bind_recursive_cte(cte),
+                false => self.bind_cte_body(cte),
+            };
             let (rel, columns) = bound?;
             let definition = match rel.is_correlated() {
                 true => CteDefinition::Inlined(rel, self.frames.len()),
                 false => {
-                    let id = CteId(self.next_cte);
-                    self.next_cte += 1;
+                    let id = self.next_cte();
                     shared.push((id, cte.name.name.clone(), rel));
                     CteDefinition::Shared(id)
                 }
             };
             self.ctes.push(Cte { name: cte.name.name.clone(), columns, definition });
+            self.later_ctes.truncate(self.later_ctes.len().saturating_sub(1).max(later));
         }
         Ok(shared)
     }
 
+    pub(super) fn next_cte(&mut self) -> CteId {
+        self.next_cte += 1;
+        CteId(self.next_cte - 1)
+    }
+
     fn bind_cte_body(&mut self, cte: &mut ast::Cte) -> Result<(Rel, Vec<(String, ColumnType)>), Error> {
-        if let Some(search) = &cte.search {
-            return Err(Error::unsupported("SEARCH is not supported").at(search.position));
-        }
-        if let Some(cycle) = &cte.cycle {
-            return Err(Error::unsupported("CYCLE is not supported").at(cycle.position));
-        }
+        refuse_search(cte)?;
         let ast::Statement::Query(query) = &mut cte.body else {
             return Err(Error::unsupported("data-modifying statements in WITH are not supported")
                 .hint("Run them as statements of their own, in one transaction.")
                 .at(cte.name.position));
         };
-        let (rel, mut names) = self.bind_nested(query)?;
-        if cte.columns.len() > names.len() {
-            let message = format!(
-                "WITH query \"{}\" has {} columns available but {} columns specified",
-                cte.name.name,
-                names.len(),
-                cte.columns.len()
-            );
-            return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(cte.name.position));
-        }
-        for (name, given) in names.iter_mut().zip(&cte.columns) {
-            name.clone_from(&given.name);
-        }
+        let (rel, names) = self.bind_nested(query)?;
+        let names = renamed(&cte.name, &cte.columns, names)?;
         let columns = names.into_iter().zip(rel.types()).collect();
         Ok((rel, columns))
     }
 
     /// A query's body without ORDER BY and LIMIT of its own.
-    fn bind_set_expr(&mut self, body: &mut SetExpr) -> Result<hir::Query, Error> {
+    pub(super) fn bind_set_expr(&mut self, body: &mut SetExpr) -> Result<hir::Query, Error> {
         table_as_select(body);
         hir::grow(|| match body {
             SetExpr::Select(select) => self.bind_select(select, &mut []),
@@ -190,7 +184,7 @@ impl Binder<'_> {
         Ok(plain(Rel::Values { rows: bound, types }, names))
     }
 
-    fn bind_set_operation(&mut self, set: &mut ast::SetOperation) -> Result<hir::Query, Error> {
+    pub(super) fn bind_set_operation(&mut self, set: &mut ast::SetOperation) -> Result<hir::Query, Error> {
         let what = match set.op {
             SetOperator::Union => "UNION",
             SetOperator::Intersect => "INTERSECT",
@@ -311,6 +305,41 @@ impl Binder<'_> {
     }
 }
 
+/// The names of a WITH query's columns: those that it is given, then its own.
+pub(super) fn renamed(
+    cte: &ast::Ident,
+    given: &[ast::Ident],
+    mut names: Vec<String>,
+) -> Result<Vec<String>, Error> {
+    if given.len() > names.len() {
+        let message = format!(
+            "WITH query \"{}\" has {} columns available but {} columns specified",
+            cte.name,
+            names.len(),
+            given.len()
+        );
+        return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(cte.position));
+    }
+    for (name, given) in names.iter_mut().zip(given) {
+        name.clone_from(&given.name);
+    }
+    Ok(names)
+}
+
+pub(super) fn refuse_search(cte: &ast::Cte) -> Result<(), Error> {
+    if let Some(search) = &cte.search {
+        return Err(Error::unsupported("SEARCH is not supported")
+            .hint("Carry the sort key in a column of the recursive query: an array of the keys on the way.")
+            .at(search.position));
+    }
+    if let Some(cycle) = &cte.cycle {
+        return Err(Error::unsupported("CYCLE is not supported")
+            .hint("UNION without ALL ends on a cycle, as does an array of the keys on the way and a condition on it.")
+            .at(cycle.position));
+    }
+    Ok(())
+}
+
 /// `TABLE t` as `SELECT * FROM t`.
 fn table_as_select(body: &mut SetExpr) {
     let SetExpr::Table(name) = body else { return };
@@ -348,7 +377,7 @@ fn unordered(query: hir::Query) -> hir::Query {
     plain(query.into_rel(), names)
 }
 
-fn combine(op: SetOperator, all: bool, left: Rel, right: Rel) -> Rel {
+pub(super) fn combine(op: SetOperator, all: bool, left: Rel, right: Rel) -> Rel {
     let op = match op {
         SetOperator::Union => {
             let union = Rel::Union { inputs: vec![left, right] };
@@ -382,7 +411,7 @@ fn has_column(expr: &ast::Expr) -> bool {
 }
 
 /// Where a set operation's operand begins, as far as its tree says.
-fn position_of(body: &SetExpr) -> Option<u32> {
+pub(super) fn position_of(body: &SetExpr) -> Option<u32> {
     match body {
         SetExpr::Select(select) => {
             let first = select.items.first();

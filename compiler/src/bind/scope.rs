@@ -37,12 +37,22 @@ pub struct ScopeRelation {
     pub keys: Vec<Vec<usize>>,
     /// The columns that the name of JOIN USING stands for: they belong to other entries too.
     pub merged: Option<Vec<usize>>,
+    /// A recursive query within its own recursive term.
+    pub is_itself: bool,
 }
 
 impl ScopeRelation {
     pub fn named(name: impl Into<String>) -> ScopeRelation {
         let name = name.into();
-        ScopeRelation { schema: None, name, hidden: None, is_scalar: false, keys: Vec::new(), merged: None }
+        ScopeRelation {
+            schema: None,
+            name,
+            hidden: None,
+            is_scalar: false,
+            keys: Vec::new(),
+            merged: None,
+            is_itself: false,
+        }
     }
 }
 

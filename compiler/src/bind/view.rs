@@ -114,9 +114,6 @@ fn refuse_clauses(create: &ast::CreateView) -> Result<(), Error> {
     if create.temporary {
         return refuse("a temporary view", create.position);
     }
-    if create.recursive {
-        return refuse("a recursive view", create.position);
-    }
     if let Some(option) = &create.check_option {
         return refuse("WITH CHECK OPTION", option.position);
     }

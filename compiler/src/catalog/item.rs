@@ -157,6 +157,13 @@ pub struct Definition {
     pub time_zone: String,
     pub date_style: String,
     pub interval_style: String,
+    #[serde(default = "recursion_limit")]
+    pub recursion_limit: u64,
+}
+
+/// That of definitions which were stored before there was one.
+fn recursion_limit() -> u64 {
+    mir::ROUNDS_DEFAULT
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -12,6 +12,7 @@
 mod arrival;
 mod outer_join;
 mod pulled;
+mod recursion;
 mod subquery;
 mod volatile;
 
@@ -23,6 +24,7 @@ use crate::mir::{self, Id, LocalId};
 use crate::repr::row::Datums;
 use crate::repr::{ColumnType, Datum, RelationType, Row, Type};
 use crate::scalar::{AggregateExpr, ScalarExpr, Slice, SortKey, WindowExpr, special};
+use recursion::Definition;
 
 /// What the relation means as an algebra of collections. It reads no outer row.
 pub fn decorrelate(rel: &hir::Rel) -> Result<mir::Rel, Error> {
@@ -32,7 +34,7 @@ pub fn decorrelate(rel: &hir::Rel) -> Result<mir::Rel, Error> {
 #[derive(Default)]
 struct Decorrelator {
     next_local: u32,
-    ctes: HashMap<hir::CteId, (LocalId, RelationType)>,
+    ctes: HashMap<hir::CteId, Definition>,
 }
 
 /// The set of outer rows for which a relation is evaluated.
@@ -108,14 +110,14 @@ impl Decorrelator {
             hir::Rel::Values { rows, types } => self.values(rows, types, outer),
             hir::Rel::Get { id, typ } => Ok(outer.with(mir::Rel::get(*id, typ.clone()))),
             hir::Rel::View { rel, .. } => Ok(outer.with(self.renumbered(rel))),
-            hir::Rel::Cte { id, .. } => {
-                let (local, typ) = &self.ctes[id];
-                Ok(outer.with(mir::Rel::local(*local, typ.clone())))
+            hir::Rel::Cte { id, .. } => self.ctes[id].read(outer),
+            hir::Rel::Recursive { id, value, types, rounds, .. } => {
+                self.recursive(*id, value, types, *rounds, outer)
             }
             hir::Rel::With { id, value, body, .. } => {
                 let value = self.apply(value, &Outer::none())?;
                 let local = self.fresh();
-                self.ctes.insert(*id, (local, value.typ()));
+                self.ctes.insert(*id, Definition::new(local, value.typ(), &Outer::none()));
                 let body = self.apply(body, outer)?;
                 Ok(mir::Rel::let_in(local, value, body))
             }
@@ -360,7 +362,10 @@ impl Decorrelator {
         let mut rel = rel.clone();
         self.next_local += rel.next_local().0 + 1;
         rel = rel.transform(&mut |mut node| {
-            if let mir::Rel::Let { id, .. } | mir::Rel::Get { id: Id::Local(id), .. } = &mut node {
+            if let mir::Rel::Let { id, .. }
+            | mir::Rel::Recursive { id, .. }
+            | mir::Rel::Get { id: Id::Local(id), .. } = &mut node
+            {
                 id.0 += base;
             }
             node

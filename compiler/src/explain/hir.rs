@@ -45,6 +45,9 @@ fn line<'e>(node: &'e Rel, names: &dyn Names, subqueries: &mut Vec<&'e Rel>) -> 
         Rel::View { id, .. } => format!("View: {}", names.name(*id)),
         Rel::Cte { id, .. } => format!("Cte: {}", id.0),
         Rel::With { id, name, .. } => format!("With: {} {name}", id.0),
+        Rel::Recursive { id, name, rounds, .. } => {
+            format!("Recursive: {} {name}, at most {rounds} rounds", id.0)
+        }
         Rel::Project { outputs, .. } => format!("Project: {}", columns(outputs)),
         Rel::Map { exprs: own, .. } => format!("Map: {}", exprs(own, subqueries)),
         Rel::Filter { predicates, .. } => {

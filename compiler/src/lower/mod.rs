@@ -16,10 +16,10 @@ mod reduce;
 mod top_k;
 mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::lir::{Body, Dataflow, FragmentIndex, Node, Op};
+use crate::lir::{Body, Dataflow, FragmentIndex, Node, Op, Recursive};
 use crate::mir::analysis::errors::Fallible;
 use crate::mir::analysis::monotonic::is_append_only;
 use crate::mir::{CollectionId, Id, LocalId, Rel, deep};
@@ -182,6 +182,8 @@ struct Lowerer<'a> {
     /// Of the definitions in scope: which columns can hold error cells, and whether they are append-only.
     fallible: Fallible<'a>,
     append_only: BTreeMap<LocalId, bool>,
+    /// The recursions around what is being lowered, and the definitions that read them: what reads one of these changes with the round.
+    rounds: BTreeSet<LocalId>,
 }
 
 impl<'a> Lowerer<'a> {
@@ -192,6 +194,7 @@ impl<'a> Lowerer<'a> {
             fragments: Fragments::default(),
             fallible: fallible(sources),
             append_only: BTreeMap::new(),
+            rounds: BTreeSet::new(),
         }
     }
 
@@ -219,9 +222,13 @@ impl<'a> Lowerer<'a> {
                 self.fallible.define(*id, value);
                 let append_only = self.is_append_only(value);
                 self.append_only.insert(*id, append_only);
+                if value.reads_any(&self.rounds) {
+                    self.rounds.insert(*id);
+                }
                 let body = self.lower(body, mfp);
                 Node::new(Op::Let { id: *id, value: Box::new(lowered), body: Box::new(body) })
             }
+            Rel::Recursive { id, value, rounds } => apply(self.lower_recursive(*id, value, *rounds), mfp),
             Rel::FlatMap { input, func, args } => {
                 let input = Box::new(self.lower_whole(input));
                 Node::new(Op::FlatMap { input, func: *func, args: args.clone(), mfp: optimized(mfp) })
@@ -255,6 +262,14 @@ impl<'a> Lowerer<'a> {
                 Node::new(Op::Union { inputs: inputs.collect() })
             }
         })
+    }
+
+    fn lower_recursive(&mut self, id: LocalId, value: &Rel, rounds: u64) -> Node {
+        self.fallible.define_recursive(id, value);
+        self.append_only.insert(id, false);
+        self.rounds.insert(id);
+        let value = Box::new(self.lower_whole(value));
+        Node::new(Op::Recursive(Recursive { id, value, rounds }))
     }
 
     /// The stream whose rows these are.

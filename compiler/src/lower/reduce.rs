@@ -28,6 +28,7 @@ impl Lowerer<'_> {
             let number = kept.len();
             kept.push(record.aggregate(aggregate, number, &columns));
         }
+        let in_rounds = input.reads_any(&self.rounds);
         // Where each column of the reduction is found: among the keys, or among the aggregates.
         let mut outputs = Vec::new();
         for (number, expr) in group_key.iter().enumerate() {
@@ -50,6 +51,10 @@ impl Lowerer<'_> {
             }
         }
         let finish = optimized(finish);
+        if in_rounds {
+            // Times are not in one order there, so that there is no present sum.
+            kept.iter_mut().for_each(|(kind, _)| *kind = Kind::Basic);
+        }
         let plan = plan(kept, &record, self.is_append_only(input));
         let form = Form { mfp: Mfp::new(record.exprs.len()), key: record.key };
         let input = Box::new(self.lower(input, record.form(columns.len())));

@@ -21,7 +21,7 @@ impl Rel {
                 minimal(typ.keys.iter().cloned().chain([vec![]]))
             }
             Rel::Constant { typ, .. } | Rel::Get { typ, .. } => minimal(typ.keys.iter().cloned()),
-            Rel::Let { body, .. } => body.keys(),
+            Rel::Let { body: inner, .. } | Rel::Recursive { value: inner, .. } => inner.keys(),
             Rel::Project { input, outputs } => {
                 let place = |column: &usize| outputs.iter().position(|output| output == column);
                 minimal(input.keys().iter().filter_map(|key| key.iter().map(place).collect()))

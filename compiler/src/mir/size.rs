@@ -21,7 +21,9 @@ fn rows_max(rel: &Rel, locals: &mut BTreeMap<LocalId, usize>) -> Option<usize> {
     deep(|| match rel {
         Rel::Constant { rows, .. } => Some(rows.as_ref().map_or(0, Vec::len)),
         Rel::Get { id: Id::Local(id), .. } => locals.get(id).copied(),
-        Rel::Get { id: Id::Global(_), .. } | Rel::Lookup(_) | Rel::Changes { .. } => None,
+        Rel::Get { id: Id::Global(_), .. } | Rel::Lookup(_) | Rel::Changes { .. } | Rel::Recursive { .. } => {
+            None
+        }
         Rel::Let { id, value, body } => {
             let value = rows_max(value, locals)?;
             locals.insert(*id, value);

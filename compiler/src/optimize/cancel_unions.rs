@@ -42,7 +42,7 @@ fn cancel(inputs: Vec<Rel>) -> Rel {
     }
 }
 
-/// Whether no multiplicity can be negative. Catalog collections and what is under a `Let` are not.
+/// Whether no multiplicity can be negative. Catalog collections have none, nor has what a recursion makes of positive ones.
 fn is_positive(rel: &Rel) -> bool {
     deep(|| match rel {
         Rel::Constant { rows, .. } => rows.iter().flatten().all(|(_, diff)| *diff > 0),
@@ -52,7 +52,8 @@ fn is_positive(rel: &Rel) -> bool {
         | Rel::TopK { .. }
         | Rel::Window { .. }
         | Rel::Changes { .. }
-        | Rel::Threshold { .. } => true,
+        | Rel::Threshold { .. }
+        | Rel::Recursive { .. } => true,
         Rel::Project { input, .. }
         | Rel::Map { input, .. }
         | Rel::Filter { input, .. }

@@ -85,7 +85,8 @@ fn is_empty(rel: &Rel) -> bool {
         }
         Rel::Union { inputs } => inputs.iter().all(is_constant_empty),
         Rel::Lookup(lookup) => is_constant_empty(&lookup.input),
-        Rel::Project { input, .. }
+        Rel::Recursive { value: input, .. }
+        | Rel::Project { input, .. }
         | Rel::Map { input, .. }
         | Rel::Filter { input, .. }
         | Rel::FlatMap { input, .. }

@@ -24,6 +24,10 @@ fn visit(rel: Rel, locals: &mut Fallible) -> Rel {
             locals.define(id, &value);
             Rel::let_in(id, value, visit(*body, locals))
         }
+        Rel::Recursive { id, value, rounds } => {
+            locals.define_recursive(id, &value);
+            Rel::recursive(id, visit(*value, locals), rounds)
+        }
         mut rel => {
             rel.for_each_child_mut(|child| *child = visit(child.take(), locals));
             match rel {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mir::analysis::columns::Columns;
 use crate::mir::{Id, LocalId, Lookup, Rel, deep};
+use crate::repr::RelationType;
 use crate::scalar::{AggregateExpr, ScalarExpr, SortKey, WindowExpr};
 
 type Wanted = BTreeSet<usize>;
@@ -39,9 +40,10 @@ impl Pruner {
                 let body = self.narrow(*body, wanted);
                 let demand = self.demands.remove(&id).unwrap_or_default();
                 let value = self.narrow(*value, &demand);
-                let body = renumber_uses(body, id, &demand, &value);
+                let body = renumber_uses(body, id, &demand, &value.typ());
                 Rel::let_in(id, value, body)
             }
+            Rel::Recursive { id, value, rounds } => self.narrow_recursive(id, *value, rounds, wanted),
             Rel::Project { input, outputs } => {
                 let outputs: Vec<usize> = wanted.iter().map(|column| outputs[*column]).collect();
                 let below: Wanted = outputs.iter().copied().collect();
@@ -97,6 +99,23 @@ impl Pruner {
                 Rel::union_all(inputs.into_iter().map(|input| self.narrow(input, wanted)).collect())
             }
         })
+    }
+
+    /// What is wanted of a recursion is also what its value, for that, wants of the rounds before.
+    fn narrow_recursive(&mut self, id: LocalId, value: Rel, rounds: u64, wanted: &Wanted) -> Rel {
+        let mut all = wanted.clone();
+        loop {
+            let outer = self.demands.clone();
+            let narrowed = self.narrow(value.clone(), &all);
+            let demand = self.demands.remove(&id).unwrap_or_default();
+            if demand.is_subset(&all) {
+                let typ = narrowed.typ();
+                let value = renumber_uses(narrowed, id, &all, &RelationType::new(typ.columns));
+                return Rel::recursive(id, value, rounds).project(Places::of(&all).all(wanted));
+            }
+            all.extend(demand);
+            self.demands = outer;
+        }
     }
 
     fn narrow_map(&mut self, input: Rel, scalars: Vec<ScalarExpr>, wanted: &Wanted) -> Rel {
@@ -228,9 +247,8 @@ fn keep(rel: Rel, wanted: &Wanted) -> Rel {
 }
 
 /// The uses of a definition that has lost columns, all of them directly under a projection.
-fn renumber_uses(body: Rel, id: LocalId, demand: &Wanted, value: &Rel) -> Rel {
+fn renumber_uses(body: Rel, id: LocalId, demand: &Wanted, typ: &RelationType) -> Rel {
     let place = Places::of(demand);
-    let typ = value.typ();
     body.transform(&mut |rel| match rel {
         Rel::Project { input, outputs } if matches!(*input, Rel::Get { id: Id::Local(get), .. } if get == id) => {
             Rel::local(id, typ.clone()).project(outputs.into_iter().map(|column| place.get(column)).collect())

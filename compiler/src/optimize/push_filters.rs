@@ -90,6 +90,11 @@ impl Pusher {
                 self.locals.define(id, &value);
                 Rel::let_in(id, value, self.push(*body, predicates))
             }
+            // A filter of the result says nothing of the rows that lead to it.
+            Rel::Recursive { id, value, rounds } => {
+                self.locals.define_recursive(id, &value);
+                Rel::recursive(id, self.push(*value, Vec::new()), rounds).filter(predicates)
+            }
             leaf @ (Rel::Constant { .. } | Rel::Get { .. }) => leaf.filter(predicates),
         })
     }

@@ -445,7 +445,10 @@ impl Parser<'_> {
         let columns = if recursive { self.column_list()? } else { self.optional_column_list()? };
         let options = self.with_options()?;
         self.expect("as")?;
-        let query = self.query()?;
+        let mut query = self.query()?;
+        if recursive {
+            query = Query::recursive(name.last(), &columns, query);
+        }
         let check_option = self.check_option()?;
         let create = CreateView {
             name,
@@ -453,7 +456,6 @@ impl Parser<'_> {
             or_replace,
             if_not_exists: false,
             temporary,
-            recursive,
             columns,
             options,
             query,
@@ -494,7 +496,6 @@ impl Parser<'_> {
             or_replace,
             if_not_exists,
             temporary: false,
-            recursive: false,
             columns,
             options,
             query,

@@ -73,6 +73,14 @@ impl EvalError {
             .detail(format!("A row takes at most {} MiB.", row::ROW_BYTES_MAX >> 20))
     }
 
+    /// `54001`: a recursion whose rows still change after so many rounds.
+    #[cold]
+    pub fn too_many_rounds(rounds: u64) -> EvalError {
+        EvalError::new(SqlState::STATEMENT_TOO_COMPLEX, format!("recursion goes on after {rounds} rounds")).hint(
+            "Bound it by a condition in the recursive term (a LIMIT around it does not), or set \"recursion_limit\" higher.",
+        )
+    }
+
     #[cold]
     pub fn division_by_zero() -> EvalError {
         EvalError::new(SqlState::DIVISION_BY_ZERO, "division by zero")

@@ -81,6 +81,18 @@ impl Emit {
         self.ok(key, value, time, diff);
     }
 
+    /// Takes out all that was emitted: keys and values of rows, and errors.
+    pub fn drain(&mut self, mut each: impl FnMut(Result<(&[u8], &[u8]), &[u8]>)) {
+        while let Some(rows) = self.oks.finish() {
+            rows.borrow().iter().for_each(|(key, value, ..)| each(Ok((key, value))));
+            rows.clear();
+        }
+        while let Some(errs) = self.errs.finish() {
+            errs.borrow().iter().for_each(|(_, error, ..)| each(Err(error)));
+            errs.clear();
+        }
+    }
+
     /// An error of the row with this key; without one, of the whole collection.
     #[cold]
     pub fn err(&mut self, key: &[u8], error: &EvalError, time: Timestamp, diff: Diff) {

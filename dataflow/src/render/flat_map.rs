@@ -20,9 +20,11 @@ pub fn flat_map<'s>(
     last: &Last,
     bounds: Bounds,
 ) -> Collection<'s> {
-    let mut calls = Calls::new(arity, func, args, last, bounds);
+    let mut calls = Calls::new(arity, func, args, last);
     let begin = |rows| Progress { rows, next: 0, call: None };
-    work_off(stream, "FlatMap", true, begin, move |progress, fuel, emit| calls.work(progress, fuel, emit))
+    work_off(stream, "FlatMap", true, begin, move |progress, fuel, emit| {
+        calls.work(progress, bounds, fuel, emit)
+    })
 }
 
 /// A container of rows, and how far it was worked off.
@@ -34,7 +36,7 @@ struct Progress {
 }
 
 /// What makes calls of rows, and rows of calls.
-struct Calls {
+pub struct Calls {
     func: TableFunc,
     args: MfpPlan,
     scratch: Scratch,
@@ -42,11 +44,10 @@ struct Calls {
     columns: RowBuf,
     arena: Arena,
     finisher: Finisher,
-    bounds: Bounds,
 }
 
 impl Calls {
-    fn new(arity: usize, func: TableFunc, args: &[ScalarExpr], last: &Last, bounds: Bounds) -> Calls {
+    pub fn new(arity: usize, func: TableFunc, args: &[ScalarExpr], last: &Last) -> Calls {
         let count = args.len();
         Calls {
             func,
@@ -56,16 +57,15 @@ impl Calls {
             columns: RowBuf::default(),
             arena: Arena::default(),
             finisher: last.finisher(),
-            bounds,
         }
     }
 
     /// Goes on with a container until fuel is spent; true when all of it is done.
-    fn work(&mut self, progress: &mut Progress, fuel: &mut Fuel, emit: &mut Emit) -> bool {
+    fn work(&mut self, progress: &mut Progress, bounds: Bounds, fuel: &mut Fuel, emit: &mut Emit) -> bool {
         let rows = progress.rows.borrow();
         while progress.next < rows.len() {
             let (row, diff) = (rows.row(progress.next), rows.diffs[progress.next]);
-            let time = self.bounds.clip(rows.times[progress.next]);
+            let time = bounds.clip(rows.times[progress.next]);
             let outcome = match (&mut progress.call, time) {
                 (_, None) => Ok(false),
                 (Some(call), Some(_)) => self.next_row(row, call),
@@ -90,6 +90,21 @@ impl Calls {
             }
         }
         true
+    }
+
+    /// All rows of a row's call, finished, and the error that ends it.
+    pub fn for_each_row(&mut self, row: &[u8], mut each: impl FnMut(Result<&Finisher, &EvalError>)) {
+        let mut call = match self.call(row) {
+            Ok(call) => call,
+            Err(error) => return each(Err(&error)),
+        };
+        loop {
+            match self.next_row(row, &mut call) {
+                Ok(true) => each(Ok(&self.finisher)),
+                Ok(false) => return,
+                Err(error) => return each(Err(&error)),
+            }
+        }
     }
 
     /// The call for a row.

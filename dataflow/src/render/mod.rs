@@ -5,7 +5,7 @@
 //!
 //! Two roads lead through an operator. What changes nothing but rows (`linear`, `flat_map`) has no memory but of what it is at, and
 //! is not run when time passes. What remembers does so either in a hash table (`reduce`'s sums) or in an arrangement, and works
-//! on what is complete, a millisecond at a time ([`fuel`](crate::fuel)).
+//! on what is complete, a millisecond at a time ([`fuel`](crate::fuel)). A recursion's rounds ([`recursive`]) have operators of their own.
 
 mod bounds;
 mod bundle;
@@ -17,6 +17,7 @@ mod import;
 mod join;
 mod linear;
 mod lookup;
+mod recursive;
 mod reduce;
 mod sorted;
 mod source;
@@ -240,6 +241,7 @@ impl<'s> Context<'s, '_> {
             Op::Join(Join::Delta { paths }) => self.delta_join(paths, last),
             Op::Lookup(plan) => lookup::lookup(self, plan, last),
             Op::Changes { input, mfp } => changes::changes(self, input, last.after(mfp)),
+            Op::Recursive(plan) => recursive::recursive(self, plan, last),
             Op::Reduce(plan) => reduce::reduce(self, plan, last),
             Op::TopK(plan) => top_k::top_k(self, plan, last),
             Op::Window(plan) => window::window(self, plan, last),

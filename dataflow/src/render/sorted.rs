@@ -8,7 +8,7 @@
 
 use compiler::lir::{Form, Node};
 use compiler::repr::{Datum, canonical, row};
-use compiler::scalar::SortKey;
+use compiler::scalar::{Mfp, SortKey};
 
 use super::Context;
 use super::bundle::Collection;
@@ -40,18 +40,24 @@ pub fn sorted<'s>(
     misplaced: Misplaced,
     name: &str,
 ) -> Sorted<'s> {
-    let (key, arity) = (form.key, form.mfp.output_arity());
-    let orders: Vec<_> = order.iter().map(|order| order.expr.clone()).collect();
-    let columns = (0..key).chain(arity..arity + orders.len()).chain(key..arity);
-    let record = form.mfp.clone().map(orders).project(columns);
+    let key = form.key;
+    let record = sort_record(form, order);
     let Collection { oks, errs } = context.node(input, Last::new(&record, Keyed::First(key)));
     let fallible = misplaced == Misplaced::Fails && !order.is_empty();
     let sorted = transform(oks, "SortKeys", context.bounds, fallible, sort_logic(key, order, misplaced));
     Sorted { groups: arrange(sorted.oks, name), errs: [errs, sorted.errs] }
 }
 
+/// From the rows of a form's input to key, order expressions and the rest of the record.
+pub fn sort_record(form: &Form, order: &[SortKey]) -> Mfp {
+    let (key, arity) = (form.key, form.mfp.output_arity());
+    let orders: Vec<_> = order.iter().map(|order| order.expr.clone()).collect();
+    let columns = (0..key).chain(arity..arity + orders.len()).chain(key..arity);
+    form.mfp.clone().map(orders).project(columns)
+}
+
 /// From key, order expressions and the rest of the record to key and value.
-fn sort_logic(key: usize, order: &[SortKey], misplaced: Misplaced) -> Logic {
+pub fn sort_logic(key: usize, order: &[SortKey], misplaced: Misplaced) -> Logic {
     let directions: Vec<(bool, bool)> = order.iter().map(|order| (order.desc, order.nulls_first)).collect();
     let mut value = Vec::new();
     Box::new(move |parts, time, diff, emit| {

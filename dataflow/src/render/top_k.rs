@@ -28,7 +28,7 @@ pub fn top_k<'s>(context: &mut Context<'s, '_>, plan: &TopK, last: Last) -> Coll
 }
 
 /// The rows of the slice, without their sort keys.
-fn slice_rule(order: usize, slice: Slice, last: &Last) -> Rule {
+pub fn slice_rule(order: usize, slice: Slice, last: &Last) -> Rule {
     let mut finisher = last.finisher();
     Box::new(move |key, rows, outcome| {
         let mut cut = slice.cut();

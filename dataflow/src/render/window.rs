@@ -25,7 +25,7 @@ pub fn window<'s>(context: &mut Context<'s, '_>, plan: &Window, last: Last) -> C
 }
 
 /// From a partition's rows to the same with a column for each function.
-fn partition_rule(plan: &Window, last: &Last) -> Rule {
+pub fn partition_rule(plan: &Window, last: &Last) -> Rule {
     let (functions, order) = (plan.functions.clone(), plan.order.clone());
     let (mut finisher, mut arena) = (last.finisher(), Arena::default());
     Box::new(move |key, rows, outcome| {

@@ -492,6 +492,7 @@ fn kind(op: &Op) -> &'static str {
         Op::Join(Join::Delta { .. }) => "delta",
         Op::Lookup(_) => "lookup",
         Op::Changes { .. } => "changes",
+        Op::Recursive(_) => "recursive",
         Op::Reduce(reduce) => match &reduce.plan {
             ReducePlan::Distinct => "distinct",
             ReducePlan::Accumulable { .. } => "accumulable",

@@ -109,6 +109,7 @@ pub const DEFINITIONS: &[Definition] = &[
     parameter("max_identifier_length", Kind::Fixed, "63", "Shows the maximum identifier length."),
     parameter("max_index_keys", Kind::Fixed, "32", "Shows the maximum number of index keys."),
     parameter("password_encryption", Kind::OneOf(&["md5", "scram-sha-256"]), "scram-sha-256", "Chooses the algorithm for encrypting passwords."),
+    parameter("recursion_limit", Kind::Int { min: 1, max: i32::MAX as i64, unit: Unit::None }, "5000", "Sets after how many rounds a recursive query whose rows still change is an error; a view keeps its own."),
     parameter("row_security", Kind::Bool, "on", "Enable row security; there is none."),
     parameter("search_path", Kind::Text, "\"$user\", public", "Sets the schema search order for names that are not schema-qualified."),
     reported("server_encoding", Kind::Fixed, "UTF8", "Shows the server (database) character set encoding."),

@@ -283,7 +283,6 @@ impl Printer<'_> {
             or_replace,
             if_not_exists,
             temporary,
-            recursive,
             columns,
             options,
             query,
@@ -294,7 +293,6 @@ impl Printer<'_> {
         self.text("CREATE ");
         self.when(*or_replace, "OR REPLACE ");
         self.when(*temporary, "TEMPORARY ");
-        self.when(*recursive, "RECURSIVE ");
         self.text(if *materialized { "MATERIALIZED VIEW " } else { "VIEW " });
         self.when(*if_not_exists, "IF NOT EXISTS ");
         self.name(name);

@@ -100,6 +100,7 @@ impl Binder<'_> {
             time_zone: settings.timezone.name().to_owned(),
             date_style: settings.date_style.to_string(),
             interval_style: settings.interval_style.to_string(),
+            recursion_limit: self.context.recursion_limit(),
         }
     }
 

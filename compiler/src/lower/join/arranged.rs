@@ -136,7 +136,7 @@ impl Lowerer<'_> {
     /// From where an input can be arranged by one side of these links.
     pub(super) fn origin(&self, graph: &Graph<'_>, input: usize, links: &[Link], side: Side) -> Origin {
         let on = &graph.inputs[input];
-        if links.is_empty() || on.is_lookup {
+        if links.is_empty() || on.is_lookup || graph.in_rounds {
             return Origin::Private;
         }
         let keys: Vec<ScalarExpr> =

@@ -17,6 +17,8 @@ pub(super) struct Graph<'r> {
     pub columns: Columns,
     pub types: Vec<ColumnType>,
     pub fallible: Vec<bool>,
+    /// It reads the last round of a recursion, where nothing is shared.
+    pub in_rounds: bool,
 }
 
 pub(super) struct Input<'r> {
@@ -63,10 +65,14 @@ impl<'r> Graph<'r> {
     ) -> Graph<'r> {
         let columns = Columns::of(inputs);
         let fallible = inputs.iter().flat_map(|input| lowerer.fallible.columns(input)).collect();
-        let inputs: Vec<Input<'r>> = inputs.iter().map(|input| Input::new(lowerer, input)).collect();
+        let in_rounds = inputs.iter().any(|input| input.reads_any(&lowerer.rounds));
+        let mut inputs: Vec<Input<'r>> = inputs.iter().map(|input| Input::new(lowerer, input)).collect();
+        if in_rounds {
+            inputs.iter_mut().for_each(|input| input.existing.clear());
+        }
         let types: Vec<ColumnType> = inputs.iter().flat_map(|input| input.typ.columns.clone()).collect();
         let classes = equivalences.iter().map(|class| Class::new(class, &types)).collect();
-        Graph { inputs, classes, columns, types, fallible }
+        Graph { inputs, classes, columns, types, fallible, in_rounds }
     }
 
     /// All ways in which rows that have the inputs `bound` find those of `next`, one for each class.

@@ -13,7 +13,7 @@ pub fn guess(rel: &Rel) -> f64 {
         Rel::Constant { rows, .. } => rows.as_ref().map_or(0.0, |rows| rows.len() as f64),
         Rel::Get { typ, .. } if typ.keys.iter().any(Vec::is_empty) => 1.0,
         Rel::Get { .. } => COLLECTION,
-        Rel::Let { body, .. } => guess(body),
+        Rel::Let { body: inner, .. } | Rel::Recursive { value: inner, .. } => guess(inner),
         Rel::Project { input, .. }
         | Rel::Map { input, .. }
         | Rel::Window { input, .. }

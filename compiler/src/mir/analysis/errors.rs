@@ -14,6 +14,8 @@ use crate::scalar::{AggregateExpr, AggregateFunc, ScalarExpr, WindowExpr, Window
 pub struct Fallible<'a> {
     locals: BTreeMap<LocalId, Vec<bool>>,
     collections: Option<OfCollection<'a>>,
+    /// What is known around a recursion whose own name is a definition here.
+    around: Option<&'a Fallible<'a>>,
 }
 
 /// For each column of a collection, whether it can hold an error cell.
@@ -45,12 +47,42 @@ fn window_fails(function: &WindowExpr, fallible: &[bool]) -> bool {
 impl<'a> Fallible<'a> {
     /// With what the catalog knows of its collections.
     pub fn over(collections: OfCollection<'a>) -> Fallible<'a> {
-        Fallible { locals: BTreeMap::new(), collections: Some(collections) }
+        Fallible { collections: Some(collections), ..Fallible::default() }
     }
 
     pub fn define(&mut self, id: LocalId, value: &Rel) {
         let columns = self.columns(value);
         self.locals.insert(id, columns);
+    }
+
+    /// As [`Fallible::define`], of a recursion's own name within its value.
+    pub fn define_recursive(&mut self, id: LocalId, value: &Rel) {
+        let columns = self.recursive_columns(id, value);
+        self.locals.insert(id, columns);
+    }
+
+    /// A cell fails in the first round or because one of the round before has failed.
+    fn recursive_columns(&self, id: LocalId, value: &Rel) -> Vec<bool> {
+        let mut known = vec![false; value.arity()];
+        loop {
+            let locals = BTreeMap::from([(id, known.clone())]);
+            let found = Fallible { locals, collections: None, around: Some(self) }.columns(value);
+            if found == known {
+                return known;
+            }
+            known = found;
+        }
+    }
+
+    fn of_local(&self, id: LocalId) -> Option<Vec<bool>> {
+        self.locals.get(&id).cloned().or_else(|| self.around?.of_local(id))
+    }
+
+    fn of_collection(&self, id: CollectionId) -> Option<Vec<bool>> {
+        match &self.collections {
+            Some(collections) => Some(collections(id)),
+            None => self.around?.of_collection(id),
+        }
     }
 
     /// For each column of `rel`, whether it can hold an error cell.
@@ -65,14 +97,14 @@ impl<'a> Fallible<'a> {
                 columns
             }
             Rel::Get { id: Id::Local(id), typ } => {
-                self.locals.get(id).cloned().unwrap_or_else(|| vec![true; typ.arity()])
+                self.of_local(*id).unwrap_or_else(|| vec![true; typ.arity()])
             }
-            Rel::Get { id: Id::Global(id), typ } => match &self.collections {
-                Some(collections) => collections(*id),
-                None => vec![false; typ.arity()],
-            },
+            Rel::Get { id: Id::Global(id), typ } => {
+                self.of_collection(*id).unwrap_or_else(|| vec![false; typ.arity()])
+            }
             // Definitions stand at the root, where callers define them one by one.
             Rel::Let { body, .. } => self.columns(body),
+            Rel::Recursive { id, value, .. } => self.recursive_columns(*id, value),
             Rel::Project { input, outputs } => {
                 let columns = self.columns(input);
                 outputs.iter().map(|column| columns[*column]).collect()
@@ -152,6 +184,8 @@ impl<'a> Fallible<'a> {
                     keys || lookup.on.iter().any(|on| fails(on, &[left.clone(), right.clone()].concat()))
                 }
                 Rel::Threshold { input } => self.columns(input).contains(&true),
+                // It may not come to an end.
+                Rel::Recursive { .. } => true,
                 Rel::TopK { input, order, .. } => {
                     let fallible = self.columns(input);
                     order.iter().any(|key| fails(&key.expr, &fallible))

@@ -22,6 +22,12 @@ pub fn is_append_only(
             inner.insert(*id, is_append_only(value, collection, locals));
             is_append_only(body, collection, &inner)
         }
+        // What a round adds to what only grows, it adds in every later one.
+        Rel::Recursive { id, value, .. } => {
+            let mut inner = locals.clone();
+            inner.insert(*id, true);
+            is_append_only(value, collection, &inner)
+        }
         Rel::Project { input, .. }
         | Rel::Map { input, .. }
         | Rel::Filter { input, .. }

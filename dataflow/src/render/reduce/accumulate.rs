@@ -213,6 +213,17 @@ fn under<'w>(wide: &'w Wide, prefix: &[u8; 3]) -> impl Iterator<Item = (&'w [u8]
     found.take_while(move |(key, _)| key.starts_with(&prefix)).map(|(key, pair)| (&key[3..], *pair))
 }
 
+/// Emits an error for each row that is there, be it a negative number of times.
+pub fn finish_empty(error: EvalError) -> Finish {
+    Box::new(move |_, before, after, time, emit| {
+        let there = |sums: Sums<'_>| Diff::from(sums.lanes[0] != 0);
+        let diff = there(after) - there(before);
+        if diff != 0 {
+            emit.err(&[], &error, time, diff);
+        }
+    })
+}
+
 /// Emits rows with their multiplicities where these are positive; the key is the row.
 pub fn finish_positive(keyed: Keyed) -> Finish {
     Box::new(move |key, before, after, time, emit| {

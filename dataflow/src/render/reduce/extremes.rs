@@ -107,6 +107,17 @@ pub fn collate_rule(parts: usize, order: Vec<(usize, usize)>, last: &Last) -> Ru
     })
 }
 
+/// From a row, which is the key as a whole, to the same with its multiplicity.
+pub fn positive_rule(last: &Last) -> Rule {
+    let mut finisher = last.finisher();
+    Box::new(move |key, rows, outcome| {
+        for (rest, diff) in rows {
+            finisher.run(&[key, rest]);
+            outcome.take(&finisher, *diff);
+        }
+    })
+}
+
 /// From all of a group's rows to its row, by the aggregates' own definition.
 pub fn basic_rule(aggregates: Vec<AggregateExpr>, last: &Last) -> Rule {
     let mut finisher = last.finisher();

@@ -12,18 +12,20 @@ pub mod ordered;
 mod sums;
 
 use compiler::lir::{Form, Reduce, ReducePart, ReducePlan};
-use compiler::scalar::{AggregateExpr, Mfp};
+use compiler::scalar::{AggregateExpr, EvalError, Mfp};
 use timely::dataflow::channels::pact::Pipeline;
 
-use self::accumulate::{Accumulation, finish_positive, value_of, with_values};
-use self::extremes::{basic_rule, collate_rule, extremes_rule, part_logic, segments_logic};
+use self::accumulate::{Accumulation, finish_empty, finish_positive, value_of, with_values};
+use self::extremes::{collate_rule, extremes_rule, part_logic, segments_logic};
 use self::ordered::{Wanted, ordered};
 use self::sums::{Accept, Finish, accept_counts, accept_packed, partial_sums, sums};
 use super::Context;
 use super::bundle::Collection;
 use super::finish::{Keyed, Last, rekey};
 use super::linear::transform;
-use crate::spine::{arrange, by_key};
+use crate::spine::{RowStream, arrange, by_key};
+
+pub use self::extremes::{basic_rule, positive_rule};
 
 /// Renders a reduction.
 pub fn reduce<'s>(context: &mut Context<'s, '_>, plan: &Reduce, last: Last) -> Collection<'s> {
@@ -105,6 +107,13 @@ fn summed<'s>(
 /// Keeps rows of which there is a positive number. The input's whole rows are its keys.
 pub fn threshold<'s>(input: Collection<'s>, keyed: Keyed) -> Collection<'s> {
     summed(input, "Threshold", 1, false, accept_counts(), finish_positive(keyed))
+}
+
+/// An error, as long as there is a row. The rows are keys as a whole.
+pub fn must_be_empty<'s>(rows: RowStream<'s>, error: EvalError) -> RowStream<'s> {
+    let rows = Collection::infallible(rows);
+    let empty = summed(rows, "MustBeEmpty", 1, true, accept_counts(), finish_empty(error));
+    empty.errs.expect("invariant: it may emit an error")
 }
 
 fn hierarchical<'s>(

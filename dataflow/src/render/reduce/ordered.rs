@@ -79,6 +79,15 @@ impl Outcome {
         }
     }
 
+    /// Takes out all rows, key and value, and errors.
+    pub fn drain(&mut self, mut each: impl FnMut(Result<(&[u8], &[u8]), &EvalError>, Diff)) {
+        for row in &self.rows {
+            each(Ok(self.bytes[row.bytes.clone()].split_at(row.key_len)), row.diff);
+        }
+        self.errs.iter().for_each(|(_, error, diff)| each(Err(error), *diff));
+        self.clear();
+    }
+
     fn clear(&mut self) {
         self.bytes.clear();
         self.rows.clear();
