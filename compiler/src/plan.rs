@@ -421,18 +421,28 @@ pub enum CopyFormat {
     Binary,
 }
 
+/// Whether the first line names the columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Header {
+    #[default]
+    None,
+    Names,
+    /// It must name those that are copied into, in their order.
+    Match,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextFormat {
     pub delimiter: u8,
     pub null: String,
-    pub header: bool,
+    pub header: Header,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CsvFormat {
     pub delimiter: u8,
     pub null: String,
-    pub header: bool,
+    pub header: Header,
     pub quote: u8,
     pub escape: u8,
     /// Numbers of copied columns, here and below.

@@ -7,7 +7,7 @@ use crate::ast::{self, CopyDirection, Opt, OptValue};
 use crate::catalog::{Item, Kind};
 use crate::error::{Error, SqlState};
 use crate::hir::Rel;
-use crate::plan::{CopyFormat, CopyFrom, CsvFormat, Plan, TextFormat};
+use crate::plan::{CopyFormat, CopyFrom, CsvFormat, Header, Plan, TextFormat};
 
 impl Binder<'_> {
     pub(super) fn bind_copy(&mut self, copy: &mut ast::Copy) -> Result<Bound, Error> {
@@ -83,6 +83,11 @@ impl Binder<'_> {
             CopySource::Statement(bound) => returned_names(bound),
         };
         let format = copy_format(&copy.options, &names)?;
+        if let CopyFormat::Text(TextFormat { header: Header::Match, .. })
+        | CopyFormat::Csv(CsvFormat { header: Header::Match, .. }) = format
+        {
+            return Err(Error::unsupported("cannot use \"match\" with HEADER in COPY TO"));
+        }
         Ok(Bound::CopyTo { source, format })
     }
 }
@@ -138,7 +143,7 @@ struct CopyOptions {
     format: Option<(String, u32)>,
     delimiter: Option<(String, u32)>,
     null: Option<String>,
-    header: Option<bool>,
+    header: Header,
     quote: Option<(String, u32)>,
     escape: Option<(String, u32)>,
     force_quote: Vec<ast::Ident>,
@@ -158,7 +163,7 @@ fn copy_options(options: &[Opt]) -> Result<CopyOptions, Error> {
             "binary" => known.format = Some(("binary".into(), position)),
             "delimiter" | "delimiters" => known.delimiter = Some(text()?),
             "null" => known.null = Some(text()?.0),
-            "header" => known.header = Some(option.boolean()?),
+            "header" => known.header = header(option)?,
             "quote" => known.quote = Some(text()?),
             "escape" => known.escape = Some(text()?),
             "force_quote" => match &option.value {
@@ -178,6 +183,16 @@ fn copy_options(options: &[Opt]) -> Result<CopyOptions, Error> {
         }
     }
     Ok(known)
+}
+
+fn header(option: &Opt) -> Result<Header, Error> {
+    match &option.value {
+        Some(OptValue::Word(word)) if word.name == "match" => return Ok(Header::Match),
+        Some(OptValue::String(text, _)) if text.eq_ignore_ascii_case("match") => return Ok(Header::Match),
+        _ => {}
+    }
+    let wrong = |_| Error::new(SqlState::SYNTAX_ERROR, "header requires a Boolean value or \"match\"");
+    Ok(if option.boolean().map_err(wrong)? { Header::Names } else { Header::None })
 }
 
 fn identifiers(value: Option<&OptValue>, position: u32) -> Result<Vec<ast::Ident>, Error> {
@@ -202,7 +217,7 @@ fn identifiers(value: Option<&OptValue>, position: u32) -> Result<Vec<ast::Ident
 
 impl CopyOptions {
     fn into_format(self, force: Force) -> Result<CopyFormat, Error> {
-        let header = self.header.unwrap_or(false);
+        let header = self.header;
         let (format, position) = self.format.clone().unwrap_or(("text".into(), 1));
         match format.as_str() {
             "text" => Ok(CopyFormat::Text(TextFormat {

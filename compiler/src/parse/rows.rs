@@ -265,12 +265,12 @@ impl Parser<'_> {
         self.eat("with");
         if self.is_symbol("(") {
             options.extend(self.option_list(OptionNames::Labels)?);
-            return Ok(());
+            return once_each(options);
         }
         while let Some(option) = self.copy_word()? {
             options.push(option);
         }
-        Ok(())
+        once_each(options)
     }
 
     /// One option in words.
@@ -336,7 +336,8 @@ impl Parser<'_> {
         if self.is("with") && self.is_symbol_at(1, "(") {
             self.advance();
             let options = self.option_list(OptionNames::LabelsAndStrings)?;
-            return once_each(options);
+            once_each(&options)?;
+            return Ok(options);
         }
         Ok(Vec::new())
     }
@@ -395,13 +396,13 @@ impl Parser<'_> {
 }
 
 /// `42601` for an option that is given twice: one of the two would mean nothing.
-fn once_each(options: Vec<Opt>) -> Result<Vec<Opt>> {
+fn once_each(options: &[Opt]) -> Result<()> {
     let names = options.iter().map(|option| &option.name);
     let again = names
         .enumerate()
         .find(|(at, name)| options[..*at].iter().any(|before| before.name.name == name.name));
     match again {
-        None => Ok(options),
+        None => Ok(()),
         Some((_, name)) => {
             Err(Error::new(SqlState::SYNTAX_ERROR, "conflicting or redundant options").at(name.position))
         }

@@ -111,13 +111,15 @@ fn put_quoted(text: &str, format: &CsvFormat, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use compiler::plan::Header;
+
     use super::*;
 
     fn format() -> CsvFormat {
         CsvFormat {
             delimiter: b',',
             null: String::new(),
-            header: false,
+            header: Header::None,
             quote: b'"',
             escape: b'"',
             force_quote: Vec::new(),

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use bumpalo::Bump;
 use bytes::BytesMut;
-use compiler::plan::CopyFormat;
+use compiler::plan::{CopyFormat, Header};
 use compiler::repr::row::Datums;
 use compiler::repr::text::{self as repr_text, TextSettings};
 use compiler::repr::{Datum, Type};
@@ -41,7 +41,8 @@ pub struct CopyReader {
     format: CopyFormat,
     input: Input,
     arena: Bump,
-    header_passed: bool,
+    /// What the next line is, if it is no row.
+    header: Header,
 }
 
 enum Input {
@@ -59,12 +60,12 @@ impl CopyReader {
             CopyFormat::Json => Input::Lines(Lines::new(Mode::Json)),
             CopyFormat::Binary => Input::Tuples(binary::Tuples::default()),
         };
-        let has_header = match &format {
+        let header = match &format {
             CopyFormat::Text(text) => text.header,
             CopyFormat::Csv(csv) => csv.header,
-            CopyFormat::Json | CopyFormat::Binary => false,
+            CopyFormat::Json | CopyFormat::Binary => Header::None,
         };
-        CopyReader { target, format, input, arena: Bump::new(), header_passed: !has_header }
+        CopyReader { target, format, input, arena: Bump::new(), header }
     }
 
     /// Gives `sink` the rows that are whole with these data.
@@ -98,9 +99,13 @@ impl CopyReader {
                 Ok(None) => return Ok(()),
                 Err(error) => return Err(self.at_line(error, lines.number())),
             };
-            if std::mem::replace(&mut self.header_passed, true) {
-                self.arena.reset();
-                self.line(lines.bytes(line), lines.number(), sink)?;
+            match std::mem::take(&mut self.header) {
+                Header::None => {
+                    self.arena.reset();
+                    self.line(lines.bytes(line), lines.number(), sink)?;
+                }
+                Header::Names => {}
+                Header::Match => self.check_header(lines.bytes(line), lines.number())?,
             }
         }
     }
@@ -108,17 +113,53 @@ impl CopyReader {
     fn line(&self, line: &[u8], number: u64, sink: &mut RowSink<'_>) -> Result<(), Error> {
         match &self.format {
             CopyFormat::Json => self.object(line, number, sink),
-            CopyFormat::Text(format) => {
-                let mut fields = Vec::new();
-                text::split(line, format, &mut fields);
-                self.fields(&fields, line, number, sink)
-            }
+            _ => self.fields(&self.split(line, number)?, line, number, sink),
+        }
+    }
+
+    /// The fields of a line; None is NULL.
+    fn split<'l>(&self, line: &'l [u8], number: u64) -> Result<Vec<Option<Cow<'l, [u8]>>>, Error> {
+        let mut fields = Vec::new();
+        match &self.format {
+            CopyFormat::Text(format) => text::split(line, format, &mut fields),
             CopyFormat::Csv(format) => {
-                let mut fields = Vec::new();
                 csv::split(line, format, &mut fields).map_err(|e| self.with_line(e, line, number))?;
-                self.fields(&fields, line, number, sink)
             }
-            CopyFormat::Binary => unreachable!("invariant: binary input is no lines"),
+            CopyFormat::Json | CopyFormat::Binary => unreachable!("invariant: only lines have fields"),
+        }
+        Ok(fields)
+    }
+
+    /// HEADER MATCH: the line names the columns.
+    fn check_header(&self, line: &[u8], number: u64) -> Result<(), Error> {
+        let fields = self.split(line, number)?;
+        let columns = &self.target.columns;
+        if fields.len() != columns.len() {
+            let (got, expected) = (fields.len(), columns.len());
+            let error = bad(format!("wrong number of fields in header line: got {got}, expected {expected}"));
+            return Err(self.with_line(error, line, number));
+        }
+        for (at, (field, (name, _))) in fields.iter().zip(columns).enumerate() {
+            let got = match field.as_deref() {
+                Some(field) if field == name.as_bytes() => continue,
+                Some(field) => format!("\"{}\"", String::from_utf8_lossy(field)),
+                None => format!("null value (\"{}\")", self.null()),
+            };
+            let error = bad(format!(
+                "column name mismatch in header line field {}: got {got}, expected \"{name}\"",
+                at + 1
+            ));
+            return Err(self.with_line(error, line, number));
+        }
+        Ok(())
+    }
+
+    /// What NULL is written as.
+    fn null(&self) -> &str {
+        match &self.format {
+            CopyFormat::Text(format) => &format.null,
+            CopyFormat::Csv(format) => &format.null,
+            CopyFormat::Json | CopyFormat::Binary => "",
         }
     }
 
@@ -274,8 +315,10 @@ impl CopyWriter {
         self.line.clear();
         let names = self.columns.iter().map(|(name, _)| Some(name.as_str()));
         match &self.format {
-            CopyFormat::Text(format) if format.header => text::put_line(names, format, &mut self.line),
-            CopyFormat::Csv(format) if format.header => {
+            CopyFormat::Text(format) if format.header == Header::Names => {
+                text::put_line(names, format, &mut self.line)
+            }
+            CopyFormat::Csv(format) if format.header == Header::Names => {
                 let unforced = compiler::plan::CsvFormat { force_quote: Vec::new(), ..format.clone() };
                 csv::put_line(names, &unforced, &mut self.line);
             }
@@ -374,7 +417,7 @@ mod tests {
     }
 
     fn text() -> CopyFormat {
-        CopyFormat::Text(TextFormat { delimiter: b'\t', null: "\\N".to_owned(), header: true })
+        CopyFormat::Text(TextFormat { delimiter: b'\t', null: "\\N".to_owned(), header: Header::Names })
     }
 
     #[test]

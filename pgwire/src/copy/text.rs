@@ -112,10 +112,12 @@ fn put_field(text: &[u8], delimiter: u8, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use compiler::plan::Header;
+
     use super::*;
 
     fn format() -> TextFormat {
-        TextFormat { delimiter: b'\t', null: "\\N".to_owned(), header: false }
+        TextFormat { delimiter: b'\t', null: "\\N".to_owned(), header: Header::None }
     }
 
     fn fields(line: &[u8]) -> Vec<Option<Vec<u8>>> {
