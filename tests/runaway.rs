@@ -188,7 +188,7 @@ fn a_recursive_view_without_end_holds_nobody_and_is_dropped_like_others() {
     other.ask("SET recursion_limit = 2000000000");
     let view = "WITH RECURSIVE r (n) AS (SELECT x FROM few UNION SELECT n + 1 FROM r) SELECT n FROM r";
     is_answered_soon(&mut other, &format!("CREATE MATERIALIZED VIEW endless AS {view}"), "nothing");
-    let mut waiting = begin(&server, "SELECT count(*) FROM endless");
+    let mut waiting = begin(&server, "SELECT * FROM endless");
     let beside = "a recursive view without end";
     is_answered_soon(&mut other, "INSERT INTO few VALUES (2)", beside);
     is_answered_soon(&mut other, "SELECT count(*), max(x + 1) FROM few", beside);
