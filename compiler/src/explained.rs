@@ -7,7 +7,7 @@ use crate::error::{Error, SqlState};
 use crate::explain::{self, Names, Tree};
 use crate::mir::CollectionId;
 use crate::plan::{Access, FastPath, Finishing, Sorted, Source};
-use crate::{Compiler, catalog, decorrelate, hir, items};
+use crate::{Compiler, catalog, decorrelate, hir, items, plan};
 
 /// Collections by their qualified names.
 struct CatalogNames<'a>(&'a catalog::Catalog);
@@ -73,17 +73,21 @@ impl Compiler<'_> {
         match stage {
             Some(Stage::Raw) => Ok(vec![explain::hir::query(&query, &names)]),
             Some(Stage::Decorrelated) => {
+                let mut query = query;
+                plan::Effects::of(&mut query);
                 let rel = decorrelate::decorrelate(&query.into_rel())?;
                 Ok(vec![explain::mir(&rel, &names)])
             }
             Some(Stage::Optimized) => {
-                let (rel, finishing) = self.finished(query)?;
-                Ok(vec![finished_tree(&finishing, vec![explain::mir(&rel, &names)])])
+                let (rel, finishing, effects) = self.finished(query)?;
+                let tree = finished_tree(&finishing, vec![explain::mir(&rel, &names)]);
+                Ok(vec![called_tree(effects.as_deref(), tree)])
             }
             Some(Stage::Physical) | None => {
-                let (rel, finishing) = self.finished(query)?;
+                let (rel, finishing, effects) = self.finished(query)?;
                 let source = self.source(rel, &finishing)?;
-                Ok(vec![finished_tree(&finishing, source_trees(&source, &names))])
+                let tree = finished_tree(&finishing, source_trees(&source, &names));
+                Ok(vec![called_tree(effects.as_deref(), tree)])
             }
         }
     }
@@ -142,6 +146,17 @@ fn finished_tree(finishing: &Finishing, mut trees: Vec<Tree>) -> Tree {
         (true, _) => Tree::new("Query", trees),
         (false, _) => Tree::new(format!("Finish: {}", parts.join(", ")), trees),
     }
+}
+
+/// What is done for each row, above where the rows come from.
+fn called_tree(effects: Option<&plan::Effects>, tree: Tree) -> Tree {
+    let Some(effects) = effects else { return tree };
+    let call = |call: &plan::SequenceCall| {
+        let condition = call.condition.as_ref().map(|condition| format!(" where {condition}"));
+        format!("{}({}){}", call.function.name(), explain::list(&call.args), condition.unwrap_or_default())
+    };
+    let calls: Vec<String> = effects.calls.iter().map(call).collect();
+    Tree::new(format!("Each row: {}", calls.join(", ")), vec![tree])
 }
 
 fn source_trees(source: &Source, names: &dyn Names) -> Vec<Tree> {

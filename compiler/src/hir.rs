@@ -10,7 +10,9 @@ use std::sync::Arc;
 use crate::mir::{self, CollectionId};
 use crate::repr::{ColumnType, RelationType, Row, Type};
 use crate::scalar::window::{Frame, WindowFunc};
-use crate::scalar::{AggregateFunc, Func, Nulls, ScalarExpr, SortKey, TableFunc, Volatility};
+use crate::scalar::{
+    AggregateFunc, Func, Nulls, ScalarExpr, SequenceFunction, SortKey, TableFunc, Volatility,
+};
 
 /// A query: a relation, and how its rows are to be delivered.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,11 +25,56 @@ pub struct Query {
     /// int8 expressions of literals and parameters.
     pub limit: Option<Expr>,
     pub offset: Option<Expr>,
+    pub effects: Effects,
+}
+
+/// Columns from here on stand for what a query's calls of sequence functions give, in order.
+pub const EFFECTS: usize = 1 << 43;
+/// Numbers from here on in a query's `project` stand for its effects' outputs in order.
+pub const OUTPUTS: usize = 1 << 44;
+
+/// What is done for each row of a query's result, once it is there: calls that change what sequences have counted to are no function
+/// of rows, so no relation can hold their values.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Effects {
+    pub calls: Vec<EffectCall>,
+    /// Result columns over the relation's row and what the calls give ([`EFFECTS`]).
+    pub outputs: Vec<Expr>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct EffectCall {
+    pub function: SequenceFunction,
+    /// Over the relation's row and what the calls before it give.
+    pub args: Vec<Expr>,
 }
 
 impl Query {
+    /// All rows of a relation, its columns in this order.
+    pub fn of(rel: Rel, names: Vec<String>, project: Vec<usize>) -> Query {
+        let effects = Effects::default();
+        Query { rel, names, project, order: Vec::new(), limit: None, offset: None, effects }
+    }
+
+    /// The types of the result's columns.
+    pub fn types(&self) -> Vec<ColumnType> {
+        let types = self.rel.types();
+        let typ = |column: &usize| match column.checked_sub(OUTPUTS) {
+            Some(output) => self.effects.outputs[output].column_type(),
+            None => types[*column].clone(),
+        };
+        self.project.iter().map(typ).collect()
+    }
+
+    /// Makes the result's column at a place one that is computed when the row is there.
+    pub fn set_output(&mut self, at: usize, expr: Expr) {
+        self.effects.outputs.push(expr);
+        self.project[at] = OUTPUTS + self.effects.outputs.len() - 1;
+    }
+
     /// The query as a relation: its columns in order; its ORDER BY counts only as far as LIMIT needs it.
     pub fn into_rel(self) -> Rel {
+        debug_assert!(self.effects == Effects::default(), "the binder lets statements only have effects");
         let mut rel = self.rel;
         if self.limit.is_some() || self.offset.is_some() {
             rel = Rel::TopK {
@@ -469,6 +516,13 @@ impl Expr {
     pub fn reads_level(&self, level: usize) -> bool {
         let mut found = false;
         self.for_each_column(0, &mut |depth, reference| found |= reference.level == depth + level);
+        found
+    }
+
+    /// Whether it holds what a call of a sequence function gives.
+    pub fn has_effect(&self) -> bool {
+        let mut found = false;
+        self.for_each_column(0, &mut |_, reference| found |= reference.column >= EFFECTS);
         found
     }
 

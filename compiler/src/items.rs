@@ -162,7 +162,7 @@ fn tighten(item: &mut Item, columns: &[crate::repr::ColumnType]) {
         Kind::View(view) => &mut view.columns,
         Kind::MaterializedView(view) => &mut view.columns,
         Kind::Stream(stream) => &mut stream.columns,
-        Kind::Table(_) | Kind::Index(_) | Kind::System(_) => return,
+        Kind::Table(_) | Kind::Index(_) | Kind::Sequence(_) | Kind::System(_) => return,
     };
     for (column, known) in own.iter_mut().zip(columns) {
         column.typ.nullable = known.nullable;

@@ -119,22 +119,24 @@ impl Compiler<'_> {
 
     /// A query that is answered once.
     fn query(&self, query: hir::Query) -> Result<Query, Error> {
-        let types = query.rel.types();
-        let columns = query.names.iter().zip(&query.project);
-        let columns = columns
-            .map(|(name, column)| OutputColumn { name: name.clone(), typ: types[*column].typ.clone() })
-            .collect();
-        let (rel, finishing) = self.finished(query)?;
+        let columns = query.names.iter().zip(query.types());
+        let columns = columns.map(|(name, typ)| OutputColumn { name: name.clone(), typ: typ.typ }).collect();
+        let (rel, finishing, effects) = self.finished(query)?;
         Ok(Query {
             columns,
             source: self.source(rel, &finishing)?,
             finishing,
+            effects,
             depends_on: self.depends_on.clone(),
         })
     }
 
-    /// The optimized relation of the columns that are sent or sorted by, and what is done to its rows.
-    fn finished(&self, query: hir::Query) -> Result<(mir::Rel, Finishing), Error> {
+    /// The optimized relation of the columns that are sent or sorted by, and what is done to its rows: to all of them, then to each.
+    fn finished(
+        &self,
+        mut query: hir::Query,
+    ) -> Result<(mir::Rel, Finishing, Option<Box<plan::Effects>>), Error> {
+        let effects = plan::Effects::of(&mut query).map(Box::new);
         let mut needed: Vec<usize> = Vec::new();
         let mut place = |column: usize| {
             needed.iter().position(|other| *other == column).unwrap_or_else(|| {
@@ -161,7 +163,7 @@ impl Compiler<'_> {
         let finishing =
             Finishing { order, limit: count(&query.limit)?, offset: count(&query.offset)?, project };
         let rel = decorrelate::decorrelate(&query.rel)?.project(needed);
-        Ok((optimize::optimize(rel), finishing))
+        Ok((optimize::optimize(rel), finishing, effects))
     }
 
     /// Where the rows of an optimized relation come from.
@@ -184,12 +186,13 @@ impl Compiler<'_> {
         Ok(Source::Dataflow(lower::stream(&rel, Lifetime::Transient, &sources)))
     }
 
-    /// What the builtin relations among these hold.
+    /// What the builtin relations and the sequences among these hold.
     fn system_contents(&self, reads: &BTreeSet<CollectionId>) -> Contents {
-        let Context { database, user, parameters, .. } = self.context;
-        let session = builtin::Session { database, user, parameters };
+        let Context { database, user, parameters, search_path, sequences, .. } = self.context;
+        let sequences = sequences.as_deref();
+        let session = builtin::Session { database, user, parameters, search_path, sequences };
         let items = reads.iter().filter_map(|id| self.catalog.item(*id));
-        let system = items.filter(|item| matches!(item.kind, Kind::System(_)));
+        let system = items.filter(|item| matches!(item.kind, Kind::System(_) | Kind::Sequence(_)));
         system.map(|item| (item.id, builtin::rows(item, self.catalog, &session))).collect()
     }
 
@@ -246,7 +249,7 @@ impl Compiler<'_> {
 
     /// Each change is compiled against the snapshot that those before it lead to.
     fn change(&self, ddl: bound::Ddl) -> Result<CatalogChange, Error> {
-        let bound::Ddl { tag, steps, fill, locks, checks } = ddl;
+        let bound::Ddl { tag, steps, fill, locks, checks, sequences } = ddl;
         let fill = fill.map(|insert| self.insert(*insert)).transpose()?.map(Box::new);
         let mut catalog = self.catalog.clone();
         let mut changes = Vec::with_capacity(steps.len());
@@ -263,7 +266,7 @@ impl Compiler<'_> {
             .into_iter()
             .map(|bound::Check { query, violated }| Ok(Check { query: self.query(query)?, violated }));
         let checks = checks.collect::<Result<Vec<_>, Error>>()?;
-        Ok(CatalogChange { tag, changes, fill, locks, checks })
+        Ok(CatalogChange { tag, changes, fill, locks, checks, sequences })
     }
 
     fn declare(&self, declare: ast::Declare, body: bound::Cursor) -> Result<Declare, Error> {

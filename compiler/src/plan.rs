@@ -5,9 +5,10 @@
 //! compiled once for all values of its parameters: [`Plan::bind_parameters`] puts them in at execution.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::ast;
-use crate::catalog::{Change, Definition};
+use crate::catalog::{Change, Definition, SequenceState, SequenceValues};
 use crate::error::{Error, SqlState};
 use crate::lir;
 use crate::mir::{self, CollectionId};
@@ -15,6 +16,10 @@ use crate::repr::datetime::TimeZone;
 use crate::repr::text::{DateStyle, IntervalStyle, TextSettings};
 use crate::repr::{ColumnType, Row, Type};
 use crate::scalar::{Mfp, ScalarExpr, SortKey};
+
+mod effects;
+
+pub use effects::{Effects, SequenceCall};
 
 /// The session parameter that bounds recursions.
 const RECURSION_LIMIT: &str = "recursion_limit";
@@ -36,6 +41,8 @@ pub struct Context {
     pub process: i32,
     /// What random numbers are drawn from: another for each statement.
     pub seed: u64,
+    /// What sequences hold, and what the session was given of them. None where there is no session.
+    pub sequences: Option<Arc<dyn SequenceValues>>,
     /// The types that the client declared for `$1`, `$2`, …; the others are inferred.
     pub parameter_types: Vec<Option<Type>>,
 }
@@ -140,6 +147,8 @@ pub enum Plan {
     Delete(Delete),
     Truncate {
         tables: Vec<CollectionId>,
+        /// RESTART IDENTITY: the sequences that go with the tables, as they are to be.
+        sequences: Vec<(CollectionId, SequenceState)>,
     },
     CopyFrom(CopyFrom),
     CopyTo(CopyTo),
@@ -216,6 +225,8 @@ pub struct Query {
     /// Where the rows come from. Their columns are those that [`Finishing`] reads.
     pub source: Source,
     pub finishing: Finishing,
+    /// What is done for each finished row. None: the rows are as they are.
+    pub effects: Option<Box<Effects>>,
     /// Every item that a name resolved to.
     pub depends_on: BTreeSet<CollectionId>,
 }
@@ -393,9 +404,19 @@ pub struct CopyFrom {
     pub table: CollectionId,
     /// The table's columns in the order in which a line gives them. By FORMAT json, the names that an object may have.
     pub columns: Vec<usize>,
-    /// For every column of the table, its default (a NULL literal where none is declared).
+    /// For every column of the table, its default (a NULL literal where none is declared, or where `fill` gives it).
     pub defaults: Vec<ScalarExpr>,
+    pub fill: Option<Box<CopyFill>>,
     pub format: CopyFormat,
+}
+
+/// Defaults that are given by sequences.
+#[derive(Clone, Debug)]
+pub struct CopyFill {
+    /// The table's columns that have such a default.
+    pub columns: Vec<usize>,
+    /// The table's row, over what was read of it and, for each of `columns`, whether the line says nothing of it.
+    pub effects: Effects,
 }
 
 #[derive(Clone, Debug)]
@@ -460,6 +481,8 @@ pub struct CatalogChange {
     /// Tables that nobody may write to until the change is made.
     pub locks: BTreeSet<CollectionId>,
     pub checks: Vec<Check>,
+    /// What sequences are to count from.
+    pub sequences: Vec<(CollectionId, SequenceState)>,
 }
 
 /// A query that must give no row before a change is made.
@@ -576,7 +599,8 @@ impl Query {
     pub fn for_each_scalar_mut(&mut self, f: &mut impl FnMut(&mut ScalarExpr)) {
         self.source.for_each_scalar_mut(f);
         self.finishing.limit.iter_mut().for_each(&mut *f);
-        self.finishing.offset.iter_mut().for_each(f);
+        self.finishing.offset.iter_mut().for_each(&mut *f);
+        self.effects.iter_mut().for_each(|effects| effects.for_each_scalar_mut(f));
     }
 
     /// As [`Plan::bind_parameters`].

@@ -6,7 +6,7 @@
 //!            --run, subscribe--> coordinator --Build--> workers --updates--> output --> the session
 //! ```
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use compiler::catalog::{Alteration, Catalog, Change, Item, Kind};
+use compiler::catalog::{Alteration, Catalog, Change, Item, Kind, Sequence, SequenceState};
 use compiler::lir::{self, Identity};
 use compiler::mir::CollectionId;
 use compiler::{Error, SqlState};
@@ -31,6 +31,7 @@ use crate::in_use::{Counts, InUse};
 use crate::output::{self, Bound, Output};
 use crate::peeks::Peeks;
 use crate::reads::Read;
+use crate::sequences::{Held, Sequences};
 use crate::storage::{CATALOG, Diff, Directory, Disk, Memory, Options, ShardId, Storage, Timestamp, Updates};
 use crate::subscriptions::{Reads, Subscriptions};
 use crate::tables::{Present, Table, Tables, key_length};
@@ -64,6 +65,7 @@ struct Inner {
     storage: Storage,
     sequencer: Arc<Sequencer>,
     tables: Arc<Tables>,
+    sequences: Sequences,
     shown: Arc<Shown>,
     peeks: Arc<Peeks>,
     counts: Counts,
@@ -156,6 +158,7 @@ impl Engine {
         let read_ts = Arc::new(ReadTimestamp::new(start));
         let catalog = boot::catalog(&storage, start)?;
         boot::drop_unowned(&storage, &catalog);
+        let sequences = Sequences::open(&storage, &catalog, start)?;
 
         let responses = events.clone();
         let respond = Arc::new(move |response| drop(responses.send(Event::Response(response))));
@@ -190,6 +193,7 @@ impl Engine {
             storage,
             sequencer,
             tables,
+            sequences,
             shown,
             peeks,
             counts,
@@ -399,6 +403,7 @@ impl Engine {
         }
         if before.item(id).is_some_and(|item| item.has_shard()) {
             self.inner.tables.remove(id);
+            self.inner.sequences.remove(id);
             self.inner.sequencer.forget(id);
             self.inner.storage.drop_shard(ShardId(id.0), |_| {});
             let _ = self.inner.events.send(Event::Forget { shard: id });
@@ -431,6 +436,36 @@ impl Engine {
     /// Appends to collections that need no check: streams.
     pub async fn append(&self, writes: Vec<Write>) -> Result<Timestamp, Error> {
         self.sequence(writes).await
+    }
+
+    /// What a sequence has counted to, and how many values it may give before it writes again.
+    pub fn sequence_state(&self, id: CollectionId, sequence: &Sequence) -> (SequenceState, i64) {
+        self.inner.sequences.state(id, sequence)
+    }
+
+    /// The next value of a sequence, which nobody is ever given again. `wanted`: how many its caller is about to ask for.
+    pub async fn next_value(
+        &self,
+        id: CollectionId,
+        sequence: &Sequence,
+        name: &str,
+        wanted: i64,
+    ) -> Result<i64, Error> {
+        self.inner.sequences.next(id, sequence, name, wanted, |writes| self.appended(writes)).await
+    }
+
+    /// Sets what a sequence has counted to, at once and for everybody.
+    pub async fn set_sequence(&self, id: CollectionId, state: SequenceState) -> Result<(), Error> {
+        self.inner.sequences.set(id, state, |writes| self.appended(writes)).await
+    }
+
+    /// Waits for the right to set sequences together with a transaction's other changes.
+    pub async fn hold_sequences(&self, states: &BTreeMap<CollectionId, SequenceState>) -> Held {
+        self.inner.sequences.hold(states).await
+    }
+
+    fn appended(&self, writes: Vec<Write>) -> impl Future<Output = Result<Timestamp, Error>> + Send + use<> {
+        committed(self.inner.sequencer.sequence(writes))
     }
 
     /// Waits for the right to change these tables. Locks are taken in the order of ids, so nobody waits in a circle.

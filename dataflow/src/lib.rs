@@ -30,6 +30,7 @@ pub mod peeks;
 pub mod published;
 pub mod reads;
 pub mod render;
+pub mod sequences;
 pub mod spine;
 pub mod storage;
 mod subscriptions;

@@ -134,6 +134,24 @@ with psycopg.connect(dsn, autocommit=True) as connection:
     connection.execute("SET application_name = 'changed'")
     assert connection.info.parameter_status("application_name") == "changed"
 
+# Keys that the server gives, as ORMs ask for them.
+with psycopg.connect(dsn, autocommit=True) as connection:
+    connection.execute("CREATE TABLE psycopg.keyed (id bigserial PRIMARY KEY, name text)")
+    insert = "INSERT INTO psycopg.keyed (name) VALUES (%s), (%s) RETURNING id"
+    for first in (1, 3, 5):
+        assert connection.execute(insert, ("a", "b")).fetchall() == [(first,), (first + 1,)]
+    (sequence,) = connection.execute("SELECT pg_get_serial_sequence(%s, %s)", ("psycopg.keyed", "id")).fetchone()
+    assert sequence == "psycopg.keyed_id_seq", sequence
+    assert connection.execute("SELECT nextval(%s), currval(%s), lastval()", (sequence, sequence)).fetchone() == (7, 7, 7)
+    connection.execute("INSERT INTO psycopg.keyed VALUES (100, 'c')")
+    reset = "SELECT setval(%s, coalesce(max(id), 1), max(id) IS NOT NULL) FROM psycopg.keyed"
+    assert connection.execute(reset, (sequence,)).fetchone() == (100,)
+    with connection.cursor().copy("COPY psycopg.keyed (name) FROM STDIN") as copy:
+        copy.write_row(("d",))
+        copy.write_row(("e",))
+    copied = connection.execute("SELECT id FROM psycopg.keyed WHERE name IN ('d', 'e') ORDER BY id").fetchall()
+    assert copied == [(101,), (102,)], copied
+
 # Updates are pushed: a row inserted on one connection arrives on another.
 with psycopg.connect(dsn, autocommit=True) as reader, psycopg.connect(dsn, autocommit=True) as writer:
     writer.execute("CREATE TABLE psycopg.pushed (id int PRIMARY KEY, v int)")

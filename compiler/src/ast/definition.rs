@@ -91,7 +91,7 @@ pub enum ColumnConstraintKind {
     /// `GENERATED ALWAYS | BY DEFAULT AS IDENTITY (options)`.
     Identity {
         always: bool,
-        options: Vec<Opt>,
+        options: Vec<SequenceOption>,
     },
 }
 
@@ -162,6 +162,40 @@ pub struct IndexKey {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateSequence {
+    pub name: Name,
+    pub if_not_exists: bool,
+    /// As a table's.
+    pub persistence: Option<Ident>,
+    pub options: Vec<SequenceOption>,
+    pub position: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SequenceOption {
+    pub kind: SequenceOptionKind,
+    pub position: u32,
+}
+
+/// Numbers are digits with a sign perhaps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SequenceOptionKind {
+    As(TypeName),
+    Increment(String),
+    /// `None`: NO MINVALUE.
+    MinValue(Option<String>),
+    MaxValue(Option<String>),
+    Start(String),
+    Restart(Option<String>),
+    Cache(String),
+    Cycle(bool),
+    /// A column; `None`: OWNED BY NONE.
+    OwnedBy(Option<Name>),
+    /// `SEQUENCE NAME name`, which pg_dump writes of an identity.
+    Name(Name),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drop {
     pub kind: ObjectKind,
     pub names: Vec<Name>,
@@ -221,6 +255,23 @@ pub enum AlterAction {
         constraint: Ident,
         if_exists: bool,
         cascade: bool,
+    },
+    /// ALTER SEQUENCE's options.
+    Sequence(Vec<SequenceOption>),
+    AddIdentity {
+        column: Ident,
+        always: bool,
+        options: Vec<SequenceOption>,
+    },
+    /// `SET GENERATED ALWAYS`, `SET INCREMENT 2`, `RESTART` …
+    AlterIdentity {
+        column: Ident,
+        always: Option<bool>,
+        options: Vec<SequenceOption>,
+    },
+    DropIdentity {
+        column: Ident,
+        if_exists: bool,
     },
     /// An action that PostgreSQL has, refused by name.
     Unsupported {

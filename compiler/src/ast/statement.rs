@@ -17,6 +17,7 @@ pub enum Statement {
     /// Plain and materialized.
     CreateView(Box<CreateView>),
     CreateIndex(Box<CreateIndex>),
+    CreateSequence(Box<CreateSequence>),
     Drop(Drop),
     /// ALTER of a table, a view, a schema ..
     Alter(Box<Alter>),

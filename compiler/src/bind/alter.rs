@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Binder;
 use super::bound::{Bound, Ddl, Step};
 use crate::ast::{self, AlterAction, ObjectKind};
-use crate::catalog::{Change, Item, Kind, MaterializedView, Stream, Table, View};
+use crate::catalog::{Change, Item, Kind, MaterializedView, Sequence, Stream, Table, View};
 use crate::error::{Error, SqlState};
 use crate::plan::{Notice, Plan};
 
@@ -22,6 +22,7 @@ impl Binder<'_> {
             ObjectKind::View => "ALTER VIEW",
             ObjectKind::MaterializedView => "ALTER MATERIALIZED VIEW",
             ObjectKind::Index => "ALTER INDEX",
+            ObjectKind::Sequence => "ALTER SEQUENCE",
             _ => "ALTER TABLE",
         };
         let Some(item) = self.find_altered(alter)? else { return Ok(Bound::Plan(Plan::Nothing { tag })) };
@@ -36,6 +37,11 @@ impl Binder<'_> {
         });
         if let Some((what, position)) = unsupported {
             return Err(Error::unsupported(format!("{what} of a relation is not supported")).at(position));
+        }
+        if let [AlterAction::Sequence(options)] = &alter.actions[..] {
+            let (step, state) = self.alter_sequence(&item, options)?;
+            let sequences = state.into_iter().collect();
+            return Ok(Bound::Change(Ddl { sequences, ..Ddl::new(tag, vec![step]) }));
         }
         Ok(Bound::Change(self.bind_alter_columns(tag, &item, &mut alter.actions)?))
     }
@@ -62,6 +68,7 @@ impl Binder<'_> {
             | (ObjectKind::MaterializedView, Kind::MaterializedView(_))
             | (ObjectKind::Stream, Kind::Stream(_))
             | (ObjectKind::Index, Kind::Index(_))
+            | (ObjectKind::Sequence, Kind::Sequence(_))
             | (ObjectKind::Table, _) => Ok(Some(item)),
             (ObjectKind::Index, _) => wrong(format!("\"{}\" is not an index", item.name)),
             (kind, _) => wrong(format!("\"{}\" is not a {}", item.name, kind.words().to_lowercase())),
@@ -145,7 +152,7 @@ impl Binder<'_> {
         Ok(std::iter::once(altered(table)).chain(index).collect())
     }
 
-    /// An item's new schema; a relation's indexes go with it.
+    /// An item's new schema; a relation's indexes and sequences go with it.
     fn set_schema(&self, item: &Item, schema: &str) -> Result<Vec<Step>, Error> {
         if self.catalog.schema(schema).is_none() {
             return Err(crate::catalog::undefined_schema(schema));
@@ -160,7 +167,14 @@ impl Binder<'_> {
         if !item.is_relation() {
             return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, "an index is in its relation's schema"));
         }
+        if let Kind::Sequence(Sequence { owner: Some(owner), .. }) = &item.kind {
+            let relation = self.catalog.item(owner.relation).map_or("", |relation| &relation.name);
+            return Err(Error::unsupported("cannot move an owned sequence into another schema")
+                .detail(format!("Sequence \"{}\" is linked to table \"{relation}\".", item.name)));
+        }
         let indexes = self.catalog.indexes_on(item.id).map(|(index, _)| &**index);
+        let sequences = self.catalog.sequences_of(item.id, None).map(|(sequence, _)| &**sequence);
+        let indexes = indexes.chain(sequences);
         let mut steps = Vec::new();
         for moved in std::iter::once(item).chain(indexes) {
             if self.catalog.named(schema, &moved.name).is_some() {
@@ -209,7 +223,7 @@ fn renamed_column(item: &Item, column: &ast::Ident, to: &ast::Ident) -> Result<I
         | Kind::Stream(Stream { columns, .. })
         | Kind::View(View { columns, .. })
         | Kind::MaterializedView(MaterializedView { columns, .. }) => columns,
-        Kind::Index(_) | Kind::System(_) => {
+        Kind::Index(_) | Kind::Sequence(_) | Kind::System(_) => {
             let message = format!("cannot rename columns of {} \"{}\"", item.kind_name(), item.name);
             return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message));
         }

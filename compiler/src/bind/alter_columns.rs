@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::bound::{Check, Ddl, Step, scalar, whole};
+use super::ddl::{OwnSequences, check_identity_type};
 use super::{Binder, literal};
 use crate::ast::{self, AlterAction, ColumnConstraintKind, TableConstraintKind};
-use crate::catalog::{Change, CheckConstraint, Column, Item, Kind, Stream, Table};
+use crate::catalog::{Change, CheckConstraint, Column, Item, Kind, SequenceState, Stream, Table};
 use crate::error::{About, Error, SqlState};
 use crate::hir::{Expr, Query, Rel};
 use crate::mir::CollectionId;
@@ -28,6 +29,10 @@ struct Altered<'a> {
     /// What goes with columns and constraints.
     gone: BTreeSet<CollectionId>,
     checks: Vec<Check>,
+    /// Sequences of added columns.
+    own: OwnSequences,
+    /// Sequences as they are to be, and what they are to count from.
+    sequences: (Vec<Step>, Vec<(CollectionId, SequenceState)>),
 }
 
 impl Binder<'_> {
@@ -37,21 +42,31 @@ impl Binder<'_> {
         item: &Arc<Item>,
         actions: &mut [AlterAction],
     ) -> Result<Ddl, Error> {
-        let mut altered =
-            Altered { before: item, item: (**item).clone(), gone: BTreeSet::new(), checks: Vec::new() };
+        let mut altered = Altered {
+            before: item,
+            item: (**item).clone(),
+            gone: BTreeSet::new(),
+            checks: Vec::new(),
+            own: OwnSequences::new(item.id, &item.schema, &item.name, self.catalog.next_id()),
+            sequences: (Vec::new(), Vec::new()),
+        };
         // In PostgreSQL's order: so a column can give way to another of its name.
         actions.sort_by_key(turn);
         for action in actions {
             check_kind(item, action)?;
             self.bind_column_action(&mut altered, action)?;
         }
-        let Altered { item: new, gone, checks, .. } = altered;
+        let Altered { item: new, gone, checks, own, sequences: (changed, mut sequences), .. } = altered;
         let order = self.catalog.items_in_order();
         let gone = order.into_iter().rev().map(|item| item.id).filter(|id| gone.contains(id));
         let mut steps: Vec<Step> = gone.map(|id| Step::Change(Change::DropItem { id })).collect();
+        let (created, states) = own.into_steps();
+        steps.extend(created);
+        sequences.extend(states);
         steps.push(Step::Alter(Box::new(new)));
+        steps.extend(changed);
         let locks = BTreeSet::from([item.id]);
-        Ok(Ddl { locks, checks, ..Ddl::new(tag, steps) })
+        Ok(Ddl { locks, checks, sequences, ..Ddl::new(tag, steps) })
     }
 
     fn bind_column_action(
@@ -69,6 +84,10 @@ impl Binder<'_> {
             AlterAction::SetDefault { column, default } => {
                 let at = altered.column(&column.name)?;
                 let column = altered.columns()[at].clone();
+                if column.identity.is_some() {
+                    return Err(is_identity(&column, &altered.item)
+                        .hint("Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead."));
+                }
                 let default = match default {
                     Some(expr) => Some(self.bind_default_definition(&column, expr)?),
                     None => None,
@@ -92,8 +111,81 @@ impl Binder<'_> {
                     .hint("Declare it when the table is created.")
                     .at(constraint.position)),
             },
+            AlterAction::AddIdentity { column, always, options } => {
+                self.add_identity(altered, &column.name, (*always, options))
+            }
+            AlterAction::AlterIdentity { column, always, options } => {
+                self.alter_identity(altered, &column.name, *always, options)
+            }
+            AlterAction::DropIdentity { column, if_exists } => {
+                self.drop_identity(altered, &column.name, *if_exists)
+            }
             _ => unreachable!("invariant: bind_alter binds the other actions"),
         }
+    }
+
+    fn add_identity(
+        &mut self,
+        altered: &mut Altered<'_>,
+        name: &str,
+        identity: (bool, &[ast::SequenceOption]),
+    ) -> Result<(), Error> {
+        let at = altered.column(name)?;
+        let mut column = altered.columns()[at].clone();
+        check_identity_type(&column)?;
+        let refuse = |what: &str| {
+            let message = format!("column \"{name}\" of relation \"{}\" {what}", altered.before.name);
+            Err(Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message))
+        };
+        if column.typ.nullable {
+            return refuse("must be declared NOT NULL before identity can be added");
+        }
+        if column.identity.is_some() {
+            return refuse("is already an identity column");
+        }
+        if column.default.is_some() {
+            return refuse("already has a default value");
+        }
+        self.make_identity(&mut column, at, identity, &mut altered.own)?;
+        altered.columns()[at] = column;
+        Ok(())
+    }
+
+    fn alter_identity(
+        &mut self,
+        altered: &mut Altered<'_>,
+        name: &str,
+        always: Option<bool>,
+        options: &[ast::SequenceOption],
+    ) -> Result<(), Error> {
+        let at = altered.column(name)?;
+        let column = &mut altered.columns()[at];
+        let Some(identity) = &mut column.identity else { return Err(altered.no_identity(name)) };
+        identity.always = always.unwrap_or(identity.always);
+        let sequence = identity.sequence;
+        if !options.is_empty() {
+            let missing = || Error::unsupported("the identity was added by the same statement");
+            let item = self.catalog.item(sequence).ok_or_else(missing)?;
+            let (step, state) = self.alter_sequence(item, options)?;
+            altered.sequences.0.push(step);
+            altered.sequences.1.extend(state);
+        }
+        Ok(())
+    }
+
+    fn drop_identity(&mut self, altered: &mut Altered<'_>, name: &str, if_exists: bool) -> Result<(), Error> {
+        let at = altered.column(name)?;
+        if let Some(identity) = altered.columns()[at].identity.take() {
+            altered.gone.insert(identity.sequence);
+            return Ok(());
+        }
+        let error = altered.no_identity(name);
+        if !if_exists {
+            return Err(error);
+        }
+        let message = format!("{}, skipping", error.message);
+        self.notice(Notice::new(SqlState::SUCCESSFUL_COMPLETION, message));
+        Ok(())
     }
 
     fn add_column(
@@ -126,8 +218,16 @@ impl Binder<'_> {
                 .at(key.position));
         }
         let position = definition.name.position;
-        let mut columns = self.bind_columns(&altered.item.name, std::slice::from_mut(definition))?;
+        let at = altered.columns().len();
+        let mut columns = self.bind_columns(std::slice::from_mut(definition), at, &mut altered.own)?;
         let mut column = columns.pop().expect("invariant: one definition gives one column");
+        if column.sequences().next().is_some() {
+            // Each row that is there would get a value of its own.
+            altered.check(Vec::new(), unfilled(&column, position));
+            column.missing = Some(Row::pack([Datum::Null]));
+            altered.columns().push(column);
+            return Ok(());
+        }
         let value = self.value_of_default(&column, position)?;
         if !column.typ.nullable && value.iter().all(|datum| datum.is_null()) {
             altered.check_no_rows(&column);
@@ -140,8 +240,9 @@ impl Binder<'_> {
     /// What an added column holds in the rows that are there: its default as it is now.
     fn value_of_default(&mut self, column: &Column, position: u32) -> Result<Row, Error> {
         let bound = self.bind_default(column)?;
+        let given = !self.take_effects().is_empty();
         let value = scalar(&bound).expect("invariant: a default holds no subquery");
-        if value.volatility() == Volatility::Volatile {
+        if given || value.volatility() == Volatility::Volatile {
             return Err(Error::unsupported("adding a column with a volatile default is not supported")
                 .hint("Add the column without a default, fill it by UPDATE, then ALTER COLUMN … SET DEFAULT.")
                 .at(position));
@@ -175,6 +276,18 @@ impl Binder<'_> {
             Err(error) => return Err(error),
         };
         let table = altered.before;
+        let own = self.catalog.sequences_of(table.id, Some(at)).map(|(sequence, _)| sequence.id);
+        let own: BTreeSet<CollectionId> = own.collect();
+        let elsewhere = own.iter().flat_map(|id| self.catalog.columns_filled_by(*id));
+        if let Some((relation, column)) = elsewhere.into_iter().find(|filled| *filled != (table.id, at)) {
+            let relation = self.catalog.item(relation).expect("invariant: ids come from this snapshot");
+            return Err(self.used_by_default(
+                &format!("column {name} of table {}", table.name),
+                relation,
+                column,
+            ));
+        }
+        altered.gone.extend(own);
         let reads = (table.id, at);
         let readers = self.catalog.items().filter(|item| item.bound.reads.contains(&reads));
         let readers: BTreeSet<CollectionId> =
@@ -193,6 +306,7 @@ impl Binder<'_> {
         // A name that nobody gives.
         column.name = format!("........pg.dropped.{}........", at + 1);
         column.default = None;
+        column.identity = None;
         column.typ.nullable = true;
         Ok(())
     }
@@ -252,9 +366,10 @@ impl Binder<'_> {
             ..About::default()
         });
         altered.check(vec![Expr::not(condition)], violated);
-        // The oid that the next thing takes: nothing else of the statement takes one.
+        // The oid that the next thing takes.
         let others = table.checks.iter().map(|check| check.oid + 1);
-        let oid = others.max().unwrap_or(0).max(self.catalog.next_id());
+        let oid = others.max().unwrap_or(0).max(altered.own.next);
+        altered.own.next = oid + 1;
         altered.table().checks.push(CheckConstraint { oid, ..check });
         Ok(())
     }
@@ -319,8 +434,17 @@ impl Altered<'_> {
             let message = format!("column \"{name}\" is in a primary key");
             return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message));
         }
+        if let Some(column) = self.columns().get(at).filter(|column| column.identity.is_some()).cloned() {
+            return Err(is_identity(&column, &self.item));
+        }
         self.columns()[at].typ.nullable = true;
         Ok(())
+    }
+
+    fn no_identity(&self, name: &str) -> Error {
+        let message =
+            format!("column \"{name}\" of relation \"{}\" is not an identity column", self.item.name);
+        Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
     }
 
     /// A column that would be NULL in every row is added where there is none only.
@@ -364,6 +488,9 @@ fn check_kind(item: &Item, action: &AlterAction) -> Result<(), Error> {
         AlterAction::SetType { .. } => "ALTER COLUMN ... SET DATA TYPE",
         AlterAction::AddConstraint(_) => "ADD CONSTRAINT",
         AlterAction::DropConstraint { .. } => "DROP CONSTRAINT",
+        AlterAction::AddIdentity { .. } => "ALTER COLUMN ... ADD IDENTITY",
+        AlterAction::AlterIdentity { .. } => "ALTER COLUMN ... SET",
+        AlterAction::DropIdentity { .. } => "ALTER COLUMN ... DROP IDENTITY",
         _ => unreachable!("invariant: bind_alter binds the other actions"),
     };
     match (&item.kind, action) {
@@ -376,11 +503,28 @@ fn check_kind(item: &Item, action: &AlterAction) -> Result<(), Error> {
             let detail = match item.kind {
                 Kind::View(_) => "This operation is not supported for views.",
                 Kind::Index(_) => "This operation is not supported for indexes.",
+                Kind::Sequence(_) => "This operation is not supported for sequences.",
                 _ => "This operation is not supported for materialized views.",
             };
             Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).detail(detail))
         }
     }
+}
+
+/// `0A000` for a column that would get another value for each row that is there.
+fn unfilled(column: &Column, position: u32) -> Error {
+    let message = "adding a column whose values a sequence gives to a table with rows is not supported";
+    Error::unsupported(message)
+        .hint(format!(
+            "Add \"{}\" without it, create the sequence and fill the column by UPDATE … SET … = nextval(…), then ALTER COLUMN … SET DEFAULT.",
+            column.name
+        ))
+        .at(position)
+}
+
+fn is_identity(column: &Column, table: &Item) -> Error {
+    let message = format!("column \"{}\" of relation \"{}\" is an identity column", column.name, table.name);
+    Error::new(SqlState::SYNTAX_ERROR, message)
 }
 
 /// `23502`.

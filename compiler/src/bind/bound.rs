@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::ast;
-use crate::catalog::{Change, Item};
+use crate::catalog::{Change, Item, SequenceState};
 use crate::error::Error;
 use crate::hir::{Expr, Query, Rel};
 use crate::mir::CollectionId;
@@ -117,6 +117,8 @@ pub struct Ddl {
     pub locks: BTreeSet<CollectionId>,
     /// What must be true of the rows that are there.
     pub checks: Vec<Check>,
+    /// What sequences are to count from.
+    pub sequences: Vec<(CollectionId, SequenceState)>,
 }
 
 /// A query that must give no row before a change is made.
@@ -128,7 +130,8 @@ pub struct Check {
 
 impl Ddl {
     pub fn new(tag: &'static str, steps: Vec<Step>) -> Ddl {
-        Ddl { tag, steps, fill: None, locks: BTreeSet::new(), checks: Vec::new() }
+        let (locks, checks, sequences) = (BTreeSet::new(), Vec::new(), Vec::new());
+        Ddl { tag, steps, fill: None, locks, checks, sequences }
     }
 }
 
@@ -150,7 +153,7 @@ pub enum Explained {
 /// A query of these columns in order, all of the relation's.
 pub(super) fn whole(rel: Rel, names: Vec<String>) -> Query {
     let project = (0..rel.arity()).collect();
-    Query { rel, names, project, order: Vec::new(), limit: None, offset: None }
+    Query::of(rel, names, project)
 }
 
 /// The scalar expression that an expression without subqueries is.

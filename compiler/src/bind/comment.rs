@@ -17,7 +17,7 @@ impl Binder<'_> {
                 (found.ok_or_else(|| crate::catalog::undefined_schema(schema))?.oid, 0)
             }
             ObjectKind::Column => self.commented_column(name)?,
-            ObjectKind::Sequence | ObjectKind::Type | ObjectKind::Domain | ObjectKind::Database => {
+            ObjectKind::Type | ObjectKind::Domain | ObjectKind::Database => {
                 let message = format!("COMMENT ON {} is not supported", comment.kind.words());
                 return Err(Error::unsupported(message)
                     .hint("Schemas, relations, indexes and columns can have comments.")
@@ -40,6 +40,7 @@ impl Binder<'_> {
             Kind::View(_) => ObjectKind::View,
             Kind::MaterializedView(_) => ObjectKind::MaterializedView,
             Kind::Index(_) => ObjectKind::Index,
+            Kind::Sequence(_) => ObjectKind::Sequence,
         };
         if is == kind {
             return Ok(item);

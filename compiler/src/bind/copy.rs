@@ -6,8 +6,9 @@ use super::subscribe::is_push;
 use crate::ast::{self, CopyDirection, Opt, OptValue};
 use crate::catalog::{Item, Kind};
 use crate::error::{Error, SqlState};
-use crate::hir::Rel;
-use crate::plan::{CopyFormat, CopyFrom, CsvFormat, Header, Plan, TextFormat};
+use crate::hir::{Expr, Rel};
+use crate::plan::{CopyFill, CopyFormat, CopyFrom, CsvFormat, Effects, Header, Plan, TextFormat};
+use crate::repr::{ColumnType, Type};
 
 impl Binder<'_> {
     pub(super) fn bind_copy(&mut self, copy: &mut ast::Copy) -> Result<Bound, Error> {
@@ -40,11 +41,25 @@ impl Binder<'_> {
         let names: Vec<String> = columns.iter().map(|column| item.columns()[*column].name.clone()).collect();
         let format = copy_format(&copy.options, &names)?;
         let mut defaults = Vec::with_capacity(item.columns().len());
-        for column in item.columns() {
-            let bound = self.bind_default(column)?;
+        let (arity, mut filled, mut outputs) = (item.columns().len(), Vec::new(), Vec::new());
+        for (at, column) in item.columns().iter().enumerate() {
+            let mut bound = self.bind_default(column)?;
+            let mut output = Expr::column(at, column.typ.clone());
+            if bound.has_effect() {
+                let is_open = Expr::column(arity + filled.len(), ColumnType::new(Type::Bool, false));
+                filled.push(at);
+                output = Expr::if_then_else(is_open, bound, output);
+                bound = Expr::null(column.typ.typ.clone());
+            }
             defaults.push(scalar(&bound).expect("invariant: a default holds no subquery"));
+            outputs.push(output);
         }
-        Ok(Bound::Plan(Plan::CopyFrom(CopyFrom { table: item.id, columns, defaults, format })))
+        let calls = self.take_effects();
+        let places: Vec<usize> = (0..arity + filled.len()).collect();
+        let fill = (!filled.is_empty()).then(|| {
+            Box::new(CopyFill { columns: filled, effects: Effects::over(&places, &calls, &outputs) })
+        });
+        Ok(Bound::Plan(Plan::CopyFrom(CopyFrom { table: item.id, columns, defaults, fill, format })))
     }
 
     fn bind_copy_to(&mut self, copy: &mut ast::Copy) -> Result<Bound, Error> {
@@ -59,6 +74,10 @@ impl Binder<'_> {
                     .hint("Try the COPY (SELECT ...) TO variant.")
                     .at(name.position()));
                 }
+                if matches!(item.kind, Kind::Sequence(_)) {
+                    let message = format!("cannot copy from sequence \"{}\"", item.name);
+                    return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position()));
+                }
                 let columns = copied_columns(&item, columns)?;
                 let names = columns.iter().map(|column| item.columns()[*column].name.clone()).collect();
                 let get = Rel::Get { id: item.id, typ: item.relation_type() };
@@ -66,7 +85,10 @@ impl Binder<'_> {
                 CopySource::Query(whole(rel, names))
             }
             ast::CopySource::Query(query) if is_push(query) => CopySource::Subscribe(self.bind_push(query)?),
-            ast::CopySource::Query(query) => CopySource::Query(self.bind_result(query)?),
+            ast::CopySource::Query(query) => {
+                self.outermost = true;
+                CopySource::Query(self.bind_result(query)?)
+            }
             ast::CopySource::Subscribe(subscribe) => CopySource::Subscribe(self.bind_subscribe(subscribe)?),
             ast::CopySource::Statement(statement) => {
                 let bound = self.bind_statement(statement)?;

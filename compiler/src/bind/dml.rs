@@ -9,10 +9,10 @@ use super::scope::{Clause, Scope, ScopeColumn, ScopeRelation};
 use super::select::filter;
 use super::subquery::conditions;
 use super::{Binder, literal};
-use crate::ast::{self, ConflictAction, ConflictTarget, ExprKind, InsertSource, SetExpr};
+use crate::ast::{self, ConflictAction, ConflictTarget, ExprKind, InsertSource, Overriding, SetExpr};
 use crate::catalog::{Column, Item, Key, Kind, Stream, nearest};
 use crate::error::{Error, SqlState};
-use crate::hir::{Expr, JoinKind, Query, Rel};
+use crate::hir::{Expr, JoinKind, OUTPUTS, Query, Rel};
 use crate::mir::CollectionId;
 use crate::plan::{OutputColumn, Plan};
 use crate::repr::{ColumnType, Datum, Type};
@@ -21,9 +21,6 @@ use crate::scalar::ScalarExpr;
 impl Binder<'_> {
     pub(super) fn bind_insert(&mut self, insert: &mut ast::Insert) -> Result<Bound, Error> {
         let item = self.resolve_target(&mut insert.table, "insert into")?;
-        if insert.overriding.is_some() {
-            return Err(Error::unsupported("OVERRIDING is not supported").at(insert.position));
-        }
         let columns = target_columns(&item, &insert.columns)?;
         let known = self.ctes.len();
         let shared = match &mut insert.with {
@@ -52,29 +49,43 @@ impl Binder<'_> {
         targets: &[usize],
         insert: &mut ast::Insert,
     ) -> Result<Query, Error> {
-        let listed = !insert.columns.is_empty();
+        let (listed, overriding) = (!insert.columns.is_empty(), insert.overriding);
         let (mut source, given) = match &mut insert.source {
             InsertSource::DefaultValues => (whole(Rel::unit(), Vec::new()), Vec::new()),
             InsertSource::Query(query) if is_plain_values(query) => {
                 let SetExpr::Values(values) = &mut query.body else {
                     unreachable!("invariant: just matched")
                 };
-                self.bind_insert_values(item, targets, listed, values)?
+                self.bind_insert_values(item, targets, listed, values, overriding)?
             }
-            InsertSource::Query(query) => self.bind_insert_query(item, targets, listed, query)?,
+            InsertSource::Query(query) => {
+                let (source, mut given) = self.bind_insert_query(item, targets, listed, query, overriding)?;
+                if overriding == Some(Overriding::User) {
+                    let ignored = |target: &usize| item.columns()[*target].identity.is_some();
+                    // What is given for these is no column's.
+                    given.iter_mut().filter(|target| ignored(target)).for_each(|target| *target = usize::MAX);
+                }
+                (source, given)
+            }
         };
         let mut project = Vec::with_capacity(item.columns().len());
         let mut defaults = Vec::new();
         let arity = source.rel.arity();
         for (at, column) in item.columns().iter().enumerate() {
-            project.push(match given.iter().position(|target| *target == at) {
-                Some(place) => source.project[place],
-                None => {
-                    defaults.push(self.bind_default(column)?);
-                    arity + defaults.len() - 1
-                }
-            });
+            if let Some(place) = given.iter().position(|target| *target == at) {
+                project.push(source.project[place]);
+                continue;
+            }
+            let default = self.bind_default(column)?;
+            if default.has_effect() {
+                source.effects.outputs.push(default);
+                project.push(OUTPUTS + source.effects.outputs.len() - 1);
+            } else {
+                defaults.push(default);
+                project.push(arity + defaults.len() - 1);
+            }
         }
+        source.effects.calls.extend(self.take_effects());
         if !defaults.is_empty() {
             source.rel = Rel::Map { input: Box::new(source.rel), exprs: defaults };
         }
@@ -89,6 +100,7 @@ impl Binder<'_> {
         targets: &[usize],
         listed: bool,
         values: &mut ast::Values,
+        overriding: Option<Overriding>,
     ) -> Result<(Query, Vec<usize>), Error> {
         let width = values.rows[0].len();
         for row in &values.rows {
@@ -101,30 +113,51 @@ impl Binder<'_> {
         }
         let targets = &targets[..width];
         let (mut rows, _) = self.with_frame(Scope::default(), Clause::Values, |binder| {
+            binder.frame().takes_effects = true;
             let mut rows = Vec::with_capacity(values.rows.len());
+            let mut defaults = vec![None; width];
             for row in &mut values.rows {
-                let cells = row.iter_mut().zip(targets);
-                let cells = cells.map(|(expr, target)| binder.bind_cell(expr, &item.columns()[*target]));
-                rows.push(cells.collect::<Result<Vec<Expr>, Error>>()?);
+                let mut cells = Vec::with_capacity(width);
+                for (at, (expr, target)) in row.iter_mut().zip(targets).enumerate() {
+                    let column = &item.columns()[*target];
+                    let ignored = overriding == Some(Overriding::User) && column.identity.is_some();
+                    if !ignored && !matches!(expr.kind, ExprKind::Default) {
+                        check_identity(column, overriding)?;
+                        cells.push(binder.bind_cell(expr, column)?);
+                        continue;
+                    }
+                    // One expression for all rows, which is evaluated for each.
+                    if defaults[at].is_none() {
+                        defaults[at] = Some(binder.bind_default(column)?);
+                    }
+                    cells.extend(defaults[at].clone());
+                }
+                rows.push(cells);
             }
             Ok(rows)
         })?;
+        let outputs: Vec<Option<Expr>> = (0..width).map(|at| alternatives(&mut rows, at)).collect();
         let types = targets.iter().enumerate().map(|(at, target)| {
             let nullable = rows.iter().any(|row| row[at].nullable());
             ColumnType::new(item.columns()[*target].typ.typ.clone(), nullable)
         });
         let mut types: Vec<ColumnType> = types.collect();
+        types.extend((width..rows[0].len()).map(|_| ColumnType::new(Type::Int4, false)));
         let mut order = Vec::new();
         if rows.len() > 1 {
             for (number, row) in (0..).zip(&mut rows) {
                 row.push(literal(Datum::Int(number), Type::Int8));
             }
             types.push(ColumnType::new(Type::Int8, false));
-            order.push(sort_key(width, (false, false)));
+            order.push(sort_key(types.len() - 1, (false, false)));
         }
         let project = (0..width).collect();
-        let rel = Rel::Values { rows, types };
-        let query = Query { rel, names: Vec::new(), project, order, limit: None, offset: None };
+        let mut query = Query { order, ..Query::of(Rel::Values { rows, types }, Vec::new(), project) };
+        for (at, output) in outputs.into_iter().enumerate() {
+            if let Some(output) = output {
+                query.set_output(at, output);
+            }
+        }
         Ok((query, targets.to_vec()))
     }
 
@@ -144,15 +177,23 @@ impl Binder<'_> {
         targets: &[usize],
         listed: bool,
         query: &mut ast::Query,
+        overriding: Option<Overriding>,
     ) -> Result<(Query, Vec<usize>), Error> {
         let position = query.position;
+        self.outermost = true;
         let mut bound = self.bind_query(query)?;
         check_width(targets.len(), listed, bound.project.len(), || Some(position))?;
         let targets = &targets[..bound.project.len()];
-        let types = bound.rel.types();
+        let types = bound.types();
         for (at, target) in targets.iter().enumerate() {
             let column = &item.columns()[*target];
-            let from = &types[bound.project[at]].typ;
+            check_identity(column, overriding)?;
+            let from = &types[at].typ;
+            if let Some(output) = bound.project[at].checked_sub(OUTPUTS) {
+                let value = Typed { expr: bound.effects.outputs[output].clone(), position };
+                bound.effects.outputs[output] = self.assign(value, &column.typ.typ, &column.name)?;
+                continue;
+            }
             if *from != Type::Unknown && !self.can_coerce(from, &column.typ.typ, Cast::Assignment) {
                 // The message about the column, not the cast.
                 let value = Typed { expr: Expr::null(from.clone()), position };
@@ -171,11 +212,16 @@ impl Binder<'_> {
 
     /// A column's default as an expression of its type; NULL where none is declared.
     pub(super) fn bind_default(&mut self, column: &Column) -> Result<Expr, Error> {
+        if let Some(identity) = &column.identity {
+            return self.next_of(identity.sequence, &column.typ.typ);
+        }
         let Some(default) = &column.default else { return Ok(Expr::null(column.typ.typ.clone())) };
         let tree = default.expr.as_ref().expect("invariant: an item of a snapshot is compiled");
         let mut expr = (**tree).clone();
-        let (bound, _) =
-            self.with_frame(Scope::default(), Clause::Default, |binder| binder.bind_expr(&mut expr))?;
+        let (bound, _) = self.with_frame(Scope::default(), Clause::Default, |binder| {
+            binder.frame().takes_effects = true;
+            binder.bind_expr(&mut expr)
+        })?;
         self.assign(Typed { expr: bound, position: 0 }, &column.typ.typ, &column.name)
     }
 
@@ -222,6 +268,13 @@ impl Binder<'_> {
             };
             Ok((row, filter))
         })?;
+        if row.iter().any(Expr::has_effect) {
+            return Err(Error::unsupported(
+                "a sequence's next value in ON CONFLICT DO UPDATE is not supported",
+            )
+            .hint("Give the value in the row that is inserted, and assign it as EXCLUDED.column.")
+            .at(position));
+        }
         let plain = |expr: &Expr| {
             scalar(expr).ok_or_else(|| {
                 Error::unsupported("subqueries in ON CONFLICT DO UPDATE are not supported").at(position)
@@ -247,6 +300,13 @@ impl Binder<'_> {
         let mut assigned = vec![false; row.len()];
         let mut assign = |binder: &mut Self, target: &ast::Target, value: &mut ast::Expr| {
             let at = target_column(item, target)?;
+            let column = &item.columns()[at];
+            if column.identity.is_some_and(|identity| identity.always)
+                && !matches!(value.kind, ExprKind::Default)
+            {
+                let message = format!("column \"{}\" can only be updated to DEFAULT", column.name);
+                return Err(generated_always(column, message));
+            }
             if std::mem::replace(&mut assigned[at], true) {
                 let message = format!("multiple assignments to same column \"{}\"", target.column.name);
                 return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(target.column.position));
@@ -323,6 +383,7 @@ impl Binder<'_> {
         )?;
         let (rel, scope, shared) = source;
         let (row, _) = self.with_frame(scope.clone(), Clause::Set, |binder| {
+            binder.frame().takes_effects = true;
             binder.bind_assignments(&item, &mut update.assignments)
         })?;
         let rest = arity..scope.columns.len();
@@ -331,14 +392,27 @@ impl Binder<'_> {
         // Old row, rows of FROM, new row; then in the order that the plan promises.
         let offset = rel.arity();
         debug_assert!(row.iter().zip(item.columns()).all(|(expr, column)| expr.typ() == column.typ.typ));
+        let (row, given): (Vec<Expr>, Vec<Option<Expr>>) = row.into_iter().map(set_aside).unzip();
         let rel = Rel::Map { input: Box::new(rel), exprs: row };
         let mut outputs: Vec<usize> = (0..arity).chain(offset..offset + arity).collect();
         if returning.is_some() {
             outputs.extend(rest);
         }
         let names = outputs.iter().map(|at| format!("column{at}")).collect();
-        let rel = Rel::Project { input: Box::new(rel), outputs };
-        let selection = whole(wrap(rel, shared), names);
+        let calls = self.take_effects();
+        let selection = if calls.is_empty() {
+            let rel = Rel::Project { input: Box::new(rel), outputs };
+            whole(wrap(rel, shared), names)
+        } else {
+            let mut selection = Query::of(wrap(rel, shared), names, outputs);
+            selection.effects.calls = calls;
+            for (at, given) in given.into_iter().enumerate() {
+                if let Some(expr) = given {
+                    selection.set_output(arity + at, expr);
+                }
+            }
+            selection
+        };
         Ok(Bound::Update(Update { table: item.id, selection, returning }))
     }
 
@@ -426,7 +500,14 @@ impl Binder<'_> {
                 tables.push(item.id);
             }
         }
-        Ok(Bound::Plan(Plan::Truncate { tables }))
+        let mut sequences = Vec::new();
+        if truncate.restart_identity {
+            for table in &tables {
+                let own = self.catalog.sequences_of(*table, None);
+                sequences.extend(own.map(|(item, sequence)| (item.id, sequence.initial())));
+            }
+        }
+        Ok(Bound::Plan(Plan::Truncate { tables, sequences }))
     }
 
     /// The relation that a statement writes to; `verb` as messages have it.
@@ -465,9 +546,69 @@ impl Binder<'_> {
                 let message = format!("permission denied: \"{}\" is a system catalog", item.name);
                 Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message).at(position))
             }
+            Kind::Sequence(_) => {
+                let message = format!("cannot change sequence \"{}\"", item.name);
+                Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message).at(position))
+            }
             Kind::Index(_) => unreachable!("invariant: resolve_relation refuses indexes"),
         }
     }
+}
+
+/// A value that a sequence gives, and NULL in its place for the relation.
+fn set_aside(expr: Expr) -> (Expr, Option<Expr>) {
+    match expr.has_effect() {
+        true => (Expr::null(expr.typ()), Some(expr)),
+        false => (expr, None),
+    }
+}
+
+/// What a column of VALUES is where sequences give some of its cells: which of the expressions stands in a row is said by a further
+/// column.
+fn alternatives(rows: &mut [Vec<Expr>], at: usize) -> Option<Expr> {
+    let mut found: Vec<Expr> = Vec::new();
+    let mut chosen = Vec::with_capacity(rows.len());
+    for row in rows.iter_mut() {
+        let (cell, expr) = set_aside(std::mem::replace(&mut row[at], Expr::bool(false)));
+        row[at] = cell;
+        chosen.push(expr.map(|expr| {
+            found.iter().position(|other| *other == expr).unwrap_or_else(|| {
+                found.push(expr);
+                found.len() - 1
+            })
+        }));
+    }
+    if found.len() <= 1 && chosen.iter().all(Option::is_some) {
+        return found.pop();
+    }
+    if found.is_empty() {
+        return None;
+    }
+    let number = |number: usize| literal(Datum::Int(number as i64), Type::Int4);
+    let which = Expr::column(rows[0].len(), ColumnType::new(Type::Int4, false));
+    let value = ColumnType::new(found[0].typ(), true);
+    for (row, chosen) in rows.iter_mut().zip(chosen) {
+        row.push(number(chosen.map_or(0, |chosen| chosen + 1)));
+    }
+    let choose =
+        |otherwise, (at, expr)| Expr::if_then_else(which.clone().equals(number(at)), expr, otherwise);
+    Some((1..).zip(found).fold(Expr::column(at, value), choose))
+}
+
+/// `428C9` for a value that is given where the column's identity gives all.
+fn check_identity(column: &Column, overriding: Option<Overriding>) -> Result<(), Error> {
+    match column.identity {
+        Some(identity) if identity.always && overriding.is_none() => {
+            let message = format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name);
+            Err(generated_always(column, message).hint("Use OVERRIDING SYSTEM VALUE to override."))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn generated_always(column: &Column, message: String) -> Error {
+    let detail = format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name);
+    Error::new(SqlState::GENERATED_ALWAYS, message).detail(detail)
 }
 
 type Shared = Vec<(crate::hir::CteId, String, Rel)>;

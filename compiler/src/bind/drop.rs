@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Binder;
 use super::bound::{Bound, Ddl, Step};
 use crate::ast::{self, ObjectKind};
-use crate::catalog::{Change, Item, Kind, MaterializedView, SYSTEM_SCHEMAS};
+use crate::catalog::{Change, Item, Kind, MaterializedView, SYSTEM_SCHEMAS, Stream, Table};
 use crate::error::{Error, SqlState};
 use crate::mir::CollectionId;
 use crate::plan::{Notice, Plan};
@@ -20,6 +20,7 @@ impl Binder<'_> {
             ObjectKind::View => "DROP VIEW",
             ObjectKind::MaterializedView => "DROP MATERIALIZED VIEW",
             ObjectKind::Index => "DROP INDEX",
+            ObjectKind::Sequence => "DROP SEQUENCE",
             kind => {
                 return Err(
                     Error::unsupported(format!("DROP {} is not supported", kind.words())).at(drop.position)
@@ -115,7 +116,12 @@ impl Binder<'_> {
             .map(|id| &**item(id))
             .filter(|dependant| !matches!(dependant.kind, Kind::Index(_)))
             .collect();
-        let described: Vec<String> = match of_schema {
+        let mut all: BTreeSet<CollectionId> = named.union(&dependants).copied().collect();
+        let owned = all.iter().flat_map(|id| self.catalog.sequences_of(*id, None));
+        let owned: Vec<CollectionId> = owned.map(|(sequence, _)| sequence.id).collect();
+        all.extend(owned);
+        let open = self.defaults_without(&all)?;
+        let mut described: Vec<String> = match of_schema {
             None => visible.iter().map(|dependant| dependant.describe(path)).collect(),
             Some(_) => {
                 let own =
@@ -126,13 +132,71 @@ impl Binder<'_> {
         if !described.is_empty() && !cascade {
             return Err(self.refuse_drop(named, &visible, of_schema));
         }
+        if let Some(OpenDefault { relation, column, sequence }) = open.first()
+            && !cascade
+        {
+            return Err(self.used_by_default(&item(sequence).describe(path), item(relation), *column));
+        }
+        described.extend(open.iter().map(|open| default_of(item(&open.relation), open.column, path)));
         if let Some(notice) = cascade_notice(&described) {
             self.notice(notice);
         }
-        let all: BTreeSet<CollectionId> = named.union(&dependants).copied().collect();
+        let mut steps = self.without_defaults(&open);
         let order = self.catalog.items_in_order();
         let ids = order.into_iter().rev().map(|item| item.id).filter(|id| all.contains(id));
-        Ok(ids.map(|id| Step::Change(Change::DropItem { id })).collect())
+        steps.extend(ids.map(|id| Step::Change(Change::DropItem { id })));
+        Ok(steps)
+    }
+
+    /// The defaults, of relations that stay, that name a sequence among these; an identity's sequence goes with its column only.
+    fn defaults_without(&self, gone: &BTreeSet<CollectionId>) -> Result<Vec<OpenDefault>, Error> {
+        let path = &self.context.search_path;
+        let mut open = Vec::new();
+        for sequence in gone.iter().filter_map(|id| self.catalog.item(*id)) {
+            if !matches!(sequence.kind, Kind::Sequence(_)) {
+                continue;
+            }
+            for (relation, column) in self.catalog.columns_filled_by(sequence.id) {
+                if gone.contains(&relation) {
+                    continue;
+                }
+                let of = self.catalog.item(relation).expect("invariant: ids come from this snapshot");
+                if of.columns()[column].identity.is_some() {
+                    let column = format!("column {} of {}", of.columns()[column].name, of.describe(path));
+                    let sequence = sequence.describe(path);
+                    let message = format!("cannot drop {sequence} because {column} requires it");
+                    return Err(Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+                        .hint(format!("You can drop {column} instead.")));
+                }
+                open.push(OpenDefault { relation, column, sequence: sequence.id });
+            }
+        }
+        Ok(open)
+    }
+
+    /// The steps that take these defaults away.
+    fn without_defaults(&self, open: &[OpenDefault]) -> Vec<Step> {
+        let relations: BTreeSet<CollectionId> = open.iter().map(|open| open.relation).collect();
+        let altered = relations.into_iter().map(|id| {
+            let mut item =
+                Item::clone(self.catalog.item(id).expect("invariant: ids come from this snapshot"));
+            if let Kind::Table(Table { columns, .. }) | Kind::Stream(Stream { columns, .. }) = &mut item.kind
+            {
+                let own = open.iter().filter(|open| open.relation == id);
+                own.for_each(|open| columns[open.column].default = None);
+            }
+            Step::Alter(Box::new(item))
+        });
+        altered.collect()
+    }
+
+    /// `2BP01` for a sequence that would go from under a default.
+    pub(super) fn used_by_default(&self, what: &str, relation: &Item, column: usize) -> Error {
+        let default = default_of(relation, column, &self.context.search_path);
+        let message = format!("cannot drop {what} because other objects depend on it");
+        Error::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+            .detail(format!("{default} depends on {what}"))
+            .hint("Use DROP ... CASCADE to drop the dependent objects too.")
     }
 
     /// What goes with `readers`, which depend on a part of a relation that is to go: they and what depends on them.
@@ -240,6 +304,18 @@ impl Binder<'_> {
     }
 }
 
+/// A default that names a sequence which goes.
+struct OpenDefault {
+    relation: CollectionId,
+    column: usize,
+    sequence: CollectionId,
+}
+
+fn default_of(relation: &Item, column: usize, path: &[String]) -> String {
+    let name = &relation.columns()[column].name;
+    format!("default value for column {name} of {}", relation.describe(path))
+}
+
 fn kind_of(item: &Item) -> ObjectKind {
     match &item.kind {
         Kind::Table(_) | Kind::System(_) | Kind::MaterializedView(MaterializedView { table: true, .. }) => {
@@ -249,6 +325,7 @@ fn kind_of(item: &Item) -> ObjectKind {
         Kind::View(_) => ObjectKind::View,
         Kind::MaterializedView(_) => ObjectKind::MaterializedView,
         Kind::Index(_) => ObjectKind::Index,
+        Kind::Sequence(_) => ObjectKind::Sequence,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Functions that are called for what they do: locks, pauses, settings, other sessions' ends.
 //!
 //! Their values are no function of rows, so no plan can compute or keep them: `SELECT f(…)` and nothing besides is the statement
-//! that calls one, and it goes to the session.
+//! that calls one, and it goes to the session. Functions of sequences are called for each row: [`super::sequence`] binds them.
 
 use super::bound::scalar;
 use super::coerce::{Cast, Typed};

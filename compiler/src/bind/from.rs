@@ -373,7 +373,12 @@ impl Binder<'_> {
                 .hint("System relations are computed from the catalog; read them in one-shot queries.")
                 .at(position));
         }
-        self.facts.uses_context |= matches!(item.kind, Kind::System(_));
+        if let (Kind::Sequence(_), Purpose::Maintained(what)) = (&item.kind, self.purpose) {
+            return Err(Error::unsupported(format!("sequence \"{}\" cannot be read by a {what}", item.name))
+                .hint("What a sequence has counted to is no table; read it in one-shot queries.")
+                .at(position));
+        }
+        self.facts.uses_context |= matches!(item.kind, Kind::System(_) | Kind::Sequence(_));
         self.facts.depends_on.insert(item.id);
         let part = |text: &str| ast::Ident { name: text.to_owned(), position };
         name.parts = vec![part(&item.schema), part(&item.name)];

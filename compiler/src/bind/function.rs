@@ -10,7 +10,7 @@ use crate::hir::Expr;
 use crate::keyword;
 use crate::repr::types::Category;
 use crate::repr::{Datum, Type};
-use crate::scalar::{self, ArgType, Func, Volatility, special};
+use crate::scalar::{self, ArgType, Func, SequenceFunction, Volatility, special};
 
 /// Something that overloads by its arguments' types.
 pub(super) trait Overload: Copy {
@@ -132,6 +132,9 @@ impl Binder<'_> {
             return Ok(bound);
         }
         super::effect::refuse_effect(&name, position)?;
+        if let Some(function) = SequenceFunction::named(&name) {
+            return self.bind_sequence_call(function, call, position);
+        }
         let args = self.bind_args(call)?;
         if let Some(value) = self.bind_context_call(&name, &args, position)? {
             return Ok(value);
@@ -267,6 +270,13 @@ impl Binder<'_> {
         if !clause.takes_sets() || self.frame().in_aggregate {
             let message = format!("set-returning functions are not allowed in {}", clause.name());
             return Err(Error::unsupported(message).at(position));
+        }
+        if args.iter().any(|arg| arg.expr.has_effect()) {
+            let message =
+                "calls of sequence functions in a set-returning function's arguments are not supported";
+            return Err(Error::unsupported(message)
+                .hint("Take the value by a statement of its own.")
+                .at(position));
         }
         let call = self.resolve_table_function(name, args, position)?;
         let [typ] = call.types.as_slice() else {

@@ -43,6 +43,7 @@ mod query;
 mod recursion;
 mod scope;
 mod select;
+mod sequence;
 mod session;
 mod sets;
 mod subquery;
@@ -98,6 +99,11 @@ pub struct Binder<'a> {
     having_aliases: Option<(usize, Vec<(String, ast::Expr)>)>,
     /// Builtin definitions being bound, the innermost last.
     definitions: Vec<definition::Arguments>,
+    /// Whether the query that is bound next is the statement's own: rows of its select list may have effects.
+    outermost: bool,
+    /// Calls of sequence functions that no query has yet, and how many there were in the statement before them.
+    effects: Vec<hir::EffectCall>,
+    effects_before: usize,
     facts: Facts,
 }
 
@@ -134,6 +140,9 @@ impl<'a> Binder<'a> {
             facts: Facts::default(),
             having_aliases: None,
             definitions: Vec::new(),
+            outermost: false,
+            effects: Vec::new(),
+            effects_before: 0,
         }
     }
 

@@ -14,6 +14,8 @@ impl Binder<'_> {
     /// Binds a query. Columns of its select list may still be of type Unknown: [`Binder::settle_columns`] makes text of them,
     /// unless what the query is for gives them a type.
     pub(super) fn bind_query(&mut self, query: &mut ast::Query) -> Result<hir::Query, Error> {
+        // Only the outermost query's select list is evaluated row by row, when the rows are there.
+        let outermost = std::mem::take(&mut self.outermost);
         hir::grow(|| {
             refuse_clauses(query)?;
             let known = self.ctes.len();
@@ -21,7 +23,7 @@ impl Binder<'_> {
                 Some(with) => self.bind_with(with)?,
                 None => Vec::new(),
             };
-            let bound = self.bind_body(query);
+            let bound = self.bind_body(query, outermost);
             self.ctes.truncate(known);
             let mut bound = bound?;
             for (id, name, value) in shared.into_iter().rev() {
@@ -32,10 +34,10 @@ impl Binder<'_> {
         })
     }
 
-    fn bind_body(&mut self, query: &mut ast::Query) -> Result<hir::Query, Error> {
+    fn bind_body(&mut self, query: &mut ast::Query, outermost: bool) -> Result<hir::Query, Error> {
         table_as_select(&mut query.body);
         let mut bound = match &mut query.body {
-            SetExpr::Select(select) => self.bind_select(select, &mut query.order_by)?,
+            SetExpr::Select(select) => self.bind_select(select, &mut query.order_by, outermost)?,
             body => {
                 let mut bound = self.bind_set_expr(body)?;
                 bound.order = self.bind_result_order(&bound, &mut query.order_by)?;
@@ -137,7 +139,7 @@ impl Binder<'_> {
     pub(super) fn bind_set_expr(&mut self, body: &mut SetExpr) -> Result<hir::Query, Error> {
         table_as_select(body);
         hir::grow(|| match body {
-            SetExpr::Select(select) => self.bind_select(select, &mut []),
+            SetExpr::Select(select) => self.bind_select(select, &mut [], false),
             SetExpr::Values(values) => self.bind_values(values),
             SetExpr::Table(_) => unreachable!("invariant: TABLE was made a SELECT"),
             SetExpr::Query(query) => {
@@ -294,9 +296,13 @@ impl Binder<'_> {
 
     /// Columns whose type nothing decided are text.
     pub(super) fn settle_columns(&mut self, query: &mut hir::Query) -> Result<(), Error> {
-        let types = query.rel.types();
-        for at in 0..query.project.len() {
-            if types[query.project[at]].typ == Type::Unknown {
+        for (at, typ) in query.types().into_iter().enumerate() {
+            if typ.typ == Type::Unknown && query.project[at] >= hir::OUTPUTS {
+                let output = query.project[at] - hir::OUTPUTS;
+                let expr = query.effects.outputs[output].clone();
+                let expr = self.coerce(Typed { expr, position: 1 }, &Type::Text, Cast::Implicit)?;
+                query.effects.outputs[output] = expr;
+            } else if typ.typ == Type::Unknown {
                 query.project[at] =
                     self.coerce_column(&mut query.rel, query.project[at], &Type::Text, Cast::Implicit, 1)?;
             }
@@ -368,7 +374,7 @@ fn table_as_select(body: &mut SetExpr) {
 
 fn plain(rel: Rel, names: Vec<String>) -> hir::Query {
     let project = (0..names.len()).collect();
-    hir::Query { rel, names, project, order: Vec::new(), limit: None, offset: None }
+    hir::Query::of(rel, names, project)
 }
 
 /// A query in parentheses: what is around it sees only its rows.

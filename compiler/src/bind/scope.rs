@@ -186,6 +186,8 @@ pub struct Frame {
     pub in_aggregate: bool,
     /// Inside a window call.
     pub in_window: Option<InWindow>,
+    /// Whether it is evaluated once for each row of a statement, so that sequence functions may be called.
+    pub takes_effects: bool,
     /// Which columns were named where, outside aggregates: for the error about one that is not grouped.
     pub references: Vec<(usize, u32)>,
 }
@@ -211,6 +213,7 @@ impl Frame {
             sets: Vec::new(),
             in_aggregate: false,
             in_window: None,
+            takes_effects: false,
             references: Vec::new(),
         }
     }

@@ -19,7 +19,7 @@ use super::subquery::conditions;
 use super::window::{Windows, expand_windows};
 use crate::ast::{self, Distinct, SelectItem};
 use crate::error::{Error, SqlState};
-use crate::hir::{self, ColumnRef, Expr, Rel};
+use crate::hir::{self, ColumnRef, EffectCall, Effects, Expr, OUTPUTS, Rel};
 use crate::plan::Notice;
 use crate::repr::Type;
 
@@ -34,6 +34,8 @@ pub(super) struct Parts {
     windows: Windows,
     /// Set-returning calls of the select list.
     sets: Vec<TableCall>,
+    /// Calls of sequence functions in the select list.
+    effects: Vec<EffectCall>,
 }
 
 impl Parts {
@@ -50,8 +52,9 @@ impl Parts {
             OrderItem::Item(_) => None,
         });
         let sets = self.sets.iter_mut().flat_map(|call| &mut call.args);
+        let effects = self.effects.iter_mut().flat_map(|call| &mut call.args);
         let listed = self.items.iter_mut().map(|item| &mut item.expr).chain(&mut self.having);
-        listed.chain(self.windows.exprs_mut()).chain(sets).chain(ordering)
+        listed.chain(self.windows.exprs_mut()).chain(sets).chain(effects).chain(ordering)
     }
 }
 
@@ -72,13 +75,15 @@ impl Binder<'_> {
         &mut self,
         select: &mut ast::Select,
         order_by: &mut [ast::OrderBy],
+        outermost: bool,
     ) -> Result<hir::Query, Error> {
         let (mut rel, mut scope) = self.bind_from(&mut select.from)?;
         if let Some(window) = &select.time_window {
             (rel, scope) = self.assign_windows(rel, scope, window)?;
         }
         let base = std::mem::replace(&mut self.from_base, self.frames.len() + 1);
-        let bound = self.with_frame(scope, Clause::Where, |binder| binder.bind_parts(select, order_by));
+        let bound =
+            self.with_frame(scope, Clause::Where, |binder| binder.bind_parts(select, order_by, outermost));
         self.from_base = base;
         let (mut parts, mut frame) = bound?;
         parts.windows = std::mem::take(&mut frame.windows);
@@ -104,6 +109,7 @@ impl Binder<'_> {
         &mut self,
         select: &mut ast::Select,
         order_by: &mut [ast::OrderBy],
+        outermost: bool,
     ) -> Result<Parts, Error> {
         let mut predicates = Vec::new();
         if let Some(filter) = &mut select.filter {
@@ -124,6 +130,7 @@ impl Binder<'_> {
         self.frame().references.clear();
         self.frame().clause = Clause::Items;
         self.bind_named_windows(&mut select.windows)?;
+        self.frame().takes_effects = outermost && select.distinct == Distinct::All;
         let mut items = Vec::with_capacity(select.items.len());
         for item in &mut select.items {
             let SelectItem::Expr { expr, alias } = item else {
@@ -134,6 +141,8 @@ impl Binder<'_> {
             let position = expr.start();
             items.push(Item { expr: self.bind_expr(expr)?, name, position });
         }
+        self.frame().takes_effects = false;
+        let effects = if outermost { self.take_effects() } else { Vec::new() };
         let having = self.bind_having(select)?;
         self.frame().clause = Clause::DistinctOn;
         let distinct_on = match &mut select.distinct {
@@ -156,7 +165,7 @@ impl Binder<'_> {
             ));
         }
         let (windows, sets) = (Windows::default(), Vec::new());
-        Ok(Parts { predicates, grouping, items, having, distinct_on, order, windows, sets })
+        Ok(Parts { predicates, grouping, items, having, distinct_on, order, windows, sets, effects })
     }
 
     fn bind_having(&mut self, select: &mut ast::Select) -> Result<Vec<Expr>, Error> {
@@ -304,7 +313,8 @@ impl Binder<'_> {
 
     /// The select list and the sort keys as columns, then DISTINCT.
     fn project(&mut self, rel: Rel, parts: Parts, distinct: &Distinct) -> Result<hir::Query, Error> {
-        let Parts { items, distinct_on, order, .. } = parts;
+        let Parts { items, distinct_on, order, effects, .. } = parts;
+        let mut outputs = Vec::new();
         let arity = rel.arity();
         let mut exprs = Vec::with_capacity(items.len());
         let (mut names, mut types, mut project) = (Vec::new(), Vec::new(), Vec::new());
@@ -318,7 +328,12 @@ impl Binder<'_> {
             }
             types.push(expr.typ());
             names.push(item.name);
-            project.push(output_column(expr, arity, &mut exprs));
+            if expr.has_effect() {
+                outputs.push(expr);
+                project.push(OUTPUTS + outputs.len() - 1);
+            } else {
+                project.push(output_column(expr, arity, &mut exprs));
+            }
         }
         let column_of = |item: OrderItem, exprs: &mut Vec<Expr>| match item {
             OrderItem::Item(at) => project[at],
@@ -335,12 +350,18 @@ impl Binder<'_> {
                 OrderItem::Expr(expr) => &expr.typ(),
             };
             self.check_order(sorted, position)?;
+            if let OrderItem::Item(at) = item
+                && project[at] >= OUTPUTS
+            {
+                return Err(super::sequence::unsorted(position));
+            }
             keys.push((sort_key(column_of(item, &mut exprs), direction), position));
         }
         let on: Vec<usize> = distinct_on.into_iter().map(|item| column_of(item, &mut exprs)).collect();
         let rel = if exprs.is_empty() { rel } else { Rel::Map { input: Box::new(rel), exprs } };
         let order: Vec<_> = keys.iter().map(|(key, _)| key.clone()).collect();
-        let query = hir::Query { rel, names, project, order, limit: None, offset: None };
+        let effects = Effects { calls: effects, outputs };
+        let query = hir::Query { order, effects, ..hir::Query::of(rel, names, project) };
         match distinct {
             Distinct::All => Ok(query),
             Distinct::Distinct => Ok(distinct_rows(query)),
@@ -423,7 +444,7 @@ fn query_without_rel(
     project: Vec<usize>,
     order: Vec<crate::scalar::SortKey>,
 ) -> hir::Query {
-    hir::Query { rel: Rel::unit(), names, project, order, limit: None, offset: None }
+    hir::Query { order, ..hir::Query::of(Rel::unit(), names, project) }
 }
 
 pub(super) fn filter(input: Rel, predicates: Vec<Expr>) -> Rel {

@@ -23,7 +23,10 @@ impl Binder<'_> {
             Statement::Query(query) if is_push(query) => Ok(Bound::Subscribe(self.bind_push(query)?)),
             Statement::Query(query) => match self.bind_effect(query)? {
                 Some(called) => Ok(called),
-                None => Ok(Bound::Query(self.bind_result(query)?)),
+                None => {
+                    self.outermost = true;
+                    Ok(Bound::Query(self.bind_result(query)?))
+                }
             },
             Statement::Insert(insert) => self.bind_insert(insert),
             Statement::Update(update) => self.bind_update(update),
@@ -35,6 +38,7 @@ impl Binder<'_> {
             Statement::CreateStream(create) => self.bind_create_stream(create),
             Statement::CreateView(create) => self.bind_create_view(create),
             Statement::CreateIndex(create) => self.bind_create_index(create),
+            Statement::CreateSequence(create) => self.bind_create_sequence(create),
             Statement::Drop(drop) => self.bind_drop(drop),
             Statement::Alter(alter) => self.bind_alter(alter),
             Statement::Comment(comment) => self.bind_comment(comment),
@@ -108,7 +112,10 @@ impl Binder<'_> {
     fn bind_declare(&mut self, declare: &mut ast::Declare) -> Result<Bound, Error> {
         let body = match &mut declare.body {
             ast::CursorBody::Query(query) if is_push(query) => Cursor::Subscribe(self.bind_push(query)?),
-            ast::CursorBody::Query(query) => Cursor::Query(self.bind_result(query)?),
+            ast::CursorBody::Query(query) => {
+                self.outermost = true;
+                Cursor::Query(self.bind_result(query)?)
+            }
             ast::CursorBody::Subscribe(subscribe) => Cursor::Subscribe(self.bind_subscribe(subscribe)?),
         };
         Ok(Bound::Declare { declare: Box::new(declare.clone()), body })

@@ -9,6 +9,7 @@ use super::scope::{SETS, TableCall};
 use super::select::Parts;
 use super::{Binder, literal};
 use crate::error::Error;
+use crate::hir::EFFECTS;
 use crate::hir::{Expr, Rel};
 use crate::repr::{ColumnType, Datum, Type};
 
@@ -121,7 +122,7 @@ impl Binder<'_> {
 fn place_sets(parts: &mut Parts, first: usize) {
     for expr in parts.above_groups() {
         expr.for_each_column_mut(0, &mut |depth, reference| {
-            if reference.level == depth && reference.column >= SETS {
+            if reference.level == depth && (SETS..EFFECTS).contains(&reference.column) {
                 reference.column = first + reference.column - SETS;
             }
         });

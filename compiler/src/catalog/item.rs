@@ -1,4 +1,4 @@
-//! What the catalog holds: tables, streams, views, materialized views, indexes, and the builtin relations.
+//! What the catalog holds: tables, streams, views, materialized views, indexes, sequences, and the builtin relations.
 //!
 //! An item is serialized as what the user said, in canonical text; what `compile` derives from the text is [`Bound`], which is
 //! never serialized and is derived again at start. So a newer binary may plan an old item better, and means the same by it.
@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Sequence;
 use crate::ast;
 use crate::lir;
 use crate::mir::{self, CollectionId};
@@ -63,6 +64,7 @@ pub enum Kind {
     View(View),
     MaterializedView(MaterializedView),
     Index(Index),
+    Sequence(Sequence),
     /// Computed from the catalog itself on the session's thread; never in the log.
     System(System),
 }
@@ -80,6 +82,17 @@ pub struct Column {
     /// What it holds in the rows that were stored before it was added, as a row of one column. None in what was created with it.
     #[serde(default)]
     pub missing: Option<Row>,
+    /// GENERATED … AS IDENTITY. Then it has no default.
+    #[serde(default)]
+    pub identity: Option<Identity>,
+}
+
+/// How an identity column gets its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Values are given by the sequence alone, unless a statement overrides that.
+    pub always: bool,
+    pub sequence: CollectionId,
 }
 
 /// A column's DEFAULT. Its expression reads no column; it may be stable or volatile, and is evaluated for each statement or row.
@@ -90,6 +103,9 @@ pub struct Default {
     /// The text's tree: each statement binds it anew, so that it may be stable or volatile.
     #[serde(skip)]
     pub expr: Option<Arc<ast::Expr>>,
+    /// The sequences that the text names, by their ids.
+    #[serde(default)]
+    pub sequences: BTreeSet<CollectionId>,
 }
 
 impl PartialEq for Default {
@@ -215,7 +231,14 @@ impl Table {
 
 impl Column {
     pub fn new(name: impl Into<String>, typ: ColumnType) -> Column {
-        Column { name: name.into(), typ, default: None, dropped: false, missing: None }
+        let name = name.into();
+        Column { name, typ, default: None, dropped: false, missing: None, identity: None }
+    }
+
+    /// The sequences that its values come from unless they are given.
+    pub fn sequences(&self) -> impl Iterator<Item = CollectionId> + '_ {
+        let named = self.default.iter().flat_map(|default| default.sequences.iter().copied());
+        self.identity.iter().map(|identity| identity.sequence).chain(named)
     }
 }
 
@@ -228,6 +251,7 @@ impl Item {
             | Kind::View(View { columns, .. })
             | Kind::MaterializedView(MaterializedView { columns, .. })
             | Kind::System(System { columns, .. }) => columns,
+            Kind::Sequence(_) => Sequence::columns(),
             Kind::Index(_) => &[],
         }
     }
@@ -272,9 +296,9 @@ impl Item {
         matches!(self.kind, Kind::Stream(_))
     }
 
-    /// Whether it has a shard: rows enter through it.
+    /// Whether it has a shard: rows enter through it, or it is what a sequence has counted to.
     pub fn has_shard(&self) -> bool {
-        matches!(self.kind, Kind::Table(_) | Kind::Stream(_))
+        matches!(self.kind, Kind::Table(_) | Kind::Stream(_) | Kind::Sequence(_))
     }
 
     pub fn definition(&self) -> Option<&Definition> {
@@ -282,7 +306,7 @@ impl Item {
             Kind::View(View { definition, .. })
             | Kind::MaterializedView(MaterializedView { definition, .. }) => Some(definition),
             Kind::Stream(Stream { derived, .. }) => derived.as_ref(),
-            Kind::Table(_) | Kind::Index(_) | Kind::System(_) => None,
+            Kind::Table(_) | Kind::Index(_) | Kind::Sequence(_) | Kind::System(_) => None,
         }
     }
 
@@ -296,6 +320,7 @@ impl Item {
             Kind::View(_) => "view",
             Kind::MaterializedView(_) => "materialized view",
             Kind::Index(_) => "index",
+            Kind::Sequence(_) => "sequence",
         }
     }
 

@@ -15,12 +15,14 @@ use crate::mir::CollectionId;
 pub mod builtin;
 mod change;
 mod item;
+mod sequence;
 
 pub use change::{Alteration, Change, StoredChange};
 pub use item::{
-    Arrangement, Bound, CheckConstraint, Column, Default, Definition, Index, Item, Key, Kind,
+    Arrangement, Bound, CheckConstraint, Column, Default, Definition, Identity, Index, Item, Key, Kind,
     MaterializedView, Stream, System, Table, View,
 };
+pub use sequence::{Owner, Sequence, SequenceState, SequenceValues, limits as sequence_limits};
 
 /// Ids below this one are builtin relations; user items, schemas and constraints count from here in one number space.
 pub const FIRST_USER_ID: u64 = 16384;
@@ -363,6 +365,30 @@ impl Catalog {
             Kind::Index(index) if index.on == id => Some((item, index)),
             _ => None,
         })
+    }
+
+    /// The sequences that go with a relation, or with one of its columns, in id order.
+    pub fn sequences_of(
+        &self,
+        relation: CollectionId,
+        column: Option<usize>,
+    ) -> impl Iterator<Item = (&Arc<Item>, &Sequence)> {
+        self.items.values().filter_map(move |item| match &item.kind {
+            Kind::Sequence(sequence) => {
+                let owner = sequence.owner.filter(|owner| owner.relation == relation)?;
+                column.is_none_or(|column| owner.column == column).then_some((item, sequence))
+            }
+            _ => None,
+        })
+    }
+
+    /// The columns whose values come from a sequence unless they are given: by relation and place.
+    pub fn columns_filled_by(&self, sequence: CollectionId) -> Vec<(CollectionId, usize)> {
+        let columns = self.items.values().flat_map(|item| {
+            item.columns().iter().enumerate().map(move |(at, column)| (item.id, at, column))
+        });
+        let filled = columns.filter(|(.., column)| column.sequences().any(|id| id == sequence));
+        filled.map(|(relation, at, _)| (relation, at)).collect()
     }
 
     /// The arrangements of a relation that sessions and other dataflows can read: its own, then its indexes'.

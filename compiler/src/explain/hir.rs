@@ -3,21 +3,45 @@
 //! A column of the nearest row is `#2`; of a row around it, `^#2` with one mark for each row outward.
 
 use super::{Names, Tree, columns, list, order};
-use crate::hir::{Aggregate, Expr, JoinKind, Query, Rel, SetOp};
+use crate::hir::{Aggregate, EFFECTS, Effects, Expr, JoinKind, OUTPUTS, Query, Rel, SetOp};
 use crate::scalar::ScalarExpr;
 
 /// The tree of a query, what is done to its rows at the top.
 pub fn query(query: &Query, names: &dyn Names) -> Tree {
-    let mut parts = vec![format!("columns {}", columns(&query.project))];
+    let mut subqueries = Vec::new();
+    let mut parts = effects(query, &mut subqueries);
     if !query.order.is_empty() {
         parts.push(format!("order by {}", order(&query.order)));
     }
-    let mut subqueries = Vec::new();
     parts.extend(query.limit.as_ref().map(|limit| format!("limit {}", expr(limit, &mut subqueries))));
     parts.extend(query.offset.as_ref().map(|offset| format!("offset {}", expr(offset, &mut subqueries))));
     let mut children = vec![rel(&query.rel, names)];
     children.extend(subqueries.into_iter().map(|subquery| rel(subquery, names)));
     Tree::new(format!("Query: {}", parts.join(", ")), children)
+}
+
+/// The columns, and the calls that some of them come of: `!0` is what the first one gives.
+fn effects<'e>(query: &'e Query, subqueries: &mut Vec<&'e Rel>) -> Vec<String> {
+    let Effects { calls, outputs } = &query.effects;
+    if calls.is_empty() {
+        return vec![format!("columns {}", columns(&query.project))];
+    }
+    let named = |text: String| {
+        let calls = (0..calls.len()).rev();
+        calls.fold(text, |text, call| text.replace(&format!("#{}", EFFECTS + call), &format!("!{call}")))
+    };
+    let mut parts: Vec<String> = Vec::new();
+    for (number, call) in calls.iter().enumerate() {
+        let args = named(exprs(&call.args, subqueries));
+        parts.push(format!("!{number} {}({args})", call.function.name()));
+    }
+    let column = |at: &usize| match at.checked_sub(OUTPUTS) {
+        Some(output) => named(expr(&outputs[output], subqueries)),
+        None => format!("#{at}"),
+    };
+    let columns: Vec<String> = query.project.iter().map(column).collect();
+    parts.push(format!("columns ({})", columns.join(", ")));
+    parts
 }
 
 fn rel(node: &Rel, names: &dyn Names) -> Tree {

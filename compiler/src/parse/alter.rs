@@ -16,7 +16,8 @@ impl Parser<'_> {
                 | ObjectKind::Stream
                 | ObjectKind::View
                 | ObjectKind::MaterializedView
-                | ObjectKind::Index),
+                | ObjectKind::Index
+                | ObjectKind::Sequence),
             ) => kind,
             _ => {
                 self.rewind(start);
@@ -36,6 +37,7 @@ impl Parser<'_> {
         }
         let actions = match self.renaming(kind)? {
             Some(action) => vec![action],
+            None if kind == ObjectKind::Sequence => vec![self.sequence_change()?],
             None => self.comma_separated(Self::alter_action)?,
         };
         Ok(Statement::Alter(Box::new(Alter { kind, name, if_exists, actions, position })))
@@ -54,7 +56,7 @@ impl Parser<'_> {
         if self.eat("to") {
             return Ok(Some(AlterAction::RenameTo(self.column_ident()?)));
         }
-        if matches!(kind, ObjectKind::Schema | ObjectKind::Index) {
+        if matches!(kind, ObjectKind::Schema | ObjectKind::Index | ObjectKind::Sequence) {
             return self.unexpected();
         }
         if self.is("constraint") && self.is_column_ident(1) {
@@ -128,6 +130,9 @@ impl Parser<'_> {
                 return Ok(AlterAction::SetNotNull { column, not_null });
             }
         }
+        if let Some(action) = self.identity_action(&column)? {
+            return Ok(action);
+        }
         if self.eat("set data type") || self.eat("type") {
             let data_type = self.type_name()?;
             if self.eat("collate") {
@@ -136,11 +141,15 @@ impl Parser<'_> {
             let using = if self.eat("using") { Some(self.expr()?) } else { None };
             return Ok(AlterAction::SetType { column, data_type, using, position });
         }
+        if self.is("add") || self.is("drop") && !self.is_at(1, "expression") {
+            self.advance();
+            return self.unexpected();
+        }
         self.unsupported_action(position)
     }
 
     /// An action that exists in PostgreSQL; the rest of it is not read.
-    fn unsupported_action(&mut self, position: u32) -> Result<AlterAction> {
+    pub(super) fn unsupported_action(&mut self, position: u32) -> Result<AlterAction> {
         let known = [
             "owner",
             "set",

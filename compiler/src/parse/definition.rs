@@ -21,6 +21,7 @@ impl Parser<'_> {
             Some("view") => self.create_view(or_replace, persistence.is_some(), recursive, position),
             Some("materialized") => self.create_materialized_view(or_replace, position),
             Some("index") => self.create_index(unique, position),
+            Some("sequence") if !or_replace => self.create_sequence(persistence, position),
             Some(_) => {
                 self.rewind(start);
                 self.refuse_definition(position)
@@ -70,7 +71,6 @@ impl Parser<'_> {
             "role",
             "routine",
             "rule",
-            "sequence",
             "server",
             "source",
             "sink",
@@ -327,58 +327,6 @@ impl Parser<'_> {
                 None => return self.unexpected(),
             }
         }
-    }
-
-    /// `GENERATED ALWAYS AS (expr) STORED`, or an identity.
-    fn generated(&mut self) -> Result<ColumnConstraintKind> {
-        let always = self.eat("always");
-        if !always {
-            self.expect("by default")?;
-        }
-        self.expect("as")?;
-        if !self.eat("identity") {
-            self.expect_symbol("(")?;
-            let expr = self.expr()?;
-            self.expect_symbol(")")?;
-            self.expect("stored")?;
-            return Ok(ColumnConstraintKind::Generated(expr));
-        }
-        let mut options = Vec::new();
-        if self.eat_symbol("(") {
-            while !self.eat_symbol(")") {
-                options.push(self.sequence_option()?);
-            }
-        }
-        Ok(ColumnConstraintKind::Identity { always, options })
-    }
-
-    /// `START WITH 10`, `NO CYCLE` ..
-    fn sequence_option(&mut self) -> Result<Opt> {
-        let start = self.mark();
-        let name = self.label()?;
-        let (noise, number) = match name.name.as_str() {
-            "cycle" => return Ok(Opt { name, value: None }),
-            "no" if self.is_one_of(&["cycle", "minvalue", "maxvalue"]) => {
-                return Ok(Opt { name, value: Some(OptValue::Word(self.label()?)) });
-            }
-            "increment" => ("by", true),
-            "start" => ("with", true),
-            "restart" => ("with", self.is("with") || !self.is_symbol(")") && self.word().is_none()),
-            "cache" | "minvalue" | "maxvalue" => ("", true),
-            "no" => return self.unexpected(),
-            _ => {
-                self.rewind(start);
-                return self.unexpected();
-            }
-        };
-        if !number {
-            return Ok(Opt { name, value: None });
-        }
-        if !noise.is_empty() {
-            self.eat(noise);
-        }
-        let position = self.position();
-        Ok(Opt { name, value: Some(OptValue::Number(self.signed_number()?, position)) })
     }
 
     pub fn table_constraint(&mut self) -> Result<Option<TableConstraint>> {

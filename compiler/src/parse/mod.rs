@@ -17,6 +17,7 @@ mod from;
 mod lex;
 mod query;
 mod rows;
+mod sequence;
 mod statement;
 mod stream;
 mod types;

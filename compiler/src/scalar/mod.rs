@@ -42,6 +42,7 @@ mod ordered_set;
 mod pattern;
 pub mod print;
 mod regex_syntax;
+mod sequence;
 mod series;
 mod slice;
 pub mod special;
@@ -71,6 +72,7 @@ pub use function::{
 pub use lanes::Lane;
 pub use mfp::Mfp;
 pub use mfp_plan::{MfpPlan, Scratch};
+pub use sequence::SequenceFunction;
 pub use slice::{Cut, Slice};
 pub use string::{quote_ident, quote_literal};
 pub use table::{Call, TableFunc, TableFunction, all_table_functions, table_functions_named};

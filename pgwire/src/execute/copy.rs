@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use compiler::catalog::{Catalog, Item};
 use compiler::mir::CollectionId;
-use compiler::plan::{CopyFormat, CopyFrom, CopySource, CopyTo, Plan};
+use compiler::plan::{CopyFill, CopyFormat, CopyFrom, CopySource, CopyTo, Plan};
 use compiler::repr::text::TextSettings;
 use compiler::repr::{Datum, Row, RowBuf, Type};
 use compiler::{Error, SqlState};
@@ -35,6 +35,8 @@ struct Collector {
     places: Vec<Option<usize>>,
     /// For each column of the table, what it holds when a line does not say.
     defaults: Vec<Row>,
+    /// The columns that sequences fill then. Each row has at its end whether the line says nothing of it.
+    fill: Option<Box<CopyFill>>,
     rows: RowSet,
     /// The line that each row stood in.
     lines: Vec<u64>,
@@ -72,11 +74,17 @@ impl Collector {
                 None => row.extend(default.bytes()),
             }
         }
-        Target::of(&self.catalog, self.table)?.check_row(
-            row.bytes(),
-            &self.settings,
-            &mut self.evaluation,
-        )?;
+        match &self.fill {
+            None => Target::of(&self.catalog, self.table)?.check_row(
+                row.bytes(),
+                &self.settings,
+                &mut self.evaluation,
+            )?,
+            Some(fill) => {
+                let said = |column: &usize| self.places[*column].is_some_and(|place| cells[place].is_some());
+                fill.columns.iter().for_each(|column| row.push(Datum::Bool(!said(column))));
+            }
+        }
         check_room(self.rows.bytes() + row.bytes().len(), self.rows.len() + 1)?;
         self.rows.push(row.bytes());
         self.lines.push(line);
@@ -117,6 +125,7 @@ impl Executor {
                 settings,
                 places: places.collect(),
                 defaults,
+                fill: copy.fill.clone(),
                 rows: RowSet::default(),
                 lines: Vec::new(),
                 catalog,
@@ -134,7 +143,7 @@ impl Executor {
     ) -> Result<u64, Error> {
         let CopyIn { mut reader, mut collector, .. } = copy;
         reader.finish(&mut |line, cells| collector.collect(line, cells))?;
-        let Collector { table, rows, settings, lines, catalog, .. } = collector;
+        let Collector { table, mut rows, settings, lines, catalog, fill, .. } = collector;
         self.lock(table, transaction, interrupt).await?;
         let present = self.catalog(transaction);
         let altered =
@@ -143,6 +152,9 @@ impl Executor {
             let message = "could not serialize access due to a concurrent ALTER TABLE";
             return Err(Error::new(SqlState::SERIALIZATION_FAILURE, message)
                 .hint("The transaction might succeed if retried."));
+        }
+        if let Some(fill) = fill {
+            rows = self.affect(&fill.effects, rows, transaction, interrupt).await?;
         }
         let name = catalog.item(table).map_or("", |item| &item.name);
         let at = |row: usize| Some(copy::line_context(name, lines[row]));

@@ -11,6 +11,7 @@ mod finish;
 mod point;
 mod query;
 mod rewrite;
+mod sequence;
 mod subscription;
 mod target;
 mod transaction;
@@ -28,6 +29,7 @@ use compiler::plan::{
 };
 use compiler::repr::text::TextSettings;
 use compiler::repr::{Datum, Row, Type};
+use compiler::scalar::SequenceFunction;
 use compiler::{Error, SqlState};
 use dataflow::{CommitError, Engine};
 
@@ -38,6 +40,7 @@ use write::Written;
 pub use copy::{CopyIn, CopyOut};
 pub use evaluation::{Evaluation, beside_the_reactor};
 pub use point::Point;
+pub use sequence::Given;
 pub use subscription::Subscription;
 pub use transaction::{Mark, Transaction};
 
@@ -116,18 +119,22 @@ impl Executor {
 
 /// Transactions.
 impl Executor {
-    /// A transaction that begins now.
-    pub fn begin(&self) -> Transaction {
-        Transaction::beginning(self.engine.wall_clock() as i64 - EPOCH_2000)
+    /// A transaction that begins now, of a session that was given this by sequences.
+    pub fn begin(&self, given: &Given) -> Transaction {
+        Transaction::beginning(self.engine.wall_clock() as i64 - EPOCH_2000, given.clone())
     }
 
     /// Makes all that the transaction wrote durable and visible at one timestamp.
     pub async fn commit(&self, transaction: &mut Transaction) -> Result<(), Refused> {
         let catalog = self.catalog(transaction);
-        let writes = transaction.take_writes(&catalog);
+        let mut writes = transaction.take_writes(&catalog);
         let lock = transaction.lock.take();
+        let held = self.engine.hold_sequences(&transaction.sequences.take(&catalog)).await;
+        writes.extend(held.writes());
         if let Some(ddl) = &transaction.ddl {
-            let changed = self.engine.change_catalog(ddl.base.version, ddl.changes.clone(), writes).await;
+            let (engine, version, changes) = (self.engine.clone(), ddl.base.version, ddl.changes.clone());
+            let changed =
+                held.until(async move { engine.change_catalog(version, changes, writes).await }).await;
             drop(lock);
             return match changed {
                 Ok(_) => Ok(()),
@@ -153,11 +160,14 @@ impl Executor {
                 "could not serialize access due to a concurrent drop of a table that was written to";
             return Err(Refused::Failed(Error::new(SqlState::SERIALIZATION_FAILURE, message)));
         }
-        let committed = match lock {
-            Some(lock) => lock.commit(writes).await,
-            None => self.engine.append(writes).await,
-        };
-        committed.map(drop).map_err(Refused::Failed)
+        let engine = self.engine.clone();
+        let committed = held.until(async move {
+            match lock {
+                Some(lock) => lock.commit(writes).await,
+                None => engine.append(writes).await,
+            }
+        });
+        committed.await.map(drop).map_err(Refused::Failed)
     }
 
     /// What a plan changes, in the words of PostgreSQL's refusal; `None` if it only reads.
@@ -170,9 +180,15 @@ impl Executor {
             Plan::CopyFrom(_) => Some("COPY FROM"),
             Plan::CopyTo(copy) => match &copy.source {
                 CopySource::Statement(plan) => self.writes(plan),
-                CopySource::Query(_) | CopySource::Subscribe(_) => None,
+                CopySource::Query(query) => self.writes(&Plan::Query(query.clone())),
+                CopySource::Subscribe(_) => None,
             },
             Plan::Change(change) => Some(change.tag),
+            Plan::Query(query) => match query.effects.as_ref().and_then(|effects| effects.writes()) {
+                Some(SequenceFunction::Setval) => Some("setval()"),
+                Some(_) => Some("nextval()"),
+                None => None,
+            },
             _ => None,
         }
     }
@@ -191,7 +207,7 @@ impl Executor {
             Plan::Insert(insert) => vec![insert.table],
             Plan::Update(update) => vec![update.table],
             Plan::Delete(delete) => vec![delete.table],
-            Plan::Truncate { tables } => {
+            Plan::Truncate { tables, .. } => {
                 tables.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
             }
             Plan::CopyTo(CopyTo { source: CopySource::Statement(plan), .. }) => {
@@ -234,9 +250,10 @@ impl Executor {
                     self.write(plan, parameters, &settings, transaction, interrupt).await?;
                 Ok(answer(plan, written, returning))
             }
-            Plan::Truncate { tables } => {
+            Plan::Truncate { tables, sequences } => {
                 transaction.only_ddl = false;
                 self.truncate(tables, transaction, interrupt).await?;
+                sequences.iter().for_each(|(id, state)| transaction.sequences.put(*id, *state));
                 Ok(Answer::Done(Tag::Whole(Cow::Borrowed("TRUNCATE TABLE"))))
             }
             Plan::CopyFrom(copy) => {
@@ -359,6 +376,7 @@ impl Executor {
         ddl.catalog = catalog;
         ddl.changes.extend(change.changes.iter().cloned());
         ddl.statements.push(Arc::clone(&prepared.statement));
+        change.sequences.iter().for_each(|(id, state)| transaction.sequences.put(*id, *state));
         let Some(fill) = &change.fill else { return Ok(Answer::Done(Tag::Whole(Cow::Borrowed(change.tag)))) };
         let filled = self.insert(fill, settings, transaction, interrupt).await?;
         Ok(Answer::Done(Tag::Whole(format!("SELECT {}", filled.count).into())))

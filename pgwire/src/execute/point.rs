@@ -36,7 +36,9 @@ impl Point {
 
     /// What is read, the key, and what is done to the records under it, which no parameter has a part in.
     fn shape(plan: &Plan) -> Option<(&FastPath, &[ScalarExpr], Mfp)> {
-        let Plan::Query(Query { source: Source::FastPath(path), finishing, .. }) = plan else { return None };
+        let Plan::Query(Query { source: Source::FastPath(path), finishing, effects: None, .. }) = plan else {
+            return None;
+        };
         let Access::Lookup(keys) = &path.access else { return None };
         let [key] = &keys[..] else { return None };
         if !finishing.order.is_empty() || finishing.limit.is_some() || finishing.offset.is_some() {

@@ -66,7 +66,11 @@ impl Executor {
             }
         };
         let is_long = rows.len() > ROWS_PER_CHECK || rows.bytes() > BYTES_AT_ONCE;
-        beside_the_reactor(is_long, || finish(rows, &query.finishing, &cut))
+        let rows = beside_the_reactor(is_long, || finish(rows, &query.finishing, &cut))?;
+        match &query.effects {
+            None => Ok(rows),
+            Some(effects) => self.affect(effects, rows, transaction, interrupt).await,
+        }
     }
 
     async fn run(

@@ -20,6 +20,8 @@ use dataflow::coordinator::commit::Write;
 use dataflow::storage::{Diff, Updates};
 use dataflow::tables::key_length;
 
+use super::sequence::{Given, OwnSequences};
+
 /// A transaction's time, and its changes until they are committed.
 pub struct Transaction {
     now: i64,
@@ -30,6 +32,9 @@ pub struct Transaction {
     /// What the changes take.
     bytes: usize,
     pub(super) ddl: Option<CatalogChanges>,
+    pub(super) sequences: OwnSequences,
+    /// What the session was given by sequences.
+    pub(super) given: Given,
 }
 
 /// The most bytes that one transaction changes: it is in memory until it is committed, a few times over, and then one record of the log.
@@ -88,6 +93,7 @@ pub struct Mark {
     bytes: usize,
     /// The catalog as it was, and how many changes and statements had made it so.
     ddl: Option<(Arc<Catalog>, usize, usize)>,
+    sequences: OwnSequences,
 }
 
 impl Transaction {
@@ -100,6 +106,7 @@ impl Transaction {
                 .ddl
                 .as_ref()
                 .map(|ddl| (Arc::clone(&ddl.catalog), ddl.changes.len(), ddl.statements.len())),
+            sequences: self.sequences.clone(),
         }
     }
 
@@ -107,6 +114,7 @@ impl Transaction {
     pub fn undo_to(&mut self, mark: &Mark) {
         self.only_ddl = mark.only_ddl;
         self.bytes = mark.bytes;
+        self.sequences.undo_to(&mark.sequences);
         self.changes.retain(|id, _| mark.updates.contains_key(id));
         for (id, changes) in &mut self.changes {
             changes.updates.truncate(mark.updates[id]);
@@ -122,13 +130,22 @@ impl Transaction {
         }
     }
 
-    pub(super) fn beginning(now: i64) -> Transaction {
-        Transaction { now, only_ddl: true, lock: None, changes: BTreeMap::new(), bytes: 0, ddl: None }
+    pub(super) fn beginning(now: i64, given: Given) -> Transaction {
+        Transaction {
+            now,
+            only_ddl: true,
+            lock: None,
+            changes: BTreeMap::new(),
+            bytes: 0,
+            ddl: None,
+            sequences: OwnSequences::default(),
+            given,
+        }
     }
 
     /// Forgets what it has changed and gives back its locks.
     pub fn undo(&mut self) {
-        *self = Transaction::beginning(self.now);
+        *self = Transaction::beginning(self.now, self.given.clone());
     }
 
     /// When it began, in microseconds since 2000-01-01 00:00 UTC: what `now()` says.
@@ -330,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_transaction_has_room_for_so_much_over_all_its_statements() {
-        let mut transaction = Transaction::beginning(0);
+        let mut transaction = Transaction::beginning(0, Given::default());
         assert!(transaction.check_room(1, TRANSACTION_BYTES_MAX - CHANGE_BYTES).is_ok());
         let refused = transaction.check_room(1, TRANSACTION_BYTES_MAX).expect_err("it is too large");
         assert_eq!(refused.to_string(), "54000: transaction is too large");

@@ -141,7 +141,12 @@ impl Executor {
         transaction.check_room(rows.len(), rows.bytes())?;
         let mut evaluation = Evaluation::new(interrupt);
         beside_the_reactor(rows.len() > ROWS_MANY, || {
-            rows.iter().try_for_each(|row| target.check_row(row, settings, &mut evaluation))
+            rows.iter().enumerate().try_for_each(|(index, row)| {
+                target.check_row(row, settings, &mut evaluation).map_err(|error| match at(index) {
+                    Some(context) => error.context(context),
+                    None => error,
+                })
+            })
         })?;
         let keys = self.keys(&target, &catalog, rows.iter(), transaction).await?;
         let mut inserting = Inserting {
@@ -323,7 +328,11 @@ impl Executor {
             }
             through.finish()
         })?;
-        finish(gather.finish()?, &selection.finishing, &cut)
+        let rows = finish(gather.finish()?, &selection.finishing, &cut)?;
+        match &selection.effects {
+            None => Ok(rows),
+            Some(effects) => self.affect(effects, rows, transaction, interrupt).await,
+        }
     }
 
     async fn present_records(

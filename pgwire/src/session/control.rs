@@ -212,7 +212,10 @@ impl Session {
     fn discard(&mut self, what: Discard) -> Result<Answer, Error> {
         match what {
             Discard::Plans => done("DISCARD PLANS"),
-            Discard::Sequences => done("DISCARD SEQUENCES"),
+            Discard::Sequences => {
+                self.given.forget();
+                done("DISCARD SEQUENCES")
+            }
             Discard::Temporary => done("DISCARD TEMP"),
             Discard::All if self.state == TransactionState::Block => {
                 let message = "DISCARD ALL cannot run inside a transaction block";
@@ -222,6 +225,7 @@ impl Session {
                 self.portals.clear();
                 self.statements.clear();
                 self.parameters.reset_all();
+                self.given.forget();
                 done("DISCARD ALL")
             }
         }

@@ -35,7 +35,7 @@ use compiler::repr::{Row, Type};
 use compiler::{Error, SqlState};
 
 use crate::encode::EntryNames;
-use crate::execute::{CopyIn, CopyOut, Executor, Refused, Transaction};
+use crate::execute::{CopyIn, CopyOut, Executor, Given, Refused, Transaction};
 
 use advisory::Holder;
 use savepoint::Savepoint;
@@ -77,6 +77,8 @@ pub struct Session {
     database: String,
     state: TransactionState,
     transaction: Transaction,
+    /// What sequences gave it.
+    given: Given,
     savepoints: Vec<Savepoint>,
     /// `None` is an empty text, which can be prepared and executed too.
     statements: HashMap<String, Option<Arc<Prepared>>>,
@@ -94,7 +96,8 @@ impl Session {
         user: String,
         database: String,
     ) -> Session {
-        let transaction = executor.begin();
+        let given = Given::default();
+        let transaction = executor.begin(&given);
         Session {
             parameters,
             executor,
@@ -106,6 +109,7 @@ impl Session {
             database,
             state: TransactionState::Idle,
             transaction,
+            given,
             savepoints: Vec::new(),
             statements: HashMap::new(),
             portals: HashMap::new(),
@@ -199,6 +203,7 @@ impl Session {
             logical_now: Some(self.executor.logical_now()),
             process: self.process,
             seed: rand::random(),
+            sequences: Some(self.executor.sequence_values(&self.transaction)),
             parameter_types,
         })
     }
@@ -292,7 +297,7 @@ impl Session {
         if self.state == TransactionState::Idle {
             self.state = TransactionState::Implicit;
             self.parameters.begin();
-            self.transaction = self.executor.begin();
+            self.transaction = self.executor.begin(&self.given);
         }
     }
 

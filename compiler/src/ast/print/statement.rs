@@ -26,6 +26,7 @@ impl Printer<'_> {
             Statement::CreateStream(create) => self.create_stream(create),
             Statement::CreateView(create) => self.create_view(create),
             Statement::CreateIndex(create) => self.create_index(create),
+            Statement::CreateSequence(create) => self.create_sequence(create),
             Statement::Drop(Drop { kind, names, if_exists, cascade, position: _ }) => {
                 self.text("DROP ");
                 self.text(kind.words());
@@ -345,7 +346,9 @@ impl Printer<'_> {
     fn option(&mut self, Opt { name, value }: &Opt, between: &str) {
         let dotted = name.name.split('.').all(|word| {
             word.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-                && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+                && word
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '$'))
         });
         if dotted {
             self.text(&name.name)

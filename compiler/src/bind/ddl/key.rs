@@ -23,6 +23,12 @@ impl Binder<'_> {
             let message = format!("permission denied: \"{}\" is a system catalog", on.name);
             return Err(Error::new(SqlState::INSUFFICIENT_PRIVILEGE, message).at(create.on.position()));
         }
+        if let Kind::Sequence(_) = on.kind {
+            let message = format!("cannot create index on relation \"{}\"", on.name);
+            return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+                .detail("This operation is not supported for sequences.")
+                .at(create.on.position()));
+        }
         if let Kind::View(_) = on.kind {
             let message = format!("cannot create index on relation \"{}\"", on.name);
             return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
@@ -97,7 +103,8 @@ pub(super) struct Keys<'a> {
     schema: String,
     table_name: String,
     pub(super) table: CollectionId,
-    next: u64,
+    /// The oid that the next constraint takes.
+    pub(super) next: u64,
     pub(super) primary: Option<Key>,
     pub(super) uniques: Vec<Key>,
     checks: Vec<CheckConstraint>,
@@ -205,7 +212,7 @@ impl<'a> Keys<'a> {
 }
 
 /// `table_columns_suffix`, with a number if that is taken.
-fn free_name<'n>(
+pub(super) fn free_name<'n>(
     catalog: &Catalog,
     schema: &str,
     table: &'n str,

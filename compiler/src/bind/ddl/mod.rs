@@ -1,11 +1,15 @@
 //! CREATE: items as the catalog stores them, with canonical text.
 //!
-//! What every kind shares is here, with schemas; [`table`], [`stream`], [`changelog`], [`key`] and [`view`](super::view) bind the other kinds.
+//! What every kind shares is here, with schemas; [`table`], [`stream`], [`changelog`], [`key`], [`sequence`] and [`view`](super::view) bind
+//! the other kinds.
 
 mod changelog;
 mod key;
+mod sequence;
 mod stream;
 mod table;
+
+pub(super) use sequence::{OwnSequences, check_identity_type};
 
 use super::bound::{Bound, Ddl, Step};
 use super::{Binder, Purpose};
@@ -142,7 +146,7 @@ pub(super) fn output_columns(
         )
         .at(names[query.names.len()].position));
     }
-    let types = query.rel.types();
+    let types = query.types();
     let mut columns: Vec<Column> = Vec::with_capacity(query.names.len());
     for (at, name) in query.names.iter().enumerate() {
         let (name, position) = names.get(at).map_or((name, position), |given| (&given.name, given.position));
@@ -150,7 +154,7 @@ pub(super) fn output_columns(
             let message = format!("column \"{name}\" specified more than once");
             return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(position));
         }
-        columns.push(Column::new(name.clone(), types[query.project[at]].clone()));
+        columns.push(Column::new(name.clone(), types[at].clone()));
     }
     Ok(columns)
 }

@@ -1,13 +1,16 @@
 //! Streams: declared ones, and those that are derived from one stream's rows.
 
+use std::collections::BTreeSet;
+
 use super::changelog::{changes_of, check_names};
-use super::{change, output_columns};
+use super::{OwnSequences, change, output_columns};
 use crate::ast::{self, ColumnConstraintKind, StreamBody};
 use crate::bind::Binder;
-use crate::bind::bound::{Bound, Step};
+use crate::bind::bound::{Bound, Ddl, Step};
 use crate::catalog::{Column, Kind, Stream, nearest};
 use crate::error::{Error, SqlState};
 use crate::hir::{Query, Rel};
+use crate::mir::CollectionId;
 use crate::repr::Type;
 
 impl Binder<'_> {
@@ -47,11 +50,17 @@ impl Binder<'_> {
         }
         match &mut create.body {
             StreamBody::Declared => {
-                let columns = self.bind_columns(&name, &mut create.columns)?;
+                let id = self.catalog.next_id();
+                let mut own = OwnSequences::new(CollectionId(id), &schema, &name, id + 1);
+                let columns = self.bind_columns(&mut create.columns, 0, &mut own)?;
                 let timestamp = timestamp.map(|option| timestamp_column(&columns, option)).transpose()?;
                 let stream = Stream { columns, derived: None, timestamp };
-                let item = self.new_item(schema, name, Kind::Stream(stream));
-                Ok(change("CREATE STREAM", vec![Step::Create(Box::new(item))]))
+                let mut item = self.new_item(schema, name, Kind::Stream(stream));
+                item.depends_on = BTreeSet::new();
+                let mut steps = vec![Step::Create(Box::new(item))];
+                let (created, sequences) = own.into_steps();
+                steps.extend(created);
+                Ok(Bound::Change(Ddl { sequences, ..Ddl::new("CREATE STREAM", steps) }))
             }
             StreamBody::As(query) => self.bind_derived_stream(schema, name, query, timestamp),
             StreamBody::ChangesOf(relation) => {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::changelog::LatestOf;
 use super::key::{Keys, check_key_type, key_columns, position_of};
-use super::{change, output_columns, refuse_options};
+use super::sequence::serial;
+use super::{OwnSequences, change, output_columns, refuse_options};
 use crate::ast::{self, ColumnConstraintKind, ExprKind, TableBody, TableConstraintKind};
 use crate::bind::Binder;
 use crate::bind::bound::{Bound, Ddl, Insert, Step, scalar};
@@ -53,8 +54,10 @@ impl Binder<'_> {
                 return self.bind_latest_of(LatestOf { schema, name, stream, key, options });
             }
         }
-        let mut columns = self.bind_columns(&create.name.last().name, &mut create.columns)?;
         let mut keys = Keys::new(self.catalog, &schema, &name);
+        let mut own = OwnSequences::new(keys.table, &schema, &name, keys.next);
+        let mut columns = self.bind_columns(&mut create.columns, 0, &mut own)?;
+        keys.next = own.next;
         for definition in &create.columns {
             let column = position_of(&columns, &definition.name)?;
             for constraint in &definition.constraints {
@@ -91,7 +94,10 @@ impl Binder<'_> {
             columns[*column].typ.nullable = false;
         }
         self.bind_checks(create, &columns, &mut keys)?;
-        Ok(change("CREATE TABLE", keys.into_steps(schema, name, columns)))
+        let mut steps = keys.into_steps(schema, name, columns);
+        let (created, sequences) = own.into_steps();
+        steps.extend(created);
+        Ok(Bound::Change(Ddl { sequences, ..Ddl::new("CREATE TABLE", steps) }))
     }
 
     /// The CHECK constraints of columns, then those of the table.
@@ -119,11 +125,13 @@ impl Binder<'_> {
         Ok(())
     }
 
-    /// Column definitions of a table or a stream: types, NOT NULL and defaults; keys are the caller's.
+    /// Column definitions of a table or a stream, from its column `first` on: types, NOT NULL and defaults, with the sequences that
+    /// give values; keys are the caller's.
     pub(in crate::bind) fn bind_columns(
         &mut self,
-        table: &str,
         definitions: &mut [ast::ColumnDefinition],
+        first: usize,
+        own: &mut OwnSequences,
     ) -> Result<Vec<Column>, Error> {
         let mut columns: Vec<Column> = Vec::with_capacity(definitions.len());
         for definition in definitions {
@@ -139,34 +147,35 @@ impl Binder<'_> {
                     .hint("Text is compared by its bytes: COLLATE \"C\".")
                     .at(collation.position()));
             }
-            let typ = match serial(&definition.data_type) {
-                true => {
-                    return Err(Error::unsupported("serial columns are not supported")
-                        .hint("Use an integer column and give its values.")
-                        .at(definition.data_type.position));
-                }
-                false => self.bind_type(&definition.data_type)?,
+            let serial = serial(&definition.data_type);
+            if serial.is_some() && definition.data_type.dimensions > 0 {
+                return Err(Error::unsupported("array of serial is not implemented")
+                    .at(definition.data_type.position));
+            }
+            let typ = match &serial {
+                Some(typ) => typ.clone(),
+                None => self.bind_type(&definition.data_type)?,
             };
-            columns.push(self.bind_column_constraints(
-                table,
-                name.name.clone(),
-                typ,
-                &mut definition.constraints,
-            )?);
+            let mut column = Column::new(name.name.clone(), ColumnType::new(typ, true));
+            let at = first + columns.len();
+            if serial.is_some() {
+                self.make_serial(&mut column, at, own);
+            }
+            self.bind_column_constraints(&mut column, at, &mut definition.constraints, own)?;
+            columns.push(column);
         }
         Ok(columns)
     }
 
     fn bind_column_constraints(
         &mut self,
-        table: &str,
-        name: String,
-        typ: Type,
+        column: &mut Column,
+        at: usize,
         constraints: &mut [ast::ColumnConstraint],
-    ) -> Result<Column, Error> {
-        let mut column = Column::new(name, ColumnType::new(typ, true));
-        let mut declared = None;
-        for constraint in constraints {
+        own: &mut OwnSequences,
+    ) -> Result<(), Error> {
+        let mut declared = (!column.typ.nullable).then_some(false);
+        for constraint in constraints.iter_mut() {
             let position = constraint.position;
             match &mut constraint.kind {
                 ColumnConstraintKind::NotNull | ColumnConstraintKind::Null => {
@@ -175,7 +184,7 @@ impl Binder<'_> {
                         .replace(column.typ.nullable)
                         .is_some_and(|before| before != column.typ.nullable)
                     {
-                        return Err(conflicting_nulls(table, &column.name).at(position));
+                        return Err(conflicting_nulls(own.name(), &column.name).at(position));
                     }
                 }
                 ColumnConstraintKind::Check(_)
@@ -183,19 +192,50 @@ impl Binder<'_> {
                 | ColumnConstraintKind::Unique { .. } => {}
                 ColumnConstraintKind::Default(expr) => {
                     if column.default.is_some() {
-                        let message =
-                            format!("multiple default values specified for column \"{}\"", column.name);
+                        let message = format!(
+                            "multiple default values specified for column \"{}\" of table \"{}\"",
+                            column.name,
+                            own.name()
+                        );
                         return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(position));
                     }
-                    column.default = Some(self.bind_default_definition(&column, expr)?);
+                    column.default = Some(self.bind_default_definition(column, expr)?);
                 }
                 ColumnConstraintKind::References(_) => return Err(unsupported_reference(position)),
-                ColumnConstraintKind::Generated(_) | ColumnConstraintKind::Identity { .. } => {
-                    return Err(Error::unsupported("generated columns are not supported").at(position));
+                ColumnConstraintKind::Generated(_) => {
+                    return Err(Error::unsupported("generated columns are not supported")
+                        .hint("Define a view with the expression as a column.")
+                        .at(position));
+                }
+                ColumnConstraintKind::Identity { always, options } => {
+                    if column.identity.is_some() {
+                        let message = format!(
+                            "multiple identity specifications for column \"{}\" of table \"{}\"",
+                            column.name,
+                            own.name()
+                        );
+                        return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(position));
+                    }
+                    self.make_identity(column, at, (*always, options), own)?;
                 }
             }
+            if column.identity.is_some() && column.default.is_some() {
+                let message = format!(
+                    "both default and identity specified for column \"{}\" of table \"{}\"",
+                    column.name,
+                    own.name()
+                );
+                return Err(Error::new(SqlState::SYNTAX_ERROR, message).at(position));
+            }
         }
-        Ok(column)
+        if column.identity.is_some() {
+            let null = constraints.iter().find(|c| matches!(c.kind, ColumnConstraintKind::Null));
+            if let Some(null) = null {
+                return Err(conflicting_nulls(own.name(), &column.name).at(null.position));
+            }
+            column.typ.nullable = false;
+        }
+        Ok(())
     }
 
     pub(in crate::bind) fn bind_default_definition(
@@ -204,8 +244,12 @@ impl Binder<'_> {
         expr: &mut ast::Expr,
     ) -> Result<crate::catalog::Default, Error> {
         let position = expr.start();
+        let calls = self.effects.len();
         let (bound, _) = self
-            .with_frame(Scope::default(), Clause::Default, |binder| binder.bind_expr(expr))
+            .with_frame(Scope::default(), Clause::Default, |binder| {
+                binder.frame().takes_effects = true;
+                binder.bind_expr(expr)
+            })
             .map_err(|error| match error.code {
                 SqlState::UNDEFINED_COLUMN => {
                     Error::unsupported("cannot use column reference in DEFAULT expression").at(position)
@@ -219,7 +263,11 @@ impl Binder<'_> {
         if let Some(text) = frozen_literal(expr, &value, &column.typ.typ)? {
             expr.kind = ExprKind::Literal(ast::Literal::String(text));
         }
-        Ok(crate::catalog::Default { sql: ast::print::expr(expr), expr: Some(Arc::new(expr.clone())) })
+        // The calls are made by the statements that use the default.
+        let sequences = self.named_sequences(calls).into_iter().collect();
+        self.effects.truncate(calls);
+        let sql = ast::print::expr(expr);
+        Ok(crate::catalog::Default { sql, expr: Some(Arc::new(expr.clone())), sequences })
     }
 
     /// PostgreSQL's one-time copy of a query's rows; over a stream, or with EMIT CHANGES, a table that is kept up to date.
@@ -228,6 +276,7 @@ impl Binder<'_> {
             return self.bind_maintained_table(table);
         }
         let as_written = table.query.clone();
+        self.outermost = true;
         let mut bound = self.bind_query(table.query)?;
         self.settle_columns(&mut bound)?;
         if self.facts.depends_on.iter().any(|id| self.is_over_stream(*id)) {
@@ -300,13 +349,6 @@ fn frozen_literal(expr: &ast::Expr, value: &Expr, typ: &Type) -> Result<Option<S
     let mut out = String::new();
     text::format(value.eval(&[], &Arena::default())?, typ, &TextSettings::default(), &mut out);
     Ok(Some(out))
-}
-
-fn serial(typ: &ast::TypeName) -> bool {
-    matches!(
-        typ.name.last().name.as_str(),
-        "serial" | "serial2" | "serial4" | "serial8" | "bigserial" | "smallserial"
-    )
 }
 
 fn conflicting_nulls(table: &str, column: &str) -> Error {

@@ -1,5 +1,5 @@
 -- Functions over the catalog, each as what it means: name(types of $1, $2 …) type AS an expression, or SETOF type AS a query.
--- `any` takes a value of any type as it is. Where Tidewater lacks what a function is about (triggers, sequences), it says NULL.
+-- `any` takes a value of any type as it is. Where Tidewater lacks what a function is about (triggers, policies), it says NULL.
 
 -- Visibility: everything but relations lives in pg_catalog, which is on every path.
 pg_table_is_visible(oid) bool AS $1 = ANY (tw_visible_relations());
@@ -105,7 +105,12 @@ pg_get_constraintdef(oid, bool) text AS
      FROM pg_constraint c WHERE c.oid = $1);
 pg_get_partkeydef(oid) text AS NULL;
 pg_get_partition_constraintdef(oid) text AS NULL;
-pg_get_serial_sequence(text, text) text AS NULL;
+pg_get_serial_sequence(text, text) text AS
+    (SELECT quote_ident(o.nspname) || '.' || quote_ident(o.seqname) FROM tw_owned_sequence o
+     WHERE o.attname = $2 AND o.relname = (parse_ident($1))[array_length(parse_ident($1), 1)]
+       AND CASE WHEN array_length(parse_ident($1), 1) = 2 THEN o.nspname = (parse_ident($1))[1] ELSE pg_table_is_visible(o.relid) END);
+pg_sequence_last_value(regclass) int8 AS
+    (SELECT CASE WHEN s.is_called THEN s.last_value END FROM tw_sequence_state s WHERE s.seqrelid = $1);
 pg_get_triggerdef(oid) text AS NULL;
 pg_get_triggerdef(oid, bool) text AS NULL;
 pg_get_statisticsobjdef(oid) text AS NULL;

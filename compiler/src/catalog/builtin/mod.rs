@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 
 use bumpalo::Bump;
 
-use super::{Catalog, Column, Item, Kind, System};
+use super::{Catalog, Column, Item, Kind, SequenceValues, System};
 use crate::ast;
 use crate::mir::CollectionId;
 use crate::repr::{Array, ColumnType, Datum, Row, Type};
@@ -21,6 +21,7 @@ mod functions;
 mod layout;
 mod names;
 mod relations;
+mod sequences;
 mod settings;
 mod sheet;
 mod types;
@@ -52,6 +53,8 @@ pub struct Session<'a> {
     pub database: &'a str,
     pub user: &'a str,
     pub parameters: &'a BTreeMap<String, String>,
+    pub search_path: &'a [String],
+    pub sequences: Option<&'a dyn SequenceValues>,
 }
 
 /// The computed relations.
@@ -102,11 +105,18 @@ pub fn item(id: u64, schema: &str, name: &str, system: System) -> Item {
 pub fn rows(item: &Item, catalog: &Catalog, session: &Session<'_>) -> Vec<(Row, i64)> {
     let arena = Bump::new();
     let mut sheet = Sheet::new(item.columns(), &arena);
+    if let Kind::Sequence(sequence) = &item.kind {
+        sequences::relation(item, sequence, session, &mut sheet);
+        return sheet.into_rows();
+    }
     match item.name.as_str() {
         "pg_namespace" => namespaces(catalog, &mut sheet),
         "pg_class" => relations::classes(catalog, &mut sheet),
         "pg_attribute" => relations::attributes(catalog, &mut sheet),
-        "pg_attrdef" => relations::defaults(catalog, &mut sheet),
+        "pg_attrdef" => relations::defaults(catalog, session, &mut sheet),
+        "pg_sequence" => sequences::sequences(catalog, &mut sheet),
+        "tw_owned_sequence" => sequences::owned(catalog, &mut sheet),
+        "tw_sequence_state" => sequences::states(catalog, session, &mut sheet),
         "pg_index" => relations::indexes(catalog, &mut sheet),
         "pg_constraint" => relations::constraints(catalog, &mut sheet),
         "pg_rewrite" => relations::rules(catalog, &mut sheet),

@@ -4,11 +4,14 @@
 
 use bumpalo::Bump;
 
-use super::{BTREE, HEAP, OWNER, STREAM, Sheet, oid, types, vector};
+use super::{BTREE, HEAP, OWNER, STREAM, Session, Sheet, oid, types, vector};
 use crate::ast;
-use crate::catalog::{Catalog, Column, Item, Key, Kind, MaterializedView, Stream, System, Table};
+use crate::catalog::{
+    Catalog, Column, Default, Item, Key, Kind, MaterializedView, Sequence, Stream, System, Table,
+};
 use crate::repr::{Array, ColumnType, Datum, Type};
 
+const PG_ATTRDEF: i64 = 2604;
 const PG_CLASS: i64 = 1259;
 const PG_REWRITE: i64 = 2618;
 const PG_CONSTRAINT: i64 = 2606;
@@ -72,6 +75,7 @@ fn relkind(item: &Item) -> &'static str {
         Kind::View(_) | Kind::System(System { view: true, .. }) => "v",
         Kind::MaterializedView(_) => "m",
         Kind::Index(_) => "i",
+        Kind::Sequence(_) => "S",
     }
 }
 
@@ -98,7 +102,7 @@ pub fn classes(catalog: &Catalog, sheet: &mut Sheet<'_>) {
             let kind = relkind(item);
             let method = match &item.kind {
                 Kind::Stream(_) => STREAM,
-                _ if kind == "v" => 0,
+                _ if matches!(kind, "v" | "S") => 0,
                 _ => HEAP,
             };
             sheet.row([
@@ -160,6 +164,7 @@ pub fn attributes(catalog: &Catalog, sheet: &mut Sheet<'_>) {
         "attnotnull",
         "atthasdef",
         "atthasmissing",
+        "attidentity",
         "attisdropped",
         "attislocal",
         "attcollation",
@@ -184,6 +189,11 @@ pub fn attributes(catalog: &Catalog, sheet: &mut Sheet<'_>) {
                 Datum::Bool(!typ.nullable),
                 Datum::Bool(column.default.is_some()),
                 Datum::Bool(column.missing.is_some()),
+                Datum::Text(match column.identity {
+                    None => "",
+                    Some(identity) if identity.always => "a",
+                    Some(_) => "d",
+                }),
                 Datum::Bool(column.dropped),
                 Datum::Bool(true),
                 Datum::Int(types::collation(of)),
@@ -191,7 +201,7 @@ pub fn attributes(catalog: &Catalog, sheet: &mut Sheet<'_>) {
         };
         for item in catalog.items() {
             // A view's columns are never declared NOT NULL, whatever is known of them.
-            let declared = matches!(item.kind, Kind::Table(_) | Kind::Stream(_) | Kind::System(_));
+            let declared = !matches!(item.kind, Kind::View(_) | Kind::MaterializedView(_));
             for (at, column) in item.columns().iter().enumerate() {
                 let typ = ColumnType::new(column.typ.typ.clone(), column.typ.nullable || !declared);
                 write(item.id.0, at + 1, column, &typ);
@@ -207,21 +217,34 @@ pub fn attributes(catalog: &Catalog, sheet: &mut Sheet<'_>) {
 }
 
 /// Defaults have no oid of their own: no two of one number space may meet, so that of the column is made of the relation's.
-pub fn defaults(catalog: &Catalog, sheet: &mut Sheet<'_>) {
+pub fn defaults(catalog: &Catalog, session: &Session<'_>, sheet: &mut Sheet<'_>) {
     sheet.fill(["oid", "adrelid", "adnum", "adbin"], |sheet| {
         for item in catalog.items() {
             for (at, column) in item.columns().iter().enumerate() {
                 let Some(default) = &column.default else { continue };
                 let number = at as i64 + 1;
                 sheet.row([
-                    Datum::Int((item.id.0 as i64) << 11 | number),
+                    Datum::Int(default_oid(item, at)),
                     oid(item.id.0),
                     Datum::Int(number),
-                    Datum::Text(&default.sql),
+                    Datum::Text(&with_names(default, catalog, session)),
                 ]);
             }
         }
     });
+}
+
+fn default_oid(item: &Item, column: usize) -> i64 {
+    (item.id.0 as i64) << 11 | (column as i64 + 1)
+}
+
+/// A default's text, in which sequences have the names that they have for the session.
+fn with_names(default: &Default, catalog: &Catalog, session: &Session<'_>) -> String {
+    default.sequences.iter().fold(default.sql.clone(), |sql, id| {
+        let name = super::entry_name(&Type::Regclass, id.0, catalog, session.search_path, session.user);
+        let name = name.unwrap_or_default().replace('\'', "''");
+        sql.replace(&format!("'{}'::regclass", id.0), &format!("'{name}'::regclass"))
+    })
 }
 
 pub fn indexes(catalog: &Catalog, sheet: &mut Sheet<'_>) {
@@ -445,7 +468,20 @@ pub fn dependencies(catalog: &Catalog, sheet: &mut Sheet<'_>) {
                         write(PG_CLASS, key.oid, (PG_CONSTRAINT, oid(key.oid), 0), "i");
                     }
                 }
-                Kind::Stream(_) | Kind::System(_) => {}
+                Kind::Sequence(Sequence { owner: Some(owner), .. }) => {
+                    let kind = if owner.identity { "i" } else { "a" };
+                    let column = (PG_CLASS, oid(owner.relation.0), owner.column as i64 + 1);
+                    write(PG_CLASS, item.id.0, column, kind);
+                }
+                Kind::Stream(_) | Kind::Sequence(_) | Kind::System(_) => {}
+            }
+            for (at, column) in item.columns().iter().enumerate() {
+                let Some(default) = &column.default else { continue };
+                let id = default_oid(item, at) as u64;
+                write(PG_ATTRDEF, id, (PG_CLASS, oid(item.id.0), at as i64 + 1), "a");
+                for sequence in &default.sequences {
+                    write(PG_ATTRDEF, id, (PG_CLASS, oid(sequence.0), 0), "n");
+                }
             }
         }
     });

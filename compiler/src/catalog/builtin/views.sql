@@ -43,7 +43,7 @@ WHERE c.relkind IN ('r', 'm', 'p') AND i.relkind IN ('i', 'I');
 CREATE VIEW pg_catalog.pg_sequences AS
 SELECT n.nspname AS schemaname, c.relname AS sequencename, pg_get_userbyid(c.relowner) AS sequenceowner, s.seqtypid::regtype AS data_type,
        s.seqstart AS start_value, s.seqmin AS min_value, s.seqmax AS max_value, s.seqincrement AS increment_by, s.seqcycle AS cycle,
-       s.seqcache AS cache_size, NULL::int8 AS last_value
+       s.seqcache AS cache_size, pg_sequence_last_value(s.seqrelid) AS last_value
 FROM pg_sequence s
 JOIN pg_class c ON c.oid = s.seqrelid
 LEFT JOIN pg_namespace n ON n.oid = c.relnamespace;
@@ -117,9 +117,10 @@ SELECT current_database() AS table_catalog, n.nspname AS table_schema, c.relname
        current_database() AS udt_catalog, 'pg_catalog'::name AS udt_schema, t.typname AS udt_name,
        NULL::name AS scope_catalog, NULL::name AS scope_schema, NULL::name AS scope_name,
        NULL::int4 AS maximum_cardinality, a.attnum::text::name AS dtd_identifier,
-       'NO'::varchar AS is_self_referencing, 'NO'::varchar AS is_identity, NULL::varchar AS identity_generation,
-       NULL::varchar AS identity_start, NULL::varchar AS identity_increment, NULL::varchar AS identity_maximum,
-       NULL::varchar AS identity_minimum, 'NO'::varchar AS identity_cycle,
+       'NO'::varchar AS is_self_referencing, (CASE WHEN a.attidentity IN ('a', 'd') THEN 'YES' ELSE 'NO' END)::varchar AS is_identity,
+       (CASE a.attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END)::varchar AS identity_generation,
+       s.seqstart::varchar AS identity_start, s.seqincrement::varchar AS identity_increment, s.seqmax::varchar AS identity_maximum,
+       s.seqmin::varchar AS identity_minimum, (CASE WHEN s.seqcycle THEN 'YES' ELSE 'NO' END)::varchar AS identity_cycle,
        'NEVER'::varchar AS is_generated, NULL::varchar AS generation_expression,
        (CASE WHEN c.relkind = 'r' AND c.relam = 2 AND c.oid >= 16384 THEN 'YES' ELSE 'NO' END)::varchar AS is_updatable
 FROM pg_attribute a
@@ -127,7 +128,21 @@ LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN (pg_depend e JOIN pg_sequence s ON s.seqrelid = e.objid AND e.classid = 1259 AND e.deptype = 'i')
+    ON e.refclassid = 1259 AND e.refobjid = a.attrelid AND e.refobjsubid = a.attnum
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v', 'f', 'p');
+
+CREATE VIEW information_schema.sequences AS
+SELECT current_database() AS sequence_catalog, n.nspname AS sequence_schema, c.relname AS sequence_name,
+       format_type(s.seqtypid, NULL)::varchar AS data_type,
+       CASE s.seqtypid WHEN 21 THEN 16 WHEN 23 THEN 32 WHEN 20 THEN 64 END AS numeric_precision,
+       2 AS numeric_precision_radix, 0 AS numeric_scale,
+       s.seqstart::varchar AS start_value, s.seqmin::varchar AS minimum_value, s.seqmax::varchar AS maximum_value,
+       s.seqincrement::varchar AS increment, (CASE WHEN s.seqcycle THEN 'YES' ELSE 'NO' END)::varchar AS cycle_option
+FROM pg_sequence s
+JOIN pg_class c ON c.oid = s.seqrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 1259 AND d.objid = s.seqrelid AND d.deptype = 'i');
 
 CREATE VIEW information_schema.table_constraints AS
 SELECT current_database() AS constraint_catalog, n.nspname AS constraint_schema, k.conname AS constraint_name,
