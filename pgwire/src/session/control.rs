@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use compiler::ast::{self, Discard, Isolation, SetValue, TransactionModes};
+use compiler::ast::{self, Discard, Isolation, SetValue, Statement, TransactionModes};
 use compiler::plan::{OutputColumn, Plan};
 use compiler::repr::{Datum, Row, Type};
 use compiler::{Error, SqlState};
@@ -229,6 +229,26 @@ impl Session {
                 done("DISCARD ALL")
             }
         }
+    }
+
+    /// EXPLAIN EXECUTE: the plan of the prepared statement, its parameters as they stand in it.
+    pub(super) fn compile_explain_execute(
+        &mut self,
+        statement: &Arc<Statement>,
+        explain: &ast::Explain,
+        execute: &ast::Execute,
+    ) -> Result<Prepared, Error> {
+        let name = &execute.name.name;
+        let empty = || Error::unsupported("EXPLAIN of an empty statement is not supported");
+        let inner = self.statement_to_bind(name)?.ok_or_else(empty)?;
+        self.evaluate_arguments(name, &inner, &execute.args)?;
+        let of = ast::ExplainOf::Statement((*inner.statement).clone());
+        let of_inner = Statement::Explain(Box::new(ast::Explain { of, ..explain.clone() }));
+        let types = inner.compiled.parameters.iter().cloned().map(Some).collect();
+        let mut prepared = self.compile(Arc::new(of_inner), types)?;
+        // It takes none itself, and what the name stands for may change.
+        Arc::make_mut(&mut prepared.compiled).parameters.clear();
+        Ok(Prepared { statement: Arc::clone(statement), hints: Vec::new(), ..prepared })
     }
 
     /// EXECUTE's arguments as the values of the statement's parameters.

@@ -28,7 +28,7 @@ mod savepoint;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
-use compiler::ast::{Spanned, Statement};
+use compiler::ast::{ExplainOf, Spanned, Statement};
 use compiler::plan::{Context, Notice, OutputColumn, Plan};
 use compiler::repr::text::TextSettings;
 use compiler::repr::{Row, Type};
@@ -167,6 +167,11 @@ impl Session {
         hints: Vec<Option<Type>>,
     ) -> Result<Prepared, Error> {
         self.begin_implicit();
+        if let Statement::Explain(explain) = &*statement
+            && let ExplainOf::Statement(Statement::Execute(execute)) = &explain.of
+        {
+            return self.compile_explain_execute(&statement, explain, execute);
+        }
         let catalog = self.executor.catalog(&self.transaction);
         let compiled = self.executor.compile(&statement, &self.context(hints.clone())?, &catalog)?;
         let columns = compiled.plan.columns().map(Arc::from);
