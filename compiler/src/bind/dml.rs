@@ -8,6 +8,7 @@ use super::query::sort_key;
 use super::scope::{Clause, Scope, ScopeColumn, ScopeRelation};
 use super::select::filter;
 use super::subquery::conditions;
+use super::subscribe::is_push;
 use super::{Binder, literal};
 use crate::ast::{self, ConflictAction, ConflictTarget, ExprKind, InsertSource, Overriding, SetExpr};
 use crate::catalog::{Column, Item, Key, Kind, Stream, nearest};
@@ -180,6 +181,11 @@ impl Binder<'_> {
         overriding: Option<Overriding>,
     ) -> Result<(Query, Vec<usize>), Error> {
         let position = query.position;
+        if is_push(query) {
+            return Err(Error::unsupported("INSERT … SELECT … EMIT CHANGES is not supported")
+                .hint("CREATE STREAM … AS SELECT … goes on with its query; without EMIT CHANGES an INSERT is made once.")
+                .at(position));
+        }
         self.outermost = true;
         let mut bound = self.bind_query(query)?;
         check_width(targets.len(), listed, bound.project.len(), || Some(position))?;

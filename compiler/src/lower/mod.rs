@@ -74,9 +74,15 @@ pub fn table(
     finish(fragments, Body::Arrangement(published))
 }
 
-/// What runs for an index: the relation, arranged by more columns of it.
+/// What runs for an index: the relation, arranged by more columns of it; or by those of its own arrangement, which is the index then.
 pub fn index(on: CollectionId, typ: &RelationType, key: &[usize], sources: &dyn Sources) -> Dataflow {
     let mut lowerer = Lowerer::new(sources, Lifetime::Maintained);
+    if let Some(own) = sources.source(on).dataflow
+        && lookup::published(&own).is_some_and(|fragment| fragment.layout.key_columns == key)
+    {
+        let published = lowerer.import(&own);
+        return finish(lowerer.fragments, Body::Arrangement(published));
+    }
     let key = key.iter().copied().map(ScalarExpr::Column).collect::<Vec<_>>();
     let rel = Rel::get(on, typ.clone());
     let published = lowerer.arrange(&rel, &Arrangement::new(&rel.typ(), &key, &[]), true);

@@ -10,11 +10,12 @@
 //! What the latest row is, is part of the text: that of the latest transaction; of one transaction's rows the one whose event was latest;
 //! among these the one with the greatest columns. So any number of workers and any restart find the same one.
 
+use super::change;
 use super::key::check_key_type;
 use super::table::TableAs;
 use crate::ast::{self, Direction, ExprKind, Ident, Nulls, SelectItem, SetExpr, Truth};
 use crate::bind::Binder;
-use crate::bind::bound::Bound;
+use crate::bind::bound::{Bound, Step};
 use crate::bind::dml::item_column;
 use crate::catalog::{Item, Kind};
 use crate::error::{Error, SqlState};
@@ -81,7 +82,10 @@ impl Binder<'_> {
             query = without_null_rows(query, &item, &others, stream.position());
         }
         let table = TableAs { schema, name, names: &[], query: &mut query, with_data: true };
-        self.bind_kept_table(table)
+        let table = self.bind_kept_table(table)?;
+        let place = |column: &usize| item.present_columns().position(|(at, _)| at == *column);
+        let index = self.index_of_key(&table, keys.iter().filter_map(place).collect());
+        Ok(change("CREATE TABLE", [table, index].map(|item| Step::Create(Box::new(item))).into()))
     }
 }
 

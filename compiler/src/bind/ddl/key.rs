@@ -74,6 +74,23 @@ impl Binder<'_> {
     }
 }
 
+impl Binder<'_> {
+    /// The index that shows by which columns a table is kept that is created in the same change, with the next id.
+    pub(super) fn index_of_key(&self, table: &Item, key: Vec<usize>) -> Item {
+        let names = key.iter().map(|column| table.columns()[*column].name.as_str());
+        let taken = [table.name.clone()];
+        let name = free_name(self.catalog, &table.schema, &table.name, names, "key", &taken);
+        Item {
+            id: CollectionId(table.id.0 + 1),
+            schema: table.schema.clone(),
+            name,
+            kind: Kind::Index(Index { on: table.id, key, constraint: true }),
+            depends_on: BTreeSet::from([table.id]),
+            bound: Default::default(),
+        }
+    }
+}
+
 fn refuse_index_clauses(create: &ast::CreateIndex) -> Result<(), Error> {
     let refuse =
         |what: &str, position: u32| Err(Error::unsupported(format!("{what} is not supported")).at(position));

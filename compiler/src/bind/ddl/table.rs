@@ -11,7 +11,7 @@ use crate::bind::Binder;
 use crate::bind::bound::{Bound, Ddl, Insert, Step, scalar};
 use crate::bind::coerce::Typed;
 use crate::bind::scope::{Clause, Scope};
-use crate::catalog::{Column, Kind, MaterializedView};
+use crate::catalog::{Column, Item, Kind, MaterializedView};
 use crate::error::{Error, SqlState};
 use crate::hir::Expr;
 use crate::mir::CollectionId;
@@ -315,25 +315,24 @@ impl Binder<'_> {
             .at(table.query.position));
         }
         let name = table.name.clone();
-        let bound = self.bind_kept_table(table)?;
+        let item = self.bind_kept_table(table)?;
         let message = format!("table \"{name}\" is kept up to date with its query and cannot be written to");
         self.notice(
             Notice::new(SqlState::SUCCESSFUL_COMPLETION, message)
                 .hint("CREATE TABLE … AS over tables alone copies once, unless it ends in EMIT CHANGES.")
                 .once(),
         );
-        Ok(bound)
+        Ok(change("CREATE TABLE", vec![Step::Create(Box::new(item))]))
     }
 
     /// A materialized view that is told as a table.
-    pub(super) fn bind_kept_table(&mut self, table: TableAs<'_>) -> Result<Bound, Error> {
+    pub(super) fn bind_kept_table(&mut self, table: TableAs<'_>) -> Result<Item, Error> {
         let TableAs { schema, name, names, query, .. } = table;
         let position = query.position;
         let (definition, bound) = self.bind_definition(query, "table")?;
         let columns = output_columns(&bound, names, position)?;
         let kind = Kind::MaterializedView(MaterializedView { columns, definition, table: true });
-        let item = self.new_item(schema, name, kind);
-        Ok(change("CREATE TABLE", vec![Step::Create(Box::new(item))]))
+        Ok(self.new_item(schema, name, kind))
     }
 }
 
