@@ -24,7 +24,7 @@ use crate::clock::{Oracle, SystemClock};
 use crate::command::{CommandSender, DataflowId};
 use crate::contents::Range;
 use crate::coordinator::commit::{Sequencer, Write, refused};
-use crate::coordinator::derive::{self, Derivation};
+use crate::coordinator::derive::{self, Derivation, Deriving};
 use crate::coordinator::fragments::{Fragments, Readable, Shown};
 use crate::coordinator::{Coordinator, Event, Install, Installed, ReadTimestamp, Start, Until, boot};
 use crate::in_use::{Counts, InUse};
@@ -84,6 +84,7 @@ struct Inner {
 struct Kept {
     dataflow: DataflowId,
     plan: Arc<lir::Dataflow>,
+    deriving: Option<Deriving>,
 }
 
 /// The right to change some tables: nobody else changes them meanwhile.
@@ -318,6 +319,10 @@ impl Engine {
             }
             running.remove(&item.id)?
         };
+        // A stream goes on from where its shard ends, which must not move meanwhile.
+        if let Some(deriving) = former.deriving {
+            deriving.end().await;
+        }
         self.start_item(item, catalog).await;
         Some(former.dataflow)
     }
@@ -345,16 +350,19 @@ impl Engine {
         derives: Option<Derives>,
         installed: &Installed,
     ) -> Option<oneshot::Receiver<()>> {
-        self.running().insert(id, Kept { dataflow: installed.dataflow, plan });
-        let Derives { to, resume, output } = derives?;
-        Some(derive::start(Derivation {
-            shard: to,
-            as_of: installed.as_of,
-            taken_in: resume,
-            output,
-            storage: self.inner.storage.clone(),
-            events: self.inner.events.clone(),
-        }))
+        let started = derives.map(|Derives { to, resume, output }| {
+            derive::start(Derivation {
+                shard: to,
+                as_of: installed.as_of,
+                taken_in: resume,
+                output,
+                storage: self.inner.storage.clone(),
+                events: self.inner.events.clone(),
+            })
+        });
+        let (deriving, begun) = started.unzip();
+        self.running().insert(id, Kept { dataflow: installed.dataflow, plan, deriving });
+        begun
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<CollectionId, Kept>> {

@@ -8,7 +8,7 @@ use super::bound::{Subscribe, scalar, whole};
 use super::coerce::{Cast, Typed};
 use super::scope::{Clause, Scope, ScopeRelation};
 use super::{Binder, Purpose};
-use crate::ast::{self, Emit, ExprKind, Literal, Subject};
+use crate::ast::{self, Emit, Subject};
 use crate::catalog::{Kind, nearest};
 use crate::error::{Error, SqlState};
 use crate::hir::{Query, Rel};
@@ -160,21 +160,17 @@ impl Binder<'_> {
         Ok(keys)
     }
 
+    /// A column: rows of one time are sorted as they pass, where nothing is computed of them.
     fn bind_key_within(&mut self, key: &mut ast::OrderBy) -> Result<SortKey, Error> {
         let position = key.expr.start();
-        if let ExprKind::Literal(Literal::Number(_)) = key.expr.kind {
-            return Err(Error::unsupported("WITHIN TIMESTAMP ORDER BY a position is not supported")
-                .hint("Name the column.")
-                .at(position));
-        }
         let (desc, nulls_first) = sort_direction(key)?;
         let expr = self.bind_expr(&mut key.expr)?;
+        self.check_order(&expr.typ(), position)?;
         match scalar(&expr) {
-            Some(expr) => Ok(SortKey { expr, desc, nulls_first }),
-            None => {
-                Err(Error::unsupported("a subquery in WITHIN TIMESTAMP ORDER BY is not supported")
-                    .at(position))
-            }
+            Some(expr @ ScalarExpr::Column(_)) => Ok(SortKey { expr, desc, nulls_first }),
+            _ => Err(Error::unsupported("WITHIN TIMESTAMP ORDER BY takes columns only")
+                .hint("SUBSCRIBE (SELECT *, … AS k FROM …) WITHIN TIMESTAMP ORDER BY k orders by what is computed.")
+                .at(position)),
         }
     }
 }

@@ -28,14 +28,31 @@ pub struct Derivation {
     pub events: Sender<Event>,
 }
 
+/// A derivation at work.
+pub struct Deriving {
+    output: Arc<Output>,
+    /// Told, by being dropped, when the last append is over.
+    ended: oneshot::Receiver<()>,
+}
+
+impl Deriving {
+    /// Ends it. When this returns, it appends nothing more: whoever goes on from the shard's upper is alone.
+    pub async fn end(self) {
+        self.output.close();
+        let _ = self.ended.await;
+    }
+}
+
 /// Appends what comes out of the output to the shard, until the output is closed. A thread of its own: it waits for the disk. The
 /// receiver learns when the stream has a resume point; it is dropped if there is no room for one.
-pub fn start(derivation: Derivation) -> oneshot::Receiver<()> {
+pub fn start(derivation: Derivation) -> (Deriving, oneshot::Receiver<()>) {
     let Derivation { shard, as_of, taken_in, output, storage, events } = derivation;
     let (begun, receiver) = oneshot::channel();
+    let (ending, ended) = oneshot::channel();
     let upper = storage.frontiers(ShardId(shard.0)).upper;
-    let order = Order { begun: Some(begun), ..Order::default() };
-    let derived = Arc::new(Derived { shard, as_of, taken_in, storage, events, order: Mutex::new(order) });
+    let order = Mutex::new(Order { begun: Some(begun), ..Order::default() });
+    let derived = Arc::new(Derived { shard, as_of, taken_in, storage, events, order, _ending: ending });
+    let deriving = Deriving { output: output.clone(), ended };
     if upper > 0 {
         derived.begun();
     }
@@ -44,7 +61,7 @@ pub fn start(derivation: Derivation) -> oneshot::Receiver<()> {
         .name("coordinator-derive".to_owned())
         .spawn(move || derived.run(upper, &output))
         .expect("invariant: a thread can be started");
-    receiver
+    (deriving, receiver)
 }
 
 struct Derived {
@@ -54,6 +71,8 @@ struct Derived {
     storage: Storage,
     events: Sender<Event>,
     order: Mutex<Order>,
+    /// Goes when nobody appends any more: the thread and what it has asked of the disk share this.
+    _ending: oneshot::Sender<()>,
 }
 
 /// Progress is told after the appends before it, not beside them.

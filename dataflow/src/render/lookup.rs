@@ -11,7 +11,7 @@ use super::finish::{Keyed, Last};
 use super::join::{self, HalfJoin, Outer};
 use super::linear::transform;
 use super::{Context, of_any_key};
-use crate::spine::RowStream;
+use crate::spine::{RowStream, arrange};
 
 pub fn lookup<'s>(context: &mut Context<'s, '_>, plan: &Lookup, last: Last) -> Collection<'s> {
     let stream = context.node(&plan.input, Last::keyed(Keyed::Joined(plan.key)));
@@ -27,12 +27,14 @@ pub fn lookup<'s>(context: &mut Context<'s, '_>, plan: &Lookup, last: Last) -> C
     found.with_errs(told.chain([stream.errs]))
 }
 
-/// Errors as a log has them: told as they come, and not taken back.
+/// Errors as a log has them: told as they come, and not taken back. One that comes and goes at one time was never there.
 pub fn told<'s>(errs: RowStream<'s>, bounds: Bounds) -> RowStream<'s> {
     let once = |parts: &[&[u8]], time, diff, emit: &mut Emit| {
         if diff > 0 {
             emit.ok(&[], parts[0], time, diff);
         }
     };
-    transform(of_any_key(errs), "Told", bounds, false, Box::new(once)).oks
+    // Only the batches are read: the trace goes at once, and keeps nothing.
+    let batches = arrange(of_any_key(errs), "ArrangeTold").stream;
+    transform(batches, "Told", bounds, false, Box::new(once)).oks
 }

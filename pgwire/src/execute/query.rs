@@ -51,6 +51,7 @@ impl Executor {
             bound = query.bind_parameters(values, types);
             &bound
         };
+        self.check_taken_in(&query.depends_on, transaction)?;
         let cut = Cut::of(&query.finishing, &mut Evaluation::new(interrupt))?;
         let first = cut.needed();
         let needed = first.filter(|_| query.finishing.order.is_empty());
@@ -293,6 +294,35 @@ impl Executor {
             }
         }
         false
+    }
+
+    /// Refuses to read what depends on a derived stream that has yet to take in what the transaction has changed: it takes in what is
+    /// committed, and would show the transaction less than it wrote.
+    fn check_taken_in(
+        &self,
+        relations: &BTreeSet<CollectionId>,
+        transaction: &Transaction,
+    ) -> Result<(), Error> {
+        if transaction.is_empty() {
+            return Ok(());
+        }
+        let catalog = self.catalog(transaction);
+        let mut waiting: Vec<CollectionId> = relations.iter().copied().collect();
+        let mut seen = BTreeSet::new();
+        while let Some(id) = waiting.pop() {
+            let Some(item) = catalog.item(id) else { continue };
+            let is_derived = item.has_shard() && item.definition().is_some();
+            if is_derived && self.touched(&catalog, &BTreeSet::from([item.id]), transaction) {
+                let message = format!("stream \"{}\" takes in what is committed", item.name);
+                return Err(Error::unsupported(message)
+                    .detail("This transaction has changed what the stream is derived from.")
+                    .hint("Commit first."));
+            }
+            if seen.insert(item.id) {
+                waiting.extend(&item.depends_on);
+            }
+        }
+        Ok(())
     }
 
     /// The dataflow over collections as the transaction sees them: its changes added where rows enter.

@@ -134,10 +134,10 @@ impl Subscription {
     /// The next row that is at hand. The last one that is wanted ends it.
     pub fn next_row(&mut self) -> Option<&[u8]> {
         let row = self.rows.get(self.next)?;
-        self.next += 1;
         if let Some(left) = &mut self.left {
-            *left -= 1;
+            *left = left.checked_sub(1)?;
         }
+        self.next += 1;
         Some(row)
     }
 
@@ -178,9 +178,7 @@ impl Subscription {
         let present = self.running.present();
         let mut rows = RowSet::default();
         loop {
-            while self.left != Some(0)
-                && let Some(row) = self.next_row()
-            {
+            while let Some(row) = self.next_row() {
                 rows.push(row);
             }
             self.ended |= self.left == Some(0);

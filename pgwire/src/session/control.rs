@@ -125,16 +125,17 @@ impl Session {
         done("SET")
     }
 
-    /// Every transaction is serializable; the other levels are promises that this one keeps.
+    /// A statement reads at one time and writes at one; a block of several reads what was committed before each.
     fn set_modes(&mut self, session: bool, modes: &TransactionModes) -> Result<(), Error> {
         let (prefix, reach) = if session { ("default_", Reach::Session) } else { ("", Reach::Transaction) };
         let boolean = |value: bool| if value { "on" } else { "off" };
-        let level = modes.isolation.map(|level| match level {
-            Isolation::ReadUncommitted => "read uncommitted",
-            Isolation::ReadCommitted => "read committed",
-            Isolation::RepeatableRead => "repeatable read",
-            Isolation::Serializable => "serializable",
-        });
+        let level = match modes.isolation {
+            None => None,
+            Some(Isolation::ReadUncommitted) => Some("read uncommitted"),
+            Some(Isolation::ReadCommitted) => Some("read committed"),
+            Some(Isolation::RepeatableRead) => return Err(no_isolation("REPEATABLE READ")),
+            Some(Isolation::Serializable) => return Err(no_isolation("SERIALIZABLE")),
+        };
         let settings = [
             ("transaction_isolation", level),
             ("transaction_read_only", modes.read_only.map(boolean)),
@@ -285,4 +286,10 @@ fn quoted_list(names: &[String]) -> String {
         false => format!("\"{}\"", name.replace('"', "\"\"")),
     };
     names.iter().map(quoted).collect::<Vec<_>>().join(", ")
+}
+
+fn no_isolation(level: &str) -> Error {
+    Error::unsupported(format!("ISOLATION LEVEL {level} is not supported"))
+        .detail("Each statement of a block reads what was committed before it.")
+        .hint("One statement reads all relations at one time, and what it writes is written at one.")
 }

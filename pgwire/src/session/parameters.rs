@@ -50,8 +50,7 @@ enum Unit {
     Kilobytes,
 }
 
-const ISOLATION: Kind =
-    Kind::OneOf(&["serializable", "repeatable read", "read committed", "read uncommitted"]);
+const ISOLATION: Kind = Kind::OneOf(&["read committed", "read uncommitted"]);
 const MESSAGES: Kind = Kind::OneOf(&[
     "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error",
 ]);
@@ -88,7 +87,7 @@ pub const DEFINITIONS: &[Definition] = &[
     parameter("default_table_access_method", Kind::Text, "heap", "Sets the default table access method; there is one."),
     parameter("default_tablespace", Kind::Text, "", "Sets the default tablespace; there is none."),
     parameter("default_transaction_deferrable", Kind::Bool, "off", "Sets the default deferrable status of new transactions."),
-    parameter("default_transaction_isolation", ISOLATION, "serializable", "Sets the transaction isolation level of each new transaction."),
+    parameter("default_transaction_isolation", ISOLATION, "read committed", "Sets the transaction isolation level of each new transaction."),
     reported("default_transaction_read_only", Kind::Bool, "off", "Sets the default read-only status of new transactions."),
     parameter("escape_string_warning", Kind::Bool, "on", "Warn about backslash escapes in ordinary string literals."),
     parameter("extra_float_digits", Kind::Int { min: -15, max: 3, unit: Unit::None }, "1", "Sets the number of digits displayed for floating-point values; above zero, the shortest that read back the same."),
@@ -122,7 +121,7 @@ pub const DEFINITIONS: &[Definition] = &[
     parameter("synchronous_commit", Kind::AlwaysBool("on"), "on", "Sets the current transaction's synchronization level: a commit is answered when it is on disk."),
     reported("TimeZone", Kind::TimeZone, "UTC", "Sets the time zone for displaying and interpreting time stamps."),
     parameter("transaction_deferrable", Kind::Bool, "off", "Whether to defer a read-only serializable transaction."),
-    parameter("transaction_isolation", ISOLATION, "serializable", "Sets the current transaction's isolation level."),
+    parameter("transaction_isolation", ISOLATION, "read committed", "Sets the current transaction's isolation level."),
     parameter("transaction_read_only", Kind::Bool, "off", "Sets the current transaction's read-only status."),
     parameter("tw.portal_fill", Kind::Bool, "off", "Makes a row-limited Execute on a SUBSCRIBE wait until its rows are all there."),
     parameter("work_mem", Kind::Int { min: 64, max: i32::MAX as i64, unit: Unit::Kilobytes }, "4MB", "Accepted for PostgreSQL's clients; the engine sizes its own memory."),

@@ -65,6 +65,7 @@ impl Binder<'_> {
                 .hint(format!("SELECT DISTINCT ON (key) * FROM {} takes one row of each key.", item.name))
                 .at(stream.position()));
         };
+        check_names(&item).map_err(|error| error.at(stream.position()))?;
         let keys = key.iter().map(|name| item_column(&item, name)).collect::<Result<Vec<_>, _>>()?;
         for (column, name) in keys.iter().zip(key) {
             check_key_type(&item.columns()[*column].typ.typ).map_err(|error| error.at(name.position))?;
