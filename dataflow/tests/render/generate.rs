@@ -80,7 +80,7 @@ impl<'r> Generator<'r> {
         if depth == 0 {
             return self.leaf();
         }
-        match self.below(15) {
+        match self.below(16) {
             0 | 1 => {
                 let input = self.rel(depth - 1);
                 let columns = input.columns();
@@ -112,6 +112,7 @@ impl<'r> Generator<'r> {
             10 => self.rel(depth - 1).distinct(),
             11 => self.flat_map(depth - 1),
             12 | 13 => self.window(depth - 1),
+            14 => self.recursive(depth - 1),
             _ => {
                 let value = self.rel(depth - 1);
                 let id = LocalId(self.next_local);
@@ -243,6 +244,41 @@ impl<'r> Generator<'r> {
             }
         };
         (left, right)
+    }
+
+    /// Where the pairs of a table lead through another expression, which is grouped, cut or numbered for each pair.
+    fn recursive(&mut self, depth: usize) -> Rel {
+        let pairs = tables().swap_remove(2);
+        let pairs = Rel::get(pairs.id, pairs.typ);
+        let other = self.rel(depth);
+        let ints = |rel: &Rel| {
+            let columns = rel.columns();
+            (0..columns.len()).filter(|column| columns[*column].typ == Type::Int4).collect::<Vec<usize>>()
+        };
+        let other = if ints(&other).is_empty() { pairs.clone() } else { other };
+        let ints = ints(&other);
+        let (key, next) = (2 + ints[self.below(ints.len())], 2 + ints[self.below(ints.len())]);
+        let id = LocalId(self.next_local);
+        self.next_local += 1;
+        let name = Rel::local(id, RelationType::new(vec![ColumnType::new(Type::Int4, true); 2]));
+        let link = vec![ScalarExpr::Column(1), ScalarExpr::Column(key)];
+        let joined = Rel::join(vec![name, other], vec![link]);
+        let columns = joined.columns();
+        let order =
+            vec![SortKey { expr: ScalarExpr::Column(next), desc: self.chance(2), nulls_first: false }];
+        let grouped = match self.below(4) {
+            0 => joined.top_k(vec![0, 1], order, Slice { limit: Some(1), offset: 0, ties: false }),
+            1 => {
+                let function = self.window_function(&columns);
+                joined.window(vec![0, 1], order, vec![function])
+            }
+            2 => {
+                let aggregate = self.aggregate(&columns);
+                joined.reduce((0..columns.len()).map(ScalarExpr::Column).collect(), vec![aggregate])
+            }
+            _ => joined,
+        };
+        Rel::recursive(id, pairs.union(grouped.project(vec![0, next])).distinct(), 100)
     }
 
     fn join(&mut self, depth: usize) -> Rel {

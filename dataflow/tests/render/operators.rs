@@ -469,6 +469,7 @@ fn random_plans_cover_every_operator() {
         "linear",
         "local",
         "negate",
+        "recursive",
         "shard",
         "threshold",
         "top-k",
