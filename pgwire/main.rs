@@ -144,6 +144,9 @@ fn lower_first(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
+/// The stack of a thread that compiles: a plan is as high as its statement has joins. Untouched, it costs nothing but addresses.
+const STACK_BYTES: usize = 64 << 20;
+
 fn serve(settings: Settings) -> Result<(), String> {
     start_logging();
     // Before anything slow: whoever asks to end is heard from here on.
@@ -156,8 +159,11 @@ fn serve(settings: Settings) -> Result<(), String> {
         ))?;
         return open(settings).map(drop);
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .map_err(|e| e.to_string())?;
     let listen = settings.listen;
     let server =
         runtime.block_on(Server::bind(listen)).map_err(|e| format!("cannot listen on {listen}: {e}"))?;

@@ -596,6 +596,10 @@ impl Rel {
     }
 
     pub fn types(&self) -> Vec<ColumnType> {
+        grow(|| self.types_here())
+    }
+
+    fn types_here(&self) -> Vec<ColumnType> {
         let nullable = |types: Vec<ColumnType>| {
             types.into_iter().map(|t| ColumnType::new(t.typ, true)).collect::<Vec<_>>()
         };

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::mir::{CollectionId, LocalId};
+use crate::mir::{CollectionId, LocalId, deep};
 use crate::repr::{Datum, RelationType, Row, encode_key};
 use crate::scalar::{AggregateExpr, EvalError, Mfp, ScalarExpr, Slice, SortKey, TableFunc, WindowExpr};
 
@@ -94,10 +94,17 @@ impl Layout {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub u32);
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     pub id: NodeId,
     pub op: Op,
+}
+
+/// A plan is as high as its statement: a thousand UNIONs are a thousand levels.
+impl Clone for Node {
+    fn clone(&self) -> Node {
+        deep(|| Node { id: self.id, op: self.op.clone() })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

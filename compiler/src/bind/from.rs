@@ -35,6 +35,7 @@ impl Binder<'_> {
         let (mut rel, mut scope) = self.bind_joins(first)?;
         for item in items {
             let position = position_of(&item.first);
+            self.raise(position)?;
             let (right, right_scope, lateral) = self.bind_right(&scope, |binder| binder.bind_joins(item))?;
             check_distinct(&scope, &right_scope.relations, position)?;
             rel = join(JoinKind::Inner, rel, right, Vec::new(), lateral);
@@ -66,6 +67,7 @@ impl Binder<'_> {
         let (mut rel, mut scope) = self.bind_source(&mut from.first)?;
         for clause in &mut from.joins {
             refuse_stream_join(clause)?;
+            self.raise(clause.position)?;
             let position = position_of(&clause.right);
             let (right, right_scope, lateral) =
                 self.bind_right(&scope, |binder| binder.bind_source(&mut clause.right))?;

@@ -80,6 +80,9 @@ pub enum Purpose {
 /// What a derived stream's query is bound for.
 const STREAM: Purpose = Purpose::Maintained("stream");
 
+/// How many joins and set operations a statement has at most.
+const LEVELS_MAX: usize = 1_000;
+
 /// One statement's binding.
 pub struct Binder<'a> {
     catalog: &'a Catalog,
@@ -104,6 +107,8 @@ pub struct Binder<'a> {
     /// Calls of sequence functions that no query has yet, and how many there were in the statement before them.
     effects: Vec<hir::EffectCall>,
     effects_before: usize,
+    /// Joins and set operations so far: each may be a level of the plan.
+    levels: usize,
     facts: Facts,
 }
 
@@ -143,7 +148,21 @@ impl<'a> Binder<'a> {
             outermost: false,
             effects: Vec::new(),
             effects_before: 0,
+            levels: 0,
         }
+    }
+
+    /// Counts a join or a set operation. The parser takes any number of them in a row; a plan is a tree, whose height the threads
+    /// that walk it must bear.
+    fn raise(&mut self, position: u32) -> Result<(), Error> {
+        self.levels += 1;
+        if self.levels <= LEVELS_MAX {
+            return Ok(());
+        }
+        let message = format!("a statement has at most {LEVELS_MAX} joins and set operations");
+        Err(Error::new(SqlState::STATEMENT_TOO_COMPLEX, message)
+            .hint("Write it as views over views, or rows of constants as VALUES.")
+            .at(position))
     }
 
     /// What was learned on the way. Fails when a parameter's type is still open.

@@ -197,6 +197,7 @@ impl Binder<'_> {
         let first = operands.next().expect("invariant: a set operation has operands");
         let mut left = self.bind_set_expr(first)?;
         for operand in operands {
+            self.raise(position)?;
             let right = self.bind_set_expr(operand)?;
             let operand_position = position_of(operand).unwrap_or(position);
             if left.project.len() != right.project.len() {

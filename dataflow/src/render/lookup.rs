@@ -29,9 +29,12 @@ pub fn lookup<'s>(context: &mut Context<'s, '_>, plan: &Lookup, last: Last) -> C
 
 /// Errors as a log has them: told as they come, and not taken back. One that comes and goes at one time was never there.
 pub fn told<'s>(errs: RowStream<'s>, bounds: Bounds) -> RowStream<'s> {
-    let once = |parts: &[&[u8]], time, diff, emit: &mut Emit| {
+    let mut error = Vec::new();
+    let once = move |parts: &[&[u8]], time, diff, emit: &mut Emit| {
         if diff > 0 {
-            emit.ok(&[], parts[0], time, diff);
+            error.clear();
+            parts.iter().for_each(|part| error.extend_from_slice(part));
+            emit.ok(&[], &error, time, diff);
         }
     };
     // Only the batches are read: the trace goes at once, and keeps nothing.

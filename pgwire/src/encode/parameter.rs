@@ -411,8 +411,8 @@ mod tests {
             ("0.0001", &[1, 0xffff, 0, 4, 1]),
             ("0.00000010", &[1, 0xfffe, 0, 8, 10]),
             ("NaN", &[0, 0, 0xc000, 0]),
-            ("Infinity", &[0, 0, 0xd000, 0]),
-            ("-Infinity", &[0, 0, 0xf000, 0]),
+            ("Infinity", &[0, 0, 0xd000, 32]),
+            ("-Infinity", &[0, 0, 0xf000, 32]),
         ];
         for (text, words) in cases {
             let mut words = words.to_vec();

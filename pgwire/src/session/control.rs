@@ -129,13 +129,7 @@ impl Session {
     fn set_modes(&mut self, session: bool, modes: &TransactionModes) -> Result<(), Error> {
         let (prefix, reach) = if session { ("default_", Reach::Session) } else { ("", Reach::Transaction) };
         let boolean = |value: bool| if value { "on" } else { "off" };
-        let level = match modes.isolation {
-            None => None,
-            Some(Isolation::ReadUncommitted) => Some("read uncommitted"),
-            Some(Isolation::ReadCommitted) => Some("read committed"),
-            Some(Isolation::RepeatableRead) => return Err(no_isolation("REPEATABLE READ")),
-            Some(Isolation::Serializable) => return Err(no_isolation("SERIALIZABLE")),
-        };
+        let level = isolation(modes)?;
         let settings = [
             ("transaction_isolation", level),
             ("transaction_read_only", modes.read_only.map(boolean)),
@@ -153,6 +147,8 @@ impl Session {
         if self.state == TransactionState::Block {
             self.warn(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress");
         }
+        // What the block cannot be is refused before it begins.
+        isolation(modes)?;
         // Statements before BEGIN in the same simple query belong to the block.
         self.state = TransactionState::Block;
         self.set_modes(false, modes)?;
@@ -286,6 +282,17 @@ fn quoted_list(names: &[String]) -> String {
         false => format!("\"{}\"", name.replace('"', "\"\"")),
     };
     names.iter().map(quoted).collect::<Vec<_>>().join(", ")
+}
+
+/// The level that is asked for, as its parameter says it.
+fn isolation(modes: &TransactionModes) -> Result<Option<&'static str>, Error> {
+    Ok(match modes.isolation {
+        None => None,
+        Some(Isolation::ReadUncommitted) => Some("read uncommitted"),
+        Some(Isolation::ReadCommitted) => Some("read committed"),
+        Some(Isolation::RepeatableRead) => return Err(no_isolation("REPEATABLE READ")),
+        Some(Isolation::Serializable) => return Err(no_isolation("SERIALIZABLE")),
+    })
 }
 
 fn no_isolation(level: &str) -> Error {
